@@ -1,0 +1,119 @@
+"""What a person sees: the graph as a tree, bars or plain lines while stages work, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from flows.engine.stage import Stage
+
+# Where nobody watches, a line now and then says that work goes on.
+PLAIN_LINE_EVERY_S = 10.0
+_console = Console(stderr=True)
+
+
+def print_graph(flows: Mapping[str, list[Stage]]) -> None:
+    """Print each flow's stages with what they read."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for name, stages in flows.items():
+        tree = Tree(f"[bold]{name}[/bold]  params/{name}.yaml  {len(stages)} stages")
+        for stage in stages:
+            reads = ", ".join(a.stage.removeprefix(f"{name}-") for a in stage.inputs)
+            sections = ", ".join(stage.sections)
+            branch = tree.add(f"[cyan]{stage.name}[/cyan]" + (f"  reads {reads}" if reads else ""))
+            if sections:
+                branch.add(f"[dim]params {sections}[/dim]")
+        console.print(tree)
+
+
+def print_results(rows: list[tuple[str, str, float]]) -> None:
+    """Print the stages of a run: what became of each, and what it took."""
+    table = Table("stage", "", "seconds", title=None)
+    colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
+    for name, verdict, seconds in rows:
+        table.add_row(name, f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", f"{seconds:.1f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def say(text: str) -> None:
+    """Print one line, above the bars when there are any."""
+    _shared.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Bars:
+    """The bars of all stages under way, drawn together."""
+
+    def __init__(self) -> None:
+        self.console = _console
+        self._progress: Progress | None = None
+        self._open = 0
+
+    def add(self, label: str) -> TaskID:
+        if self._progress is None:
+            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")]
+            self._progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+            self._progress.start()
+        self._open += 1
+        return self._progress.add_task(label, total=None, figures="")
+
+    def update(self, bar: TaskID, done: int, total: int, figures: str) -> None:
+        if self._progress is not None:
+            self._progress.update(bar, completed=done, total=total, figures=figures)
+
+    def remove(self, bar: TaskID) -> None:
+        if self._progress is None:
+            return
+        self._progress.remove_task(bar)
+        self._open -= 1
+        if not self._open:
+            self._progress.stop()
+            self._progress = None
+
+
+_shared = _Bars()
+
+
+class StageReport:
+    """What a stage tells while it works: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None) -> None:
+        """`tell` hears each line too, where another log is kept."""
+        self._name = name
+        self._tell = tell
+        self._bar: TaskID | None = None
+        self._last_line_s = time.monotonic()
+
+    def __enter__(self) -> StageReport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            _shared.remove(self._bar)
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        """Show that `done` of `total` `unit`s are done, with figures such as the loss."""
+        numbers = " ".join([f"{done}/{total} {unit}", *(f"{key} {value:.4g}" for key, value in figures.items())])
+        if _console.is_terminal:
+            if self._bar is None:
+                self._bar = _shared.add(self._name)
+            _shared.update(self._bar, done, total, numbers)
+        elif time.monotonic() - self._last_line_s > PLAIN_LINE_EVERY_S:
+            self._last_line_s = time.monotonic()
+            say(f"{self._name}: {numbers}")
+
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        """Figures of a step are for the tracker; the bar shows those that matter."""
+
+    def say(self, text: str) -> None:
+        """Say one line that a person should read."""
+        say(f"{self._name}: {text}")
+        self._tell(text)

@@ -1,0 +1,76 @@
+"""Processes that outlive the one that starts them."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flows.engine.machine import Identity, identify
+
+POLL_S = 0.05
+# The shell ends at once, so that what it starts is a child of nobody here: no zombie, and Ctrl-C does not reach it.
+_LAUNCH = 'log="$0"; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+
+
+def launch(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: Path) -> Identity:
+    """Start `command` in `folder`, in a session of its own, its words appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shell = subprocess.run(
+        ["/bin/sh", "-c", _LAUNCH, str(log.resolve()), *command],
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    return identify(int(shell.stdout))
+
+
+def list_group(leader: Identity) -> list[Identity]:
+    """Return the processes of the group that `leader` belongs to, itself included; none when it is gone."""
+    if leader.is_gone():
+        return []
+    return _list_group(os.getpgid(leader.pid))
+
+
+def stop_group(members: Sequence[Identity], *, patience_s: float) -> bool:
+    """End the process group of those `members` that still live: asked first, killed after `patience_s`.
+
+    Returns whether there was anything to stop.
+    """
+    living = [member for member in members if not member.is_gone()]
+    if not living:
+        return False
+    group = os.getpgid(living[0].pid)
+    _signal(group, signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while _list_group(group):
+        if time.monotonic() > deadline:
+            _signal(group, signal.SIGKILL)
+        time.sleep(POLL_S)
+    return True
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def _list_group(group: int) -> list[Identity]:
+    import psutil
+
+    found = []
+    for pid in psutil.pids():
+        try:
+            member = identify(pid) if os.getpgid(pid) == group else None
+        except ProcessLookupError:
+            continue
+        if member and member.started:
+            found.append(member)
+    return found

@@ -1,0 +1,53 @@
+"""Locks between threads, processes and drivers, which the kernel frees when their holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.engine.project import make_state_folder
+
+_held: set[int] = set()
+
+
+def _forget_locks() -> None:
+    # A forked child shares its parent's lock: should the parent be killed, the child must not keep it.
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+@contextmanager
+def hold_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Hold the lock file `path`; yields whether somebody else held it, after telling `on_wait`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    waited = False
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            on_wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _held.add(descriptor)
+        yield waited
+    finally:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def stage_lock(stage: str) -> Path:
+    """Return the lock file of one stage of this project."""
+    return make_state_folder("locks") / f"{stage}.lock"
+
+
+def training_lock() -> Path:
+    """Return the lock file for training: one on the machine, since two side by side are far slower than in turn."""
+    return Path(tempfile.gettempdir()) / f"trifold-training-{os.getuid()}.lock"
+
+
+os.register_at_fork(after_in_child=_forget_locks)

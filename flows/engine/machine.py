@@ -1,0 +1,179 @@
+"""What ran, and on what: which process, commit, device and library versions."""
+
+import getpass
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import MutableMapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "torchaudio",
+    "torchtext",
+    "torchmetrics",
+    "librosa",
+    "soundfile",
+    "spacy",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "dvc",
+    "mlflow",
+    "prefect",
+)
+NO_GPU = "none"
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "true",
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process, told from every other that ever had its pid."""
+
+    host: str
+    pid: int
+    started: str
+
+    def is_gone(self) -> bool:
+        """Return whether the process has certainly ended; one on another host cannot be judged from here."""
+        return self.host == socket.gethostname() and read_start(self.pid) != self.started
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the fields by name, for a JSON file."""
+        return asdict(self)
+
+
+def identify(pid: int | None = None) -> Identity:
+    """Return the identity of a process of this machine: the own one, unless a pid is given."""
+    pid = os.getpid() if pid is None else pid
+    return Identity(socket.gethostname(), pid, read_start(pid))
+
+
+def read_start(pid: int) -> str:
+    """Return when a process began, or an empty text when there is none (a zombie has ended as well).
+
+    On Linux: the boot's id and clock ticks since then, which a changed wall clock does not move.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "" if Path("/proc/self/stat").exists() else _read_start_elsewhere(pid)
+    if fields[0] in "ZX":
+        return ""
+    return f"{_read_boot()}:{fields[19]}"
+
+
+@cache
+def _read_boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+
+
+def _read_start_elsewhere(pid: int) -> str:
+    import psutil
+
+    try:
+        found = psutil.Process(pid)
+        return "" if found.status() == psutil.STATUS_ZOMBIE else str(round(found.create_time()))
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def set_quiet_environment(env: MutableMapping[str, str]) -> None:
+    """Turn the telemetry of MLflow, Prefect and DVC off, unless someone has set it either way."""
+    for name, value in _QUIET.items():
+        env.setdefault(name, value)
+
+
+@cache
+def read_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that figures may depend on, where installed."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def name_gpus() -> tuple[str, ...]:
+    """Return the names of the machine's NVIDIA GPUs, asked of the driver, so that torch stays unloaded."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return tuple(str(pynvml.nvmlDeviceGetName(card)) for card in cards)
+    except pynvml.NVMLError:
+        return ()
+
+
+@cache
+def name_cpu() -> str:
+    """Return the processor's name and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = (line.partition(":")[2] for line in info.read_text().splitlines() if "model name" in line)
+        name = next(models, name).strip()
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def describe_source(root: Path) -> dict[str, str]:
+    """Return the git commit checked out in `root`, and the names of files that differ from it."""
+    commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
+    names = [line[3:] for line in changed.splitlines()]
+    return {
+        "git.commit": commit.strip() or "none",
+        "git.changed": "\n".join(names) or "none",
+        # The names under which MLflow's own pages show them.
+        "mlflow.source.git.commit": commit.strip() or "none",
+        "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def _ask_git(root: Path, *words: str) -> str:
+    command = ["git", "-C", str(root), *words]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _name_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run under a user id without a name.
+        return str(os.getuid())
+
+
+def describe_machine() -> dict[str, str]:
+    """Return who runs on what, as flat names and texts: process, device, versions, command."""
+    me, gpus = identify(), name_gpus()
+    return {
+        "mlflow.user": _name_user(),
+        "process.host": me.host,
+        "process.pid": str(me.pid),
+        "process.started": me.started,
+        "device": ", ".join(gpus) or name_cpu(),
+        "cpu": name_cpu(),
+        "gpu": ", ".join(gpus) or NO_GPU,
+        "platform": platform.platform(),
+        "command": shlex.join(sys.argv),
+        **{f"version.{name}": version for name, version in read_versions().items()},
+    }

@@ -1,0 +1,108 @@
+"""The machine's load, second by second, under the names of MLflow's system metrics.
+
+Measured here, with the libraries that MLflow uses, since MLflow takes 5 to 20 s to import, longest on a machine
+that trains: its own monitors would miss the short stages, and each of them asks the tracker every second.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pynvml
+
+INTERVAL_S = 1.0
+KEPT_SAMPLES = 3600
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured at one moment."""
+
+    time_ms: int
+    figures: dict[str, float]
+
+
+@dataclass
+class Sampler:
+    """One sampler for all runs of the machine; a tracker that does not answer leaves no gap in what it sees."""
+
+    kept: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
+
+    def start(self) -> "Sampler":
+        """Sample in a thread of its own, from now on."""
+        threading.Thread(target=self._run, name="sampler", daemon=True).start()
+        return self
+
+    def since(self, first_ms: int, last_ms: int) -> list[Sample]:
+        """Return the samples taken from `first_ms` to `last_ms`, both within."""
+        return [sample for sample in tuple(self.kept) if first_ms <= sample.time_ms <= last_ms]
+
+    def _run(self) -> None:
+        cards = list_cards()
+        due = time.monotonic()
+        while True:
+            self.kept.append(take_sample(cards))
+            due += INTERVAL_S
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+def take_sample(cards: list[Any]) -> Sample:
+    """Measure processor, memory, disk, network and the GPUs `cards`, once."""
+    figures = {f"system/{name}": float(value) for name, value in _measure(cards)}
+    return Sample(time.time_ns() // 1_000_000, figures)
+
+
+def list_cards() -> list[Any]:
+    """Return the driver's handles of the machine's NVIDIA GPUs; none where there is no driver."""
+    try:
+        pynvml.nvmlInit()
+        return [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        # The run's tag `gpu: none` says so.
+        return []
+
+
+def _measure(cards: list[Any]) -> Iterator[tuple[str, float]]:
+    memory, disk, network = psutil.virtual_memory(), psutil.disk_usage("."), psutil.net_io_counters()
+    yield "cpu_utilization_percentage", psutil.cpu_percent()
+    yield "system_memory_usage_megabytes", memory.used / MEGABYTE
+    yield "system_memory_usage_percentage", memory.percent
+    yield "disk_usage_percentage", disk.percent
+    yield "disk_usage_megabytes", disk.used / MEGABYTE
+    yield "disk_available_megabytes", disk.free / MEGABYTE
+    if network:
+        yield "network_receive_megabytes", network.bytes_recv / MEGABYTE
+        yield "network_transmit_megabytes", network.bytes_sent / MEGABYTE
+    for number, card in enumerate(cards):
+        for measure in (_measure_memory, _measure_use, _measure_power):
+            for name, value in _ask(measure, card).items():
+                yield f"gpu_{number}_{name}", value
+
+
+def _ask(measure: Callable[[Any], dict[str, float]], card: Any) -> dict[str, float]:
+    """Measure what this GPU can tell: one counter that it does not have costs no other."""
+    try:
+        return measure(card)
+    except pynvml.NVMLError:
+        return {}
+
+
+def _measure_memory(card: Any) -> dict[str, float]:
+    memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+    used = memory.used / memory.total * 100
+    return {"memory_usage_percentage": used, "memory_usage_megabytes": memory.used / MEGABYTE}
+
+
+def _measure_use(card: Any) -> dict[str, float]:
+    return {"utilization_percentage": pynvml.nvmlDeviceGetUtilizationRates(card).gpu}
+
+
+def _measure_power(card: Any) -> dict[str, float]:
+    watts = pynvml.nvmlDeviceGetPowerUsage(card) / 1000
+    limit = pynvml.nvmlDeviceGetEnforcedPowerLimit(card) / 1000
+    return {"power_usage_watts": watts, "power_usage_percentage": watts / limit * 100}

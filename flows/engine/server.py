@@ -1,0 +1,237 @@
+"""The project's own Prefect and MLflow servers: up, down, where.
+
+On loopback only; their files and addresses lie in `.trifold/`. A plain `prefect ...` typed in the project's folder
+finds its server through `.env`, a plain `mlflow ui` its store by MLflow's own default.
+"""
+
+import http.client
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.detached import launch, list_group, stop_group
+from flows.engine.errors import EngineError
+from flows.engine.locks import hold_lock
+from flows.engine.machine import Identity, set_quiet_environment
+from flows.engine.outbox import read_json, write_json
+
+HOST = "127.0.0.1"
+START_S = 120.0
+STOP_S = 10.0
+ANSWER_S = 2.0
+POLL_S = 0.1
+PORTS_TRIED = 100
+LOG_LINES = 15
+
+
+class ServerError(EngineError):
+    """A server did not start: the message holds what it said last."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of server is started, and how it is asked whether it is up."""
+
+    name: str
+    usual_port: int
+    health: str
+    command: Callable[[int], list[str]]
+    env: Callable[[Path], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that was started here: its port, and its processes, the first of which leads the others."""
+
+    name: str
+    port: int
+    members: tuple[Identity, ...]
+
+    @property
+    def url(self) -> str:
+        """The address of its pages."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The address that a client is given."""
+        return f"{self.url}/api" if self.name == "prefect" else self.url
+
+    def is_up(self) -> bool:
+        """Return whether its process is the one that was started, and answers."""
+        return not self.members[0].is_gone() and _answers(self.port, KINDS[self.name].health)
+
+
+def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Server]:
+    """Return the servers `names`, each started when it is not up.
+
+    Raises ServerError when one ends while it starts, or does not answer within two minutes.
+    """
+    with hold_lock(_make_state(root) / "servers.lock"):
+        recorded = {server.name: server for server in _read(root)}
+        running = {name: server for name, server in recorded.items() if server.is_up()}
+        missing = [name for name in names if name not in running]
+        for name in missing:
+            stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
+        with hold_lock(_make_state(root) / "store.lock"):
+            # As the sender does: of two that make MLflow's tables at once, one fails.
+            running |= _start_all(root, missing)
+        _write(root, running.values())
+        if "prefect" in running:
+            set_dotenv(root / ".env", "PREFECT_API_URL", running["prefect"].api_url)
+    return {name: running[name] for name in names}
+
+
+def down(root: Path) -> list[Server]:
+    """Stop the servers that were started here and still are the same processes; return them."""
+    state = _make_state(root)
+    with hold_lock(state / "servers.lock"):
+        stopped = [server for server in _read(root) if stop_group(server.members, patience_s=STOP_S)]
+        _write(root, ())
+    return stopped
+
+
+def where(root: Path) -> list[Server]:
+    """Return the servers that were started here and answer."""
+    return [server for server in _read(root) if server.is_up()]
+
+
+def set_dotenv(path: Path, name: str, value: str) -> None:
+    """Set one name in a `.env` file, and leave its other lines as they are."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.partition("=")[0].strip() != name]
+    draft = path.with_name(f".env.{os.getpid()}")
+    draft.write_text("\n".join([*kept, f"{name}={value}"]) + "\n")
+    draft.replace(path)
+
+
+def _start_all(root: Path, names: Sequence[str]) -> dict[str, Server]:
+    """Start servers side by side, then wait for each; none is left behind when one fails."""
+    started = [_start(root, KINDS[name], KINDS[name].usual_port) for name in names]
+    try:
+        return {server.name: _wait_up(root, server) for server in started}
+    except BaseException:
+        for server in started:
+            stop_group(server.members, patience_s=STOP_S)
+        raise
+
+
+def _start(root: Path, kind: Kind, first_port: int) -> Server:
+    port = find_port(first_port)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    env |= kind.env(root.resolve())
+    set_quiet_environment(env)
+    log = _find_log(root, kind.name)
+    log.unlink(missing_ok=True)
+    folder = root if kind.name == "mlflow" else _make_state(root)
+    leader = launch([sys.executable, "-m", *kind.command(port)], folder=folder, env=env, log=log)
+    return Server(kind.name, port, (leader,))
+
+
+def _wait_up(root: Path, server: Server) -> Server:
+    deadline = time.monotonic() + START_S
+    while not server.is_up():
+        if server.members[0].is_gone():
+            if not _is_free(server.port):
+                # Someone else took the port between the look and the start.
+                server = _start(root, KINDS[server.name], server.port + 1)
+                continue
+            raise ServerError(_tell(root, server, "ended while it started"))
+        if time.monotonic() > deadline:
+            raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
+        time.sleep(POLL_S)
+    leader = server.members[0]
+    others = (member for member in list_group(leader) if member != leader)
+    return Server(server.name, server.port, (leader, *others))
+
+
+def _tell(root: Path, server: Server, what: str) -> str:
+    log = _find_log(root, server.name)
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    return f"the {server.name} server on port {server.port} {what}; the end of {log}:\n{last}"
+
+
+def find_port(first: int) -> int:
+    """Return the first free port of loopback from `first` on."""
+    for port in range(first, first + PORTS_TRIED):
+        if _is_free(port):
+            return port
+    raise ServerError(f"no port from {first} to {first + PORTS_TRIED - 1} is free: stop what listens there")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do, so that a port that was let go a moment ago counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(port: int, path: str) -> bool:
+    """Ask without urllib, which would go through the proxy of the environment."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _read(root: Path) -> list[Server]:
+    found = read_json(_find_record(root)).get("servers", [])
+    return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
+
+
+def _write(root: Path, servers: Iterable[Server]) -> None:
+    content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
+    write_json(_find_record(root), {"servers": content})
+
+
+def _find_record(root: Path) -> Path:
+    return root / ".trifold" / "servers.json"
+
+
+def _find_log(root: Path, name: str) -> Path:
+    return root / ".trifold" / "logs" / f"{name}.log"
+
+
+def _make_state(root: Path) -> Path:
+    state = root / ".trifold"
+    state.mkdir(parents=True, exist_ok=True)
+    return state
+
+
+def _prefect_command(port: int) -> list[str]:
+    return ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
+
+
+def _prefect_env(root: Path) -> dict[str, str]:
+    home = root / ".trifold" / "prefect"
+    # Prefect makes its folder but not the folders above it, and then cannot open its database.
+    home.mkdir(parents=True, exist_ok=True)
+    return {"PREFECT_HOME": str(home), "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
+
+
+def _mlflow_command(port: int) -> list[str]:
+    store = ["--backend-store-uri", "sqlite:///mlflow.db"]
+    return ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
+
+
+def _mlflow_env(_: Path) -> dict[str, str]:
+    # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+KINDS = {
+    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
+    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
+}

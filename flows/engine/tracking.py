@@ -1,0 +1,190 @@
+"""What a run tells MLflow, written to disk at once and sent by another process.
+
+A training never talks to a tracker: it appends to a journal in `.trifold/outbox/`, and the sender
+(`flows.engine.sender`) replays that into MLflow. So a tracker that is slow or down slows and stops nothing.
+"""
+
+import itertools
+import os
+import secrets
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flows.engine.detached import launch
+from flows.engine.machine import Identity, describe_machine, describe_source, identify, set_quiet_environment
+from flows.engine.outbox import EVENTS, append_event, find_outbox, list_journals, read_ending, read_json
+from flows.engine.redact import strip_secrets
+
+Value = str | int | float | bool
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+TROUBLE = "trouble.json"
+# Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.
+COPIED_BYTES = 1_000_000
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many journals wait to be sent, and why, where the tracker refused or did not answer."""
+
+    journals: int
+    why: str | None
+
+    def __str__(self) -> str:
+        """Return one line for the terminal."""
+        reason = f": {self.why}" if self.why else ""
+        return f"{self.journals} MLflow run(s) kept in .trifold/outbox, to be sent by the next run{reason}"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One MLflow run as it is told: each call appends a line, and none waits for anyone."""
+
+    folder: Path
+    _count: "itertools.count[int]" = field(default_factory=itertools.count, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @classmethod
+    def begin(
+        cls,
+        root: Path,
+        *,
+        name: str,
+        experiment: str,
+        parent: "Journal | None" = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, Value] | None = None,
+    ) -> "Journal":
+        """Begin a run of the project at `root`; its tags also tell machine, commit and library versions."""
+        known = {**describe_machine(), **describe_source(root), **(tags or {})}
+        opening = {
+            "event": "begin",
+            "name": name,
+            "experiment": experiment,
+            "parent": parent.folder.name if parent else None,
+            "tags": {key: strip_secrets(str(value)) for key, value in known.items()},
+            "params": {key: strip_secrets(str(value)) for key, value in (params or {}).items()},
+            "writer": identify().as_dict(),
+            "time_ms": _now_ms(),
+        }
+        return cls(_publish(find_outbox(root), opening))
+
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        """Record figures of one step; one call an epoch is one line, sent in one batch."""
+        self._append("metrics", figures={key: float(value) for key, value in figures.items()}, step=step)
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags that were not known at the beginning, such as the md5 of the outputs."""
+        self._append("tags", tags={key: strip_secrets(str(value)) for key, value in tags.items()})
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Keep a file, or what a folder holds, as it is now, to be shown in `folder` of the run's artifacts."""
+        self._append("artifact", file=self._keep(path), folder=folder)
+
+    def model(
+        self, torchscript: Path, *, name: str, input_example: Path, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep a TorchScript file as a new version of the registered model `name`.
+
+        `input_example` is an .npy file with one batch: it and what the model answers give the signature.
+        """
+        kept = {"torchscript": self._keep(torchscript), "example": self._keep(input_example)}
+        self._append("model", **kept, name=name, tags=dict(tags or {}))
+
+    def link(self, stage: str, tags: Mapping[str, str]) -> None:
+        """Link the earlier run with these tags, in place of a run of a stage that was cached."""
+        self._append("link", stage=stage, tags=dict(tags))
+
+    def end(self, status: Status) -> None:
+        """End the run; nothing may be told after it."""
+        self._append("end", status=status)
+
+    def _append(self, event: str, **content: Any) -> None:
+        with self._lock:
+            append_event(self.folder / EVENTS, {"event": event, "time_ms": _now_ms(), **content})
+
+    def _keep(self, path: Path) -> str:
+        """Keep the bytes of a file or folder in the journal, and return where, relative to it."""
+        place = Path("files") / str(next(self._count)) / path.name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                _keep_file(file, self.folder / place / file.relative_to(path))
+        return place.as_posix()
+
+
+def start_sender(root: Path, *, linger_s: float = 0.0) -> Identity:
+    """Start the process that sends the journals of `root`; it ends by itself, at once where one is at work.
+
+    Start it early: it needs some seconds to import MLflow, and samples the machine from then on.
+    It stays `linger_s` after the last journal, for a stage that may follow in another process.
+    """
+    root = root.resolve()
+    env = dict(os.environ)
+    set_quiet_environment(env)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), env.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "flows.engine.sender", str(root), str(linger_s)]
+    return launch(command, folder=root, env=env, log=root / ".trifold" / "logs" / "sender.log")
+
+
+def count_waiting(root: Path) -> Waiting:
+    """Return how many journals wait to be sent, and what went wrong when the sender last tried."""
+    journals = list_journals(root)
+    return Waiting(len(journals), _read_trouble(root) if journals else None)
+
+
+def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
+    """Wait until every journal that has ended is sent, the sender has met trouble or ended, or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        ended = [journal for journal in list_journals(root) if read_ending(journal / EVENTS)]
+        if not ended or _read_trouble(root) or sender.is_gone():
+            break
+        time.sleep(POLL_S)
+    return count_waiting(root)
+
+
+def _read_trouble(root: Path) -> str | None:
+    why: str | None = read_json(find_outbox(root) / TROUBLE).get("why")
+    return why
+
+
+def _publish(outbox: Path, opening: dict[str, Any]) -> Path:
+    """Make a journal that others see only when its first line stands."""
+    name = f"{time.time_ns()}-{secrets.token_hex(4)}"
+    draft = outbox / f".new-{name}"
+    draft.mkdir(parents=True)
+    append_event(draft / EVENTS, opening)
+    return draft.rename(outbox / name)
+
+
+def _keep_file(source: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if source.stat().st_size > COPIED_BYTES:
+        _share(source, kept)
+        return
+    content = source.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        kept.write_bytes(content)
+    else:
+        kept.write_bytes(strip_secrets(text).encode())
+
+
+def _share(source: Path, kept: Path) -> None:
+    try:
+        os.link(source, kept)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(source, kept)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

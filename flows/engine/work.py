@@ -1,0 +1,100 @@
+"""The work of a stage: its function, called into a temporary folder that takes its place whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+from flows.engine.errors import EngineError
+from flows.engine.guard import Guard
+from flows.engine.locks import hold_lock, training_lock
+from flows.engine.project import ROOT, STATE, make_state_folder
+from flows.engine.stage import Artifact, Stage
+
+
+class Report(Protocol):
+    """What the work needs of a report; tasks know a wider one."""
+
+    def say(self, text: str) -> None:
+        """Say one line that a person should read."""
+
+
+def do_work(stage: Stage, report: Report) -> None:
+    """Compute a stage and put its output in place, whole or not at all.
+
+    The caller holds the stage's lock. Raises what the task raises, and DisturbedError when an input changed.
+    """
+    if stage.learns:
+        with hold_lock(training_lock(), lambda: report.say(f"{stage.name} waits for another training")):
+            _do_work(stage, report)
+    else:
+        _do_work(stage, report)
+
+
+def _do_work(stage: Stage, report: Report) -> None:
+    guard = Guard(stage)
+    shutil.rmtree(STATE / "work" / stage.name, ignore_errors=True)
+    # The last part of the path is final from the start: some formats write it into their bytes.
+    fresh = make_state_folder("work", stage.name, Path(stage.artifact.path).name)
+    try:
+        try:
+            stage.function(**_bind(stage, fresh, report))
+        finally:
+            # Also after a failure: an input that went away meanwhile is the cause, not the message.
+            guard.check()
+        _put_in_place(fresh, ROOT / stage.artifact.path)
+        _drop_checkpoints(stage)
+    finally:
+        shutil.rmtree(fresh.parent, ignore_errors=True)
+
+
+def _bind(stage: Stage, out: Path, report: Report) -> dict[str, Any]:
+    bound = {name: _resolve(value) for name, value in stage.arguments.items()}
+    wanted = stage.function.__code__.co_varnames[: _count_parameters(stage)]
+    supplied = {"out": out, "report": report}
+    if "checkpoints" in wanted:
+        supplied["checkpoints"] = make_state_folder("checkpoints", f"{stage.name}-{_sign_inputs(stage)}")
+    return bound | {name: value for name, value in supplied.items() if name in wanted}
+
+
+def _count_parameters(stage: Stage) -> int:
+    code = stage.function.__code__
+    return code.co_argcount + code.co_kwonlyargcount
+
+
+def _resolve(value: Any) -> Any:
+    if isinstance(value, Artifact):
+        path = ROOT / value.path
+        if not path.is_dir():
+            raise EngineError(f"{value.path} is missing: `dvc repro {value.stage}` makes it")
+        return path
+    if isinstance(value, list | tuple):
+        return [_resolve(one) for one in value]
+    return value
+
+
+def _sign_inputs(stage: Stage) -> str:
+    """Return a digest of all that decides the result, so that only the very same training is resumed."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(json.dumps([stage.command, stage.values], sort_keys=True).encode())
+    for dep in stage.deps:
+        root = ROOT / dep
+        for path in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _put_in_place(fresh: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        shutil.rmtree(place)
+    shutil.move(fresh, place)
+
+
+def _drop_checkpoints(stage: Stage) -> None:
+    for folder in (STATE / "checkpoints").glob(f"{stage.name}-{'[0-9a-f]' * 16}"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""The archive's list of clips to a clean table: what cannot be used is set aside, with the reason."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from tasks.audio.sounds import Sound, inspect_sounds
+from tasks.errors import UserError
+from tasks.report import Report
+from tasks.section import Section
+from tasks.tables import read_rows, write_rows
+
+REQUIRED = ("filename", "target", "category", "src_file")
+CLIP_COLUMNS = (
+    "clip", "file", "fold", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
+)  # fmt: skip
+
+
+class Clean(Section):
+    """What counts as a usable clip."""
+
+    silence_db: float = Field(ge=-200, le=0, description="a clip whose loudest sample is below this is silent, dBFS")
+    only_esc10: bool = Field(description="keep only the rows that the esc10 column marks")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the archive's table, with the sound that it names."""
+
+    name: str
+    fold: str
+    target: str
+    category: str
+    group: str
+    sound: Sound
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row set aside, and why."""
+
+    name: str
+    reason: str
+
+
+def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
+    """Write `clips.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
+
+    Every file is decoded whole. Set aside: files that are missing, no sound, empty, silent, the same samples as
+    an earlier one, or named twice; rows whose target is no whole number from 0 or contradicts its category.
+    Raises UserError when a column is missing, or when a class or everything is lost.
+    """
+    root = find_root(archive)
+    listed = read_rows(root / "meta" / "esc50.csv", (*REQUIRED, *(["esc10"] if clean.only_esc10 else [])))
+    if clean.only_esc10:
+        listed = [row for row in listed if row["esc10"].strip().lower() in ("true", "1")]
+    names = [row["filename"] for row in listed]
+    sounds = inspect_sounds([root / "audio" / name for name in names], report)
+    rows = [_make_row(row, sound) for row, sound in zip(listed, sounds, strict=True)]
+    kept, dropped = _sort_out(rows, clean)
+    _check_classes(rows, kept, dropped)
+    _write_tables(out, root.relative_to(archive) / "audio", kept, dropped)
+    _draw_plots(out, kept)
+    report.say(f"{len(kept)} clips kept, {len(dropped)} set aside (dropped.csv says why).")
+
+
+def find_root(archive: Path) -> Path:
+    """Return the one folder of an unpacked archive that holds `meta/esc50.csv`; raises UserError when not one."""
+    roots = sorted(path.parent.parent for path in archive.rglob("meta/esc50.csv"))
+    if len(roots) != 1:
+        there = ", ".join(sorted(path.name for path in archive.iterdir())[:5]) or "nothing"
+        raise UserError(
+            f"The archive must hold one meta/esc50.csv, beside a folder audio/; it holds {len(roots)} "
+            f"(at its top: {there}). Set source.archive to data in ESC-50's layout."
+        )
+    return roots[0]
+
+
+def _make_row(row: dict[str, str], sound: Sound) -> Row:
+    fold = row.get("fold", "").strip()
+    return Row(row["filename"], fold, row["target"].strip(), row["category"], row["src_file"], sound)
+
+
+def _sort_out(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:
+    kept: list[Row] = []
+    dropped: list[Dropped] = []
+    names: set[str] = set()
+    samples: dict[str, Row] = {}
+    meanings = _find_meanings(rows)
+    for row in rows:
+        reason = "named twice" if row.name in names else _judge_row(row, meanings) or _judge_sound(row.sound, clean)
+        names.add(row.name)
+        twin = samples.setdefault(row.sound.digest, row) if not reason else row
+        if twin is not row:
+            reason = f"duplicate: the same samples as {twin.name} ({twin.category}, fold {twin.fold or 'none'})"
+        if reason:
+            dropped.append(Dropped(row.name, reason))
+        else:
+            kept.append(row)
+    return kept, dropped
+
+
+def _find_meanings(rows: Sequence[Row]) -> set[tuple[str, str]]:
+    """Return the pairs (target, category) that are each other's most frequent partner."""
+    pairs = Counter((row.target, row.category) for row in rows)
+    ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    of_target: dict[str, str] = {}
+    of_category: dict[str, str] = {}
+    for target, category in ranked:
+        of_target.setdefault(target, category)
+        of_category.setdefault(category, target)
+    return {pair for pair in ranked if of_target[pair[0]] == pair[1] and of_category[pair[1]] == pair[0]}
+
+
+def _judge_row(row: Row, meanings: set[tuple[str, str]]) -> str:
+    if not (row.target.isascii() and row.target.isdigit()):
+        return f"label outside the classes: target {row.target!r} is no whole number from 0"
+    if (row.target, row.category) not in meanings:
+        return f"label outside the classes: target {row.target} and category {row.category!r} contradict other rows"
+    if row.fold and not (row.fold.isascii() and row.fold.isdigit()):
+        return f"fold {row.fold!r} is no whole number"
+    if "/" in row.name or "\\" in row.name or not row.name:
+        return "missing: the name is no file of the folder audio/"
+    return ""
+
+
+def _judge_sound(sound: Sound, clean: Clean) -> str:
+    if sound.fault:
+        return sound.fault
+    if sound.frames == 0:
+        return "empty: no samples"
+    if sound.peak_db < clean.silence_db:
+        return f"silent: its loudest sample is {sound.peak_db:.1f} dB, below silence_db {clean.silence_db:g}"
+    return ""
+
+
+def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
+    if not kept:
+        reasons = Counter(drop.reason.split(":")[0] for drop in dropped)
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none is listed"
+        raise UserError(f"No clip of {len(rows)} can be used ({told}). Mend the archive, or lower clean.silence_db.")
+    valid = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
+    lost = sorted(valid - {row.category for row in kept})
+    if lost:
+        first = next(drop for row in rows for drop in dropped if row.category == lost[0] and drop.name == row.name)
+        raise UserError(
+            f"No clip of class {', '.join(lost)} can be used (such as {first.name}: {first.reason}). "
+            "Mend those files or take the class out of meta/esc50.csv."
+        )
+
+
+def _write_tables(out: Path, folder: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
+    classes = sorted({(int(row.target), row.category) for row in kept})
+    labels = {category: label for label, (_, category) in enumerate(classes)}
+    balance = Counter(row.category for row in kept)
+    write_rows(out / "clips.csv", CLIP_COLUMNS, (_tell_clip(n, row, folder, labels) for n, row in enumerate(kept)))
+    write_rows(
+        out / "classes.csv",
+        ["label", "category", "target", "clips"],
+        (
+            {"label": labels[category], "category": category, "target": target, "clips": balance[category]}
+            for target, category in classes
+        ),
+    )
+    write_rows(out / "dropped.csv", ["file", "reason"], ({"file": d.name, "reason": d.reason} for d in dropped))
+    text = json.dumps(_count(kept, dropped), indent=2, sort_keys=True)
+    (out / "report.json").write_text(text + "\n")
+
+
+def _tell_clip(number: int, row: Row, folder: Path, labels: dict[str, int]) -> dict[str, object]:
+    return {
+        "clip": number,
+        "file": (folder / row.name).as_posix(),
+        "fold": row.fold,
+        "label": labels[row.category],
+        "category": row.category,
+        "group": row.group,
+        "duration_s": f"{row.sound.duration_s:.4f}",
+        "sample_rate_hz": row.sound.sample_rate_hz,
+        "channels": row.sound.channels,
+    }
+
+
+def _count(kept: Sequence[Row], dropped: Sequence[Dropped]) -> dict[str, object]:
+    durations = sorted(row.sound.duration_s for row in kept)
+    return {
+        "clips": len(kept),
+        "dropped": dict(Counter(drop.reason.split(":")[0] for drop in dropped)),
+        "classes": dict(Counter(row.category for row in kept)),
+        "channels": dict(Counter(str(row.sound.channels) for row in kept)),
+        "sample_rate_hz": dict(Counter(str(row.sound.sample_rate_hz) for row in kept)),
+        "duration_s": {
+            "shortest": round(durations[0], 4),
+            "median": round(durations[len(durations) // 2], 4),
+            "longest": round(durations[-1], 4),
+            "all": round(sum(durations), 2),
+        },
+    }
+
+
+def _draw_plots(out: Path, kept: Sequence[Row]) -> None:
+    from tasks.plots import plot_bars, plot_histogram
+
+    balance = Counter(row.category for row in kept)
+    plot_bars(out / "balance.png", dict(sorted(balance.items())), title="Clips of each class", y_label="clips")
+    durations = [row.sound.duration_s for row in kept]
+    plot_histogram(out / "durations.png", durations, title="How long the clips are", x_label="seconds")

@@ -1,0 +1,61 @@
+"""Sound files to mono samples at one rate: the one way in for features and predictions."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from tasks.audio.sections import Waveform
+from tasks.errors import UserError
+from tasks.tables import read_rows
+
+Samples = NDArray[np.float32]
+
+
+def list_clips(archive: Path, clips: Path) -> list[Path]:
+    """Return the sound files of the clean table `clips.csv`, in its order."""
+    return [archive / row["file"] for row in read_rows(clips / "clips.csv", ["file"])]
+
+
+def read_mono(path: Path, sample_rate_hz: int, max_s: float | None = None) -> Samples:
+    """Return a sound file's samples, its channels averaged, resampled to `sample_rate_hz`: (samples,) in -1..1.
+
+    Reads what libsndfile reads (wav, ogg, flac, ...); of a longer file only the first `max_s` seconds.
+    Raises UserError when the file is no sound.
+    """
+    try:
+        with soundfile.SoundFile(path) as sound:
+            frames = -1 if max_s is None else int(np.ceil(max_s * sound.samplerate)) + 1
+            samples = sound.read(frames, dtype="float32", always_2d=True)
+            rate_hz = sound.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path} is no sound file that can be read ({error}).") from error
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    return mono if rate_hz == sample_rate_hz else soxr.resample(mono, rate_hz, sample_rate_hz)
+
+
+def read_clip(path: Path, waveform: Waveform) -> Samples:
+    """Return the first `clip_s` of a sound file, zero padded when it is shorter: (n_samples,)."""
+    clip = np.zeros(waveform.n_samples, np.float32)
+    # A second more than needed, so that the resampler's end does not lie within the clip.
+    samples = read_mono(path, waveform.sample_rate_hz, max_s=waveform.clip_s + 1)[: waveform.n_samples]
+    clip[: len(samples)] = samples
+    return clip
+
+
+def read_batches(paths: Sequence[Path], waveform: Waveform, *, batch_size: int, workers: int) -> Iterator[Samples]:
+    """Yield the clips of `paths` in order, (up to batch_size, n_samples) at a time.
+
+    Threads decode the next batch while the caller works on this one (libsndfile and soxr let go of the
+    interpreter's lock), so that two batches are in memory, however many files there are.
+    """
+    batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
+    with ThreadPoolExecutor(workers) as pool:
+        coming = [pool.submit(read_clip, path, waveform) for path in batches[0]] if batches else []
+        for following in [*batches[1:], []]:
+            ready, coming = coming, [pool.submit(read_clip, path, waveform) for path in following]
+            yield np.stack([clip.result() for clip in ready])

@@ -1,0 +1,43 @@
+"""The one front end: waveforms to log-mel spectrograms, in the feature stage as in the exported model."""
+
+import torch
+from torch import Tensor, nn
+from torchaudio.transforms import MelSpectrogram
+
+from tasks.audio.sections import Spectrogram
+
+_FLOOR = 1e-10  # power below this counts as silence: -100 dB
+
+
+class LogMel(nn.Module):
+    """Log-mel spectrogram in decibels, as librosa makes it by default (Slaney's scale and norm, zero padding).
+
+    Takes (batch, samples) float32 at `sample_rate_hz`, gives (batch, n_mels, frames) float32: 10 log10 of the
+    power, floored at -100 dB. Scriptable.
+    """
+
+    def __init__(self, settings: Spectrogram) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(
+            sample_rate=settings.sample_rate_hz,
+            n_fft=settings.n_fft,
+            hop_length=settings.hop_samples,
+            f_min=settings.f_min_hz,
+            f_max=settings.f_max_hz,
+            n_mels=settings.n_mels,
+            pad_mode="constant",
+            norm="slaney",
+            mel_scale="slaney",
+        )
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Return the log-mel spectrograms (batch, n_mels, frames) of waveforms (batch, samples)."""
+        return 10.0 * torch.log10(torch.clamp(self.mel(waveforms), min=_FLOOR))
+
+
+def pad_or_trim(waveforms: Tensor, n_samples: int) -> Tensor:
+    """Return (batch, n_samples): the start of each waveform, followed by zeros when it is shorter."""
+    missing = n_samples - waveforms.size(-1)
+    if missing > 0:
+        return torch.nn.functional.pad(waveforms, (0, missing))
+    return waveforms[..., :n_samples]

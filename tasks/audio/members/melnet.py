@@ -1,0 +1,67 @@
+"""A compact convolution network for log-mel spectrograms, made to learn from a few hundred clips."""
+
+import torch
+from torch import Tensor, nn
+
+from tasks.audio.member import Member
+from tasks.learning.layers import Normalise
+from tasks.learning.weights import start_from
+
+FEATURES = "spectrogram"
+OWN_WIDTH = 32
+HEAD = ("head.",)
+
+
+def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Make the network for spectrograms of `input_shape` (bands, frames)."""
+    network = MelNet(input_shape[0], n_classes, width=member.width or OWN_WIDTH, dropout=member.dropout)
+    start_from(network, member.weights, head=HEAD)
+    return network
+
+
+class MelNet(nn.Module):
+    """Four residual stages, each half as large and twice as wide, pooled over bands and time.
+
+    Spectrograms (batch, bands, frames) in dB, any number of frames, to logits (batch, classes).
+    """
+
+    def __init__(self, n_bands: int, n_classes: int, *, width: int, dropout: float) -> None:
+        super().__init__()
+        self.normalise = Normalise(n_bands)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        widths = [width, width, 2 * width, 4 * width, 8 * width]
+        self.stages = nn.Sequential(*(Residual(widths[n], widths[n + 1], stride=1 if n == 0 else 2) for n in range(4)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * widths[-1], n_classes))
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        """Return logits (batch, classes)."""
+        maps = self.stages(self.stem(self.normalise(spectrograms).unsqueeze(1)))
+        frames = maps.mean(2)
+        return self.head(torch.cat([frames.mean(2), frames.amax(2)], 1))
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Return head, last stage, the one before, and the rest."""
+        return [[self.head], [self.stages[3]], [self.stages[2]], [self.stem, self.stages[0], self.stages[1]]]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (batch, outputs, bands / stride, frames / stride), rounded up."""
+        return torch.relu(self.body(maps) + self.shortcut(maps))

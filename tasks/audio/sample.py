@@ -1,0 +1,123 @@
+"""The embedded data: a small archive of made-up sounds in ESC-50's layout, the same bytes on every machine."""
+
+import io
+import wave
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from tasks.archives import digest_file
+from tasks.audio.dice import Dice, Whole
+from tasks.audio.voices import SAMPLE_RATE_HZ, VOICES, sound_clip
+from tasks.report import Report
+from tasks.section import Section
+
+ROOT = "ESC-50-sample"
+N_FOLDS = 5
+TIME_STAMP = (2020, 1, 1, 0, 0, 0)
+N_ESC10 = 3  # so many of the classes are marked as the small subset
+SPOILT = 900  # recording number of the clips that cannot be used
+
+
+@dataclass(frozen=True)
+class _Shape:
+    n_samples: int = SAMPLE_RATE_HZ
+    stereo: bool = False
+
+
+NOMINAL = _Shape()
+ODD_CLIPS = {(1, 2): _Shape(5600), (2, 3): _Shape(11_200), (4, 5): _Shape(stereo=True)}  # (target, fold), first clip
+
+
+class SampleSection(Section):
+    """How much embedded data is made."""
+
+    clips_per_fold: int = Field(ge=2, le=100, description="clips of each class in each of the five folds")
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws the sounds")
+
+
+@dataclass(frozen=True)
+class _File:
+    fold: int
+    target: int
+    category: str
+    source: int
+    take: str
+    content: bytes
+
+    @property
+    def name(self) -> str:
+        return f"{self.fold}-{self.source}-{self.take}-{self.target}.wav"
+
+
+def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
+    """Write `archive.zip`, as ESC-50's own archive is laid out, and `archive.sha256`, its digest.
+
+    Mono clips of one second at 8 kHz, and what real data has: clips that are shorter, longer, or stereo at
+    another rate, and three that cannot be used (silent, a duplicate, a file of no bytes).
+    """
+    files = sorted(_make_files(sample), key=lambda file: file.name)
+    with zipfile.ZipFile(out / "archive.zip", "w", zipfile.ZIP_STORED) as archive:
+        for done, file in enumerate(files, start=1):
+            _store(archive, f"{ROOT}/audio/{file.name}", file.content)
+            report.progress(done, len(files), "clips")
+        _store(archive, f"{ROOT}/meta/esc50.csv", _list_files(files).encode())
+    (out / "archive.sha256").write_text(digest_file(out / "archive.zip") + "\n")
+
+
+def _make_files(sample: SampleSection) -> Iterator[_File]:
+    for target in range(len(VOICES)):
+        for fold in range(1, N_FOLDS + 1):
+            yield from _make_fold(sample, fold, target)
+    twin = next(_make_fold(sample, 3, 0)).content
+    yield _name_file(2, 3, SPOILT, "A", _encode(np.zeros(SAMPLE_RATE_HZ, np.int64)))
+    yield _name_file(3, 0, SPOILT, "A", twin)
+    yield _name_file(4, 1, SPOILT, "A", b"")
+
+
+def _make_fold(sample: SampleSection, fold: int, target: int) -> Iterator[_File]:
+    """Make the clips of one class in one fold; of each three, two come from one recording."""
+    voice = list(VOICES.values())[target]
+    for number in range(sample.clips_per_fold):
+        recording, take = number * 2 // 3, "AB"[number % 3 == 1]
+        place = (sample.seed, target, fold, recording)
+        odd = ODD_CLIPS.get((target, fold), NOMINAL) if number == 0 else NOMINAL
+        clip = sound_clip(voice, Dice(*place), Dice(*place, ord(take)), odd.n_samples)
+        yield _name_file(fold, target, recording, take, _encode(clip, stereo=odd.stereo))
+
+
+def _name_file(fold: int, target: int, recording: int, take: str, content: bytes) -> _File:
+    source = 100_000 + (target * N_FOLDS + fold) * 1000 + recording
+    return _File(fold, target, list(VOICES)[target], source, take, content)
+
+
+def _encode(clip: Whole, *, stereo: bool = False) -> bytes:
+    """Return a clip as a wav file of 16 bit: mono, or stereo at twice the rate."""
+    if stereo:
+        between = (clip + np.roll(clip, -1)) >> 1
+        twice = np.stack([clip, between], axis=1).ravel()
+        clip = np.stack([twice, twice * 3 >> 2], axis=1)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1 + stereo, 2, SAMPLE_RATE_HZ * (1 + stereo), len(clip), "NONE", ""))
+        sound.writeframes(clip.astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def _list_files(files: list[_File]) -> str:
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    lines += [
+        f"{file.name},{file.fold},{file.target},{file.category},{file.target < N_ESC10},{file.source},{file.take}"
+        for file in files
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, TIME_STAMP)
+    info.create_system, info.external_attr = 3, 0o100644 << 16  # as made on Unix, wherever it is made
+    archive.writestr(info, content)

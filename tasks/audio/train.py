@@ -1,0 +1,113 @@
+"""Finding a member's learning rate and fitting it, in one round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.audio.member import Member
+from tasks.learning.compute import Compute
+from tasks.report import Report
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.learning.lesson import Lesson
+
+__all__ = ["Compute", "Member", "find_member_lr", "fit_member"]
+
+
+def find_member_lr(
+    features: Path,
+    folds: Path,
+    bands: Path,
+    member: Member,
+    compute: Compute,
+    *,
+    fold: int,
+    out: Path,
+    report: Report,
+) -> None:
+    """Write `lr.json` (lr), and the range test's `curve.csv` and `curve.png`.
+
+    `features` and `bands` are the member's kind (spectrograms or waveforms); `fold` names the round.
+    """
+    from tasks.learning.lr_finder import find_lr, suggest_lr
+    from tasks.learning.plots import draw_lr_curve
+
+    lesson = _read_lesson(features, folds, bands, member, compute, fold)
+    curve = find_lr(_make_network(lesson, member, bands, fold), lesson, report=report)
+    lr = suggest_lr(curve)
+    (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
+    draw_lr_curve(out, curve, lr)
+    report.say(f"learning rate {lr:.2g}: the steepest point of {len(curve.lr)} steps")
+
+
+def fit_member(
+    features: Path,
+    folds: Path,
+    bands: Path,
+    lr: Path,
+    member: Member,
+    compute: Compute,
+    *,
+    name: str,
+    fold: int,
+    out: Path,
+    report: Report,
+    checkpoints: Path,
+) -> None:
+    """Train the member `name` in the round that holds out `fold`, and predict what it never saw.
+
+    Writes `state_dict.pt`, `history.csv` and `.png`, `test.csv` and, in holdout mode, `valid.csv`
+    (probabilities), and `fit.json` (name, fold, n_classes, input_shape).
+    """
+    from tasks.learning.loop import train_network
+    from tasks.learning.outcome import write_outcome
+
+    lesson = _read_lesson(features, folds, bands, member, compute, fold)
+    network = _make_network(lesson, member, bands, fold)
+    peak = json.loads((lr / "lr.json").read_text())["lr"] * member.lr_scale
+    trained = train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)
+    write_outcome(out, network, lesson, trained, name=name, fold=fold)
+
+
+def _read_lesson(features: Path, folds: Path, bands: Path, member: Member, compute: Compute, fold: int) -> Lesson:
+    import numpy as np
+    import torch
+
+    from tasks.audio.augment import make_augment
+    from tasks.folds import read_round
+    from tasks.learning.device import open_device
+    from tasks.learning.examples import read_examples
+    from tasks.learning.lesson import Lesson
+    from tasks.learning.randomness import derive_seed
+
+    parts = read_examples(features, folds, read_round(folds, fold))
+    measured = torch.from_numpy(np.load(bands / "bands.npy"))
+    return Lesson(
+        parts=parts,
+        recipe=member,
+        augment=make_augment(member, measured),
+        device=open_device(compute),
+        seed=derive_seed(member.seed, fold),
+    )
+
+
+def _make_network(lesson: Lesson, member: Member, bands: Path, fold: int) -> nn.Module:
+    """Return the network with its initial weights, the measured bands in its first layer."""
+    import numpy as np
+    import torch
+
+    from tasks.audio.networks import build_network
+    from tasks.learning.layers import Normalise
+    from tasks.learning.randomness import isolate_randomness
+
+    with isolate_randomness(lesson.device.torch_device, member.seed, fold, "weights"):
+        network = build_network(member, lesson.n_classes, lesson.input_shape)
+    measured = torch.from_numpy(np.load(bands / "bands.npy"))
+    for layer in network.modules():
+        if isinstance(layer, Normalise):
+            layer.measure(measured)
+    return network

@@ -1,0 +1,38 @@
+"""Every clip's samples, mono at one rate and of one length, kept on disk for networks that read raw waves."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.audio.decode import list_clips, read_batches
+from tasks.audio.sections import Waveform
+from tasks.features import write_features
+from tasks.machine import count_cores
+from tasks.report import Report
+
+__all__ = ["Waveform", "precompute_waveforms"]
+
+BATCH_CLIPS = 16
+
+
+def precompute_waveforms(archive: Path, clips: Path, waveform: Waveform, *, out: Path, report: Report) -> None:
+    """Write `features.npy`, float16 (clips, samples) in -1..1, and the settings as `front_end.json`.
+
+    `archive` is the unpacked archive, `clips` the clean table. Raises UserError when a file cannot be read or
+    the disk is full.
+    """
+    paths = list_clips(archive, clips)
+    shape = (len(paths), waveform.n_samples)
+    write_features(out, shape, np.float16, _read_blocks(paths, waveform, report))
+    (out / "front_end.json").write_text(json.dumps(waveform.model_dump(), indent=2, sort_keys=True) + "\n")
+
+
+def _read_blocks(paths: list[Path], waveform: Waveform, report: Report) -> Iterator[NDArray[np.float16]]:
+    done = 0
+    for samples in read_batches(paths, waveform, batch_size=BATCH_CLIPS, workers=count_cores()):
+        yield samples.astype(np.float16)
+        done += len(samples)
+        report.progress(done, len(paths), "clips")

@@ -1,0 +1,34 @@
+"""Features on disk: one `.npy` file, written block by block, read through a memory map."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tasks.disk import check_free, name_disk_faults
+
+FILE_NAME = "features.npy"
+
+
+def write_features(
+    folder: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[np.generic]]
+) -> None:
+    """Write `blocks` (consecutive rows of an array of `shape`) as `features.npy`; memory holds one block.
+
+    Plain writes, not a memory map: a full disk is then an error that can be told, not a killed process.
+    Raises UserError when the disk is full.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    needed_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    check_free(folder, needed_bytes)
+    with name_disk_faults(folder, needed_bytes), (folder / FILE_NAME).open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).data)
+
+
+def open_features(folder: Path) -> NDArray[np.float16]:
+    """Open a feature stage's `features.npy` as a read-only memory map, (items, ...)."""
+    features: NDArray[np.float16] = np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False)
+    return features

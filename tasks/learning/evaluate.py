@@ -1,0 +1,111 @@
+"""What the ensemble and its members are worth, by clips that they never saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.errors import UserError
+from tasks.learning.predictions import Predictions, join_predictions, read_rounds
+from tasks.report import Report
+from tasks.tables import read_rows, write_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Rounds = dict[tuple[str, ...], Predictions]
+
+
+def evaluate_predictions(ensemble: Path, clips: Path, *, out: Path, report: Report) -> None:
+    """Score the held-out predictions of `ensemble`; `clips` names the classes.
+
+    Writes `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss,
+    calibration error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row a clip), `confusion.png`,
+    `calibration.csv` and `.png`. Raises UserError when a clip was predicted twice.
+    """
+    from tasks.learning.score_plots import draw_calibration, draw_confusion
+
+    classes = [row["category"] for row in read_rows(clips / "classes.csv", ["label", "category"])]
+    rounds = read_rounds(ensemble / "test.csv", ["fold"])
+    whole = join_predictions(list(rounds.values()))
+    check_once(whole)
+    members = _split_members(read_rounds(ensemble / "members.csv", ["member", "fold"]))
+    metrics = {"ensemble": summarise(rounds), "members": {name: summarise(of) for name, of in members.items()}}
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+    _write_folds(out / "folds.csv", {"ensemble": rounds} | members)
+    _write_classes(out, whole, classes)
+    draw_confusion(out / "confusion.png", whole, classes)
+    draw_calibration(out, whole)
+    _tell(report, metrics["ensemble"])
+
+
+def check_once(predictions: Predictions) -> None:
+    """Raise UserError when a clip stands in more than one round: its figure would count twice."""
+    clips, counts = np.unique(predictions.clips, return_counts=True)
+    if (counts > 1).any():
+        twice = ", ".join(str(clip) for clip in clips[counts > 1][:5])
+        raise UserError(f"clips {twice} were predicted in more than one round: give each clip one test fold")
+
+
+def summarise(rounds: Rounds) -> dict[str, Any]:
+    """Return the scores of all rounds together, and the accuracy's mean and spread over the rounds.
+
+    The spread is the standard deviation between folds (n - 1); 0 for a single round.
+    """
+    from tasks.learning.metrics import score
+
+    by_fold = np.array([score(told).accuracy for told in rounds.values()])
+    spread = float(by_fold.std(ddof=1)) if len(by_fold) > 1 else 0.0
+    return score(join_predictions(list(rounds.values()))).rounded() | {
+        "accuracy_mean": round(float(by_fold.mean()), 6),
+        "accuracy_spread": round(spread, 6),
+        "clips": sum(len(told) for told in rounds.values()),
+        "folds": len(rounds),
+    }
+
+
+def _split_members(blocks: Rounds) -> dict[str, Rounds]:
+    members: dict[str, Rounds] = {}
+    for (member, fold), told in blocks.items():
+        members.setdefault(member, {})[(fold,)] = told
+    return members
+
+
+def _write_folds(path: Path, models: dict[str, Rounds]) -> None:
+    from tasks.learning.metrics import Scores, score
+
+    columns = ["model", "fold", "clips", *Scores.__dataclass_fields__]
+    rows = (
+        {"model": model, "fold": fold, "clips": len(told)} | score(told).rounded()
+        for model, rounds in models.items()
+        for (fold,), told in rounds.items()
+    )
+    write_rows(path, columns, rows)
+
+
+def _write_classes(out: Path, whole: Predictions, classes: list[str]) -> None:
+    from tasks.learning.metrics import score_classes
+
+    figures = score_classes(whole)
+    columns = ["category", "precision", "recall", "f1", "clips"]
+    rows = zip(classes, figures.precision.round(6), figures.recall.round(6), figures.f1.round(6), figures.clips)
+    write_rows(out / "per_class.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
+    chosen: NDArray[np.int64] = whole.probabilities.argmax(1)
+    pairs = zip(whole.clips, whole.labels, chosen, strict=True)
+    write_rows(
+        out / "confusion.csv",
+        ["clip", "actual", "predicted"],
+        ({"clip": clip, "actual": classes[label], "predicted": classes[told]} for clip, label, told in pairs),
+    )
+
+
+def _tell(report: Report, figures: dict[str, Any]) -> None:
+    report.metrics({name: float(value) for name, value in figures.items()}, step=0)
+    report.say(
+        f"accuracy {figures['accuracy_mean']:.1%} ± {figures['accuracy_spread']:.1%} over {figures['folds']} folds, "
+        f"macro F1 {figures['macro_f1']:.3f}, log loss {figures['log_loss']:.3f}, "
+        f"calibration error {figures['calibration_error']:.3f}"
+    )

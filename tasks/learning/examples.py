@@ -1,0 +1,78 @@
+"""The examples of one part of a round, indexed in batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.errors import UserError
+from tasks.features import FILE_NAME
+from tasks.folds import Round
+from tasks.tables import read_rows
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of arrays that may lie on disk: features (n, ...) of any float type, labels (n) int64."""
+
+    features: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return float32 features and labels of the examples at `positions` of this part."""
+        rows = self.rows[positions]
+        return self.features[rows].float(), self.labels[rows]
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every example once, in order."""
+        for positions in torch.arange(len(self)).split(batch_size):
+            yield self.fetch(positions)
+
+    def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every example once, in random order, in batches whose sizes differ by at most one.
+
+        So no batch is so small that batch normalisation has nothing to measure.
+        """
+        order = torch.randperm(len(self), generator=generator)
+        for positions in order.tensor_split(self.count_batches(batch_size)):
+            yield self.fetch(positions)
+
+    def count_batches(self, batch_size: int) -> int:
+        """Return the number of batches of one epoch."""
+        return -(-len(self) // batch_size)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three parts of a round; valid is None where nothing may be chosen."""
+
+    train: Examples
+    valid: Examples | None
+    test: Examples
+
+
+def read_examples(features: Path, folds: Path, rows: Round) -> Parts:
+    """Return the parts of a round, their features memory-mapped, so that memory holds a batch at a time."""
+    # Copy on write: torch warns of arrays that may not be written to, and nothing here writes.
+    array = torch.from_numpy(np.load(features / FILE_NAME, mmap_mode="c", allow_pickle=False))
+    labels = torch.tensor([int(row["label"]) for row in read_rows(folds / "folds.csv", ["label"])])
+    train, valid, test = (
+        Examples(array, labels, torch.from_numpy(part)) for part in (rows.train, rows.valid, rows.test)
+    )
+    return Parts(train, valid if len(valid) else None, test)
+
+
+def check_batch_size(examples: Examples, batch_size: int) -> None:
+    """Raise UserError when a batch would be larger than the part it is drawn from."""
+    if batch_size > len(examples):
+        raise UserError(
+            f"batch_size is {batch_size}, but the training part has only {len(examples)} examples: "
+            f"set batch_size to {len(examples)} or less"
+        )

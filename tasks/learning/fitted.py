@@ -1,0 +1,26 @@
+"""Which member a fit belongs to, as its folder says."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Which member was fitted in which round, and what is needed to make its network again."""
+
+    member: str
+    fold: int
+    n_classes: int
+    input_shape: tuple[int, ...]
+
+
+def write_fit(folder: Path, fit: Fit) -> None:
+    """Write `fit.json`."""
+    (folder / "fit.json").write_text(json.dumps(asdict(fit), indent=2, sort_keys=True) + "\n")
+
+
+def read_fit(folder: Path) -> Fit:
+    """Read `fit.json`."""
+    values = json.loads((folder / "fit.json").read_text())
+    return Fit(**(values | {"input_shape": tuple(values["input_shape"])}))

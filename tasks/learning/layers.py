@@ -1,0 +1,93 @@
+"""Groups of layers, from the head down: which of them learn, and how fast."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from tasks.learning.recipe import Recipe
+
+HEAD_TO_INPUT = (1.0, 1 / 3, 1 / 9, 1 / 27)
+"""Learning rate of each layer group, relative to the head's (fast.ai's ratio, the book's chapter 4)."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A network that says which of its layers belong together."""
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Return the layers in groups, the head first; each later group learns slower."""
+
+
+class Normalise(nn.Module):
+    """Subtract a mean and divide by a standard deviation per band; both travel with the weights.
+
+    Input (batch, bands, frames), or (batch, samples) with a single band.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, n_bands: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_bands, 1))
+        self.register_buffer("std", torch.ones(n_bands, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of mean 0 and standard deviation 1."""
+        return (features - self.mean) / self.std
+
+    def measure(self, bands: Tensor) -> None:
+        """Take over the measured mean and standard deviation, (2, bands)."""
+        self.mean.copy_(bands[0].unsqueeze(1))
+        self.std.copy_(bands[1].unsqueeze(1).clamp(min=1e-5))
+
+
+def list_layer_groups(network: nn.Module) -> list[list[nn.Module]]:
+    """Return the network's own groups, or all of it as one."""
+    return network.layer_groups() if isinstance(network, Grouped) else [[network]]
+
+
+def freeze_all_but_head(network: nn.Module) -> None:
+    """Let only the first layer group learn; the others keep weights and running statistics."""
+    for group in list_layer_groups(network)[1:]:
+        for layer in group:
+            layer.requires_grad_(False)
+
+
+def unfreeze(network: nn.Module) -> None:
+    """Let every layer learn."""
+    network.requires_grad_(True)
+
+
+def set_training(network: nn.Module) -> None:
+    """Switch to training mode, except where a frozen batch normalisation keeps its statistics."""
+    network.train()
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine and not layer.weight.requires_grad:
+            layer.eval()
+
+
+def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
+    """Return AdamW's parameter groups: biases and scales without decay.
+
+    From given weights each layer group has its own rate, slower towards the input; from scratch all learn alike.
+    """
+    groups = []
+    for index, layers in enumerate(list_layer_groups(network)):
+        share = HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)] if recipe.weights != "none" else 1.0
+        learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
+        groups += _split_decay(learning, lr * share, recipe.weight_decay)
+    return groups
+
+
+def _split_decay(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = list(parameters)
+    kernels = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    groups = [
+        {"params": kernels, "lr": lr, "weight_decay": weight_decay},
+        {"params": vectors, "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,188 @@
+"""The training loop that every domain uses."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from tasks.errors import UserError
+from tasks.learning.averaging import average_weights
+from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
+from tasks.learning.examples import Examples, check_batch_size
+from tasks.learning.layers import freeze_all_but_head, group_parameters, set_training, unfreeze
+from tasks.learning.lesson import Lesson
+from tasks.learning.randomness import isolate_randomness, make_generator
+from tasks.learning.recipe import Recipe
+from tasks.learning.step import Step
+from tasks.learning.stopping import BestWeights
+from tasks.report import Report
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs with the same layers learning and one learning-rate cycle."""
+
+    first: int
+    epochs: int
+    head_only: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The weights that count, on the cpu, and the figures of every epoch."""
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]]
+
+
+def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
+    """Train a network with AdamW and a one-cycle schedule whose peak is `lr`.
+
+    After each epoch everything is kept in `checkpoints`; called again after a kill it continues there, and ends
+    with the same weights. Random numbers are drawn afresh for each epoch from (seed, epoch), so that none need
+    keeping. Raises UserError when the loss is no longer finite.
+    """
+    check_batch_size(lesson.parts.train, lesson.recipe.batch_size)
+    learner = Learner(network, lesson, lr)
+    kept = read_checkpoint(checkpoints, report)
+    first = learner.load_state_dict(kept) if kept else 0
+    total = lesson.recipe.head_epochs + lesson.recipe.epochs
+    for epoch in range(first, total):
+        if learner.best.exhausted:
+            report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
+            break
+        figures, examples_per_s = learner.run_epoch(epoch)
+        report.metrics(figures | {"examples_per_s": examples_per_s}, step=epoch + 1)
+        report.progress(epoch + 1, total, "epochs", **_pick_shown(figures), examples_per_s=examples_per_s)
+        write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
+    return Trained(learner.choose_weights(), learner.history)
+
+
+def plan_phases(recipe: Recipe) -> list[Phase]:
+    """Return the phases of a training: the head alone, where asked for, then everything."""
+    head = [Phase(0, recipe.head_epochs, head_only=True)] if recipe.head_epochs else []
+    return [*head, Phase(recipe.head_epochs, recipe.epochs, head_only=False)]
+
+
+class Learner:
+    """A network in training, with all that a checkpoint must hold."""
+
+    def __init__(self, network: nn.Module, lesson: Lesson, lr: float) -> None:
+        self.lesson, self.lr = lesson, lr
+        self.network = lesson.device.place(network)
+        self.average = average_weights(self.network, lesson.recipe.ema_decay)
+        self.best = BestWeights(lesson.recipe.patience)
+        self.history: list[dict[str, float]] = []
+        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.augment, lesson.n_classes)
+        self.optimiser: AdamW
+        self.schedule: OneCycleLR
+
+    def enter(self, phase: Phase) -> None:
+        """Make the phase's layers learn, with a new optimiser and schedule."""
+        unfreeze(self.network)
+        if phase.head_only:
+            freeze_all_but_head(self.network)
+        recipe = self.lesson.recipe
+        groups = group_parameters(self.network, recipe, self.lr)
+        self.optimiser = AdamW(groups)
+        steps = phase.epochs * self.lesson.parts.train.count_batches(recipe.batch_size)
+        peaks = [group["lr"] for group in groups]
+        self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)
+
+    def run_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
+        """Train one epoch; return its figures (kept in the history) and the examples per second."""
+        for phase in plan_phases(self.lesson.recipe):
+            if phase.first == epoch:
+                self.enter(phase)
+        start_s = time.perf_counter()
+        loss = self._train_epoch(epoch)
+        speed = len(self.lesson.parts.train) / (time.perf_counter() - start_s)
+        figures = {"epoch": float(epoch + 1), "lr": self.schedule.get_last_lr()[0], "train_loss": loss}
+        if self.lesson.parts.valid is not None:
+            figures |= self._validate(self.lesson.parts.valid)
+        self.history.append(figures)
+        return figures, speed
+
+    def _train_epoch(self, epoch: int) -> float:
+        lesson = self.lesson
+        set_training(self.network)
+        losses: list[Tensor] = []
+        with isolate_randomness(lesson.device.torch_device, lesson.seed, "dropout", epoch):
+            for batch, generator in self._draw_batches(epoch):
+                losses.append(self.step.take(batch, generator, self.optimiser))
+                self.schedule.step()
+                self.average.update_parameters(self.network)
+        loss = float(torch.stack(losses).mean())
+        if not math.isfinite(loss):
+            raise UserError(_explain_divergence(loss, epoch, self.lr))
+        return loss
+
+    def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
+        generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
+        for batch in self.lesson.parts.train.shuffled(self.lesson.recipe.batch_size, generator):
+            yield batch, generator
+
+    @torch.no_grad()
+    def _validate(self, valid: Examples) -> dict[str, float]:
+        network = self.average.module.eval()
+        loss = correct = 0.0
+        for batch in valid.batches(self.lesson.recipe.batch_size):
+            inputs, labels = (self.lesson.device.move(part) for part in batch)
+            logits = network(inputs).float()
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            correct += float((logits.argmax(1) == labels).sum())
+        self.best.offer(loss / len(valid), network.state_dict())
+        return {"valid_loss": loss / len(valid), "valid_accuracy": correct / len(valid)}
+
+    def choose_weights(self) -> dict[str, Tensor]:
+        """Return the weights with the best validation loss, or without validation the average."""
+        weights = self.best.weights or self.average.module.state_dict()
+        return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+
+    def state_dict(self, epochs: int) -> dict[str, Any]:
+        """Return all that the next epoch depends on."""
+        return {
+            "epochs": epochs,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best.state_dict(),
+            "history": self.history,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> int:
+        """Continue from a checkpoint; return the number of epochs that it has behind it."""
+        epochs = int(state["epochs"])
+        phase = [phase for phase in plan_phases(self.lesson.recipe) if phase.first < epochs][-1]
+        self.enter(phase)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best.load_state_dict(state["best"])
+        self.history = list(state["history"])
+        return epochs
+
+
+def _pick_shown(figures: dict[str, float]) -> dict[str, float]:
+    shown = {"train_loss": "loss", "valid_loss": "valid_loss", "valid_accuracy": "accuracy"}
+    return {short: figures[name] for name, short in shown.items() if name in figures}
+
+
+def _explain_divergence(loss: float, epoch: int, lr: float) -> str:
+    return (
+        f"the training loss became {loss} in epoch {epoch + 1} at a peak learning rate of {lr:.3g}. "
+        "Try a lower lr_scale (a tenth), precision fp32, or a smaller clip_norm; "
+        "if it is so from the first epoch, look for values that are not finite in the features"
+    )

@@ -1,0 +1,120 @@
+"""The learning-rate range test."""
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from tasks.errors import UserError
+from tasks.learning.examples import Examples, check_batch_size
+from tasks.learning.layers import group_parameters, set_training
+from tasks.learning.lesson import Lesson
+from tasks.learning.randomness import isolate_randomness, make_generator
+from tasks.learning.step import Step
+from tasks.report import Report
+
+LOWEST, HIGHEST = 1e-5, 1.0
+STEPS = 60
+SMOOTHING = 0.9
+DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test ends
+FEWEST_POINTS = 5
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Learning rates with the loss seen at each, raw and smoothed."""
+
+    lr: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    smoothed: NDArray[np.float64]
+
+
+def find_lr(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = STEPS) -> Curve:
+    """Train `steps` batches with a learning rate that grows exponentially, and put everything back.
+
+    The network's weights and buffers, its mode and the global random state are afterwards as they were; the
+    batches are drawn again and again, so that three are enough. Smith 2015, "Cyclical Learning Rates for
+    Training Neural Networks".
+    """
+    check_batch_size(lesson.parts.train, lesson.recipe.batch_size)
+    lesson.device.place(network)
+    kept, was_training = copy.deepcopy(network.state_dict()), network.training
+    try:
+        with isolate_randomness(lesson.device.torch_device, lesson.seed, "find_lr"):
+            return _sweep(network, lesson, steps, report)
+    finally:
+        network.load_state_dict(kept)
+        network.train(was_training)
+        network.zero_grad(set_to_none=True)
+
+
+def suggest_lr(curve: Curve) -> float:
+    """Return the rate at which the smoothed loss falls most steeply per decade, the ends left out.
+
+    Raises UserError when the loss nowhere falls.
+    """
+    lowest = int(np.argmin(curve.smoothed))
+    first = len(curve.lr) // 10
+    slope = np.gradient(curve.smoothed, np.log10(curve.lr))[first : max(lowest, first + 1)]
+    if len(curve.lr) < FEWEST_POINTS or slope.min() >= 0:
+        raise UserError(
+            f"the learning-rate test saw no falling loss between {LOWEST:g} and {HIGHEST:g}: the network does not "
+            "learn from these features. Look at curve.csv, and at label_smoothing, mixup_alpha and augmentation"
+        )
+    return float(curve.lr[first + int(np.argmin(slope))])
+
+
+def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
+    recipe = lesson.recipe
+    optimiser = AdamW(group_parameters(network, recipe, lr=1.0))
+    shares = [group["lr"] for group in optimiser.param_groups]
+    step = Step(network, recipe, lesson.device, lesson.augment, lesson.n_classes)
+    set_training(network)
+    rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
+    batches = _draw_endlessly(lesson.parts.train, recipe.batch_size, lesson.seed)
+    for done, (rate, (batch, generator)) in enumerate(zip(rates, batches, strict=False), start=1):
+        for group, share in zip(optimiser.param_groups, shares, strict=True):
+            group["lr"] = rate * share
+        losses.append(float(step.take(batch, generator, optimiser)))
+        report.progress(done, steps, "steps", loss=losses[-1])
+        if has_diverged(losses):
+            break
+    seen = np.array(losses[: _count_finite(losses)])
+    return Curve(rates[: len(seen)], seen, smooth(seen))
+
+
+def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exponential average of the losses, corrected for its start at zero (as in Adam)."""
+    average, smoothed = 0.0, []
+    for seen, loss in enumerate(losses, start=1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * float(loss)
+        smoothed.append(average / (1 - SMOOTHING**seen))
+    return np.array(smoothed)
+
+
+def has_diverged(losses: list[float]) -> bool:
+    """Say whether the smoothed loss is beyond twice its lowest, or the last loss is not finite."""
+    if not math.isfinite(losses[-1]):
+        return True
+    smoothed = smooth(np.array(losses))
+    return bool(smoothed[-1] > DIVERGED * smoothed.min())
+
+
+def _count_finite(losses: list[float]) -> int:
+    return next((n for n, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
+
+
+def _draw_endlessly(
+    train: Examples, batch_size: int, seed: int
+) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
+    for epoch in count():
+        generator = make_generator(torch.device("cpu"), seed, "find_lr", epoch)
+        for batch in train.shuffled(batch_size, generator):
+            yield batch, generator

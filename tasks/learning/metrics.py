@@ -1,0 +1,89 @@
+"""How good predictions are."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from tasks.learning.predictions import Predictions
+
+BINS = 10  # of confidence, for the calibration error
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of one set of predictions; all but log_loss (nats) lie between 0 and 1."""
+
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    calibration_error: float
+
+    def rounded(self) -> dict[str, float]:
+        """Return the figures with six decimals, by name."""
+        return {name: round(value, 6) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Figures of each class, all (classes)."""
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    clips: NDArray[np.int64]
+
+
+def score(predictions: Predictions) -> Scores:
+    """Return accuracy, macro F1, log loss and expected calibration error (Guo et al. 2017, ten equal bins)."""
+    labels, probabilities = predictions.labels, predictions.probabilities
+    classes = np.arange(probabilities.shape[1])
+    chosen = probabilities.argmax(1)
+    sums = probabilities.astype(np.float64).sum(1, keepdims=True)
+    calibration = multiclass_calibration_error(
+        torch.from_numpy(probabilities), torch.from_numpy(labels), num_classes=len(classes), n_bins=BINS, norm="l1"
+    )
+    return Scores(
+        float(accuracy_score(labels, chosen)),
+        float(f1_score(labels, chosen, labels=classes, average="macro", zero_division=0.0)),
+        float(log_loss(labels, probabilities / sums, labels=classes)),
+        float(calibration),
+    )
+
+
+def score_classes(predictions: Predictions) -> ClassScores:
+    """Return precision, recall, F1 and number of clips of each class."""
+    classes = np.arange(predictions.probabilities.shape[1])
+    figures = precision_recall_fscore_support(
+        predictions.labels, predictions.probabilities.argmax(1), labels=classes, zero_division=0.0
+    )
+    return ClassScores(*figures)
+
+
+def count_confusions(predictions: Predictions) -> NDArray[np.int64]:
+    """Return how often each class (rows) was taken for each (columns)."""
+    classes = np.arange(predictions.probabilities.shape[1])
+    return confusion_matrix(predictions.labels, predictions.probabilities.argmax(1), labels=classes)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """For each bin of confidence that holds predictions: their mean confidence, accuracy and number."""
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    clips: NDArray[np.int64]
+
+
+def measure_reliability(predictions: Predictions) -> Reliability:
+    """Return how often predictions made with a given confidence are right."""
+    confidence = predictions.probabilities.max(1).astype(np.float64)
+    right = predictions.probabilities.argmax(1) == predictions.labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    clips = np.bincount(bins, minlength=BINS)
+    there = clips > 0
+    sums = [np.bincount(bins, values, minlength=BINS)[there] / clips[there] for values in (confidence, right)]
+    return Reliability(sums[0], sums[1], clips[there])

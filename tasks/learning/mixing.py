@@ -1,0 +1,33 @@
+"""Mixup: examples and targets blended in pairs."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def spread_labels(labels: Tensor, n_classes: int) -> Tensor:
+    """Return labels (batch) as rows of probabilities (batch, n_classes)."""
+    return F.one_hot(labels, n_classes).float()
+
+
+def mix_up(inputs: Tensor, targets: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Blend each example with another one of the batch; every pair draws its own share.
+
+    inputs (batch, ...), targets (batch, n_classes); the share is Beta(alpha, alpha), the larger part always
+    the example's own. Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+    """
+    if alpha == 0:
+        return inputs, targets
+    share = draw_shares(len(inputs), alpha, generator).to(inputs.device)
+    other = torch.randperm(len(inputs), generator=generator, device=generator.device).to(inputs.device)
+    wide = share.view(-1, *[1] * (inputs.ndim - 1))
+    mixed = inputs[other].lerp(inputs, wide)
+    return mixed, targets[other].lerp(targets, share.unsqueeze(1))
+
+
+def draw_shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
+    """Draw the larger parts of Beta(alpha, alpha) pairs, between 0.5 and 1, from the generator alone."""
+    concentration = torch.full((2, count), alpha, device=generator.device)
+    gammas = torch._standard_gamma(concentration, generator=generator).clamp(min=1e-30)
+    share = gammas[0] / gammas.sum(0)
+    return torch.maximum(share, 1 - share)

@@ -1,0 +1,39 @@
+"""How a training went, drawn."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.learning.lr_finder import Curve
+from tasks.plots import make_axes, save_plot
+
+
+def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
+    """Write `curve.csv` (lr, loss, smoothed) and `curve.png` with the chosen rate marked."""
+    rows = np.stack([curve.lr, curve.loss, curve.smoothed], axis=1)
+    np.savetxt(folder / "curve.csv", rows, fmt="%.6g", delimiter=",", header="lr,loss,smoothed", comments="")
+    axes = make_axes("Learning-rate range test", "learning rate", "loss")
+    axes.set_xscale("log")
+    axes.plot(curve.lr, curve.loss, alpha=0.3, label="loss of the batch")
+    axes.plot(curve.lr, curve.smoothed, label="smoothed")
+    axes.axvline(chosen, color="tab:red", linestyle="--", label=f"steepest: {chosen:.2g}")
+    axes.legend()
+    save_plot(axes, folder / "curve.png")
+
+
+def draw_history(folder: Path, history: Sequence[dict[str, float]]) -> None:
+    """Write `history.csv`, a row an epoch, and `history.png`, the losses and the accuracy."""
+    columns = list(history[0])
+    with (folder / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([f"{row[name]:.6g}" for name in columns] for row in history)
+    epochs = [row["epoch"] for row in history]
+    axes = make_axes("Training", "epoch", "loss, accuracy")
+    for name in columns:
+        if name not in ("epoch", "lr"):
+            axes.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
+    axes.legend()
+    save_plot(axes, folder / "history.png")

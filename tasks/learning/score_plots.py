@@ -1,0 +1,43 @@
+"""Which classes are taken for which, and how far confidence can be trusted, drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.learning.metrics import count_confusions, measure_reliability
+from tasks.learning.predictions import Predictions
+from tasks.plots import make_axes, save_plot
+from tasks.tables import write_rows
+
+TOLD_CLASSES = 20  # with more of them, numbers in the squares could not be read
+
+
+def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
+    """Draw the confusion matrix, actual classes down, predicted ones across."""
+    counts = count_confusions(predictions)
+    size_inch = max(5.0, 0.3 * len(classes) + 3)
+    axes = make_axes("Confusion matrix", "predicted", "actual", size_inch=(size_inch, size_inch))
+    axes.grid(visible=False)
+    axes.imshow(counts, cmap="Blues")
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, classes, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(ticks, classes, fontsize=8)
+    if len(classes) <= TOLD_CLASSES:
+        for actual, row in enumerate(counts):
+            for predicted, count in enumerate(row):
+                shade = "white" if count > counts.max() / 2 else "black"
+                axes.text(predicted, actual, str(count or ""), ha="center", va="center", color=shade, fontsize=8)
+    save_plot(axes, path)
+
+
+def draw_calibration(folder: Path, predictions: Predictions) -> None:
+    """Write `calibration.csv` (confidence, accuracy, clips of each bin) and `calibration.png`."""
+    seen = measure_reliability(predictions)
+    columns = ["confidence", "accuracy", "clips"]
+    rows = zip(seen.confidence.round(6), seen.accuracy.round(6), seen.clips, strict=True)
+    write_rows(folder / "calibration.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
+    axes = make_axes("Calibration", "mean confidence of a bin", "share of it that is right", size_inch=(5.0, 5.0))
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
+    axes.plot(seen.confidence, seen.accuracy, marker="o", label="ensemble")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend()
+    save_plot(axes, folder / "calibration.png")

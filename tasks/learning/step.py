@@ -1,0 +1,50 @@
+"""One step of training: what the loop and the learning-rate finder share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from tasks.learning.device import Device
+from tasks.learning.mixing import mix_up, spread_labels
+from tasks.learning.recipe import Recipe
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""Alters a batch on its device; each example draws for itself from the generator (on the cpu)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one batch becomes one update of the weights."""
+
+    network: nn.Module
+    recipe: Recipe
+    device: Device
+    augment: Augment
+    n_classes: int
+
+    def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """Return the mean loss of an augmented, mixed batch, ready for backward."""
+        inputs, labels = (self.device.move(part) for part in batch)
+        inputs = self.augment(inputs, generator)
+        inputs, targets = mix_up(inputs, spread_labels(labels, self.n_classes), self.recipe.mixup_alpha, generator)
+        with self.device.autocast():
+            logits = self.network(inputs)
+        return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)
+
+    def take(self, batch: tuple[Tensor, Tensor], generator: torch.Generator, optimiser: Optimizer) -> Tensor:
+        """Update the weights by one batch and return its loss, detached."""
+        loss = self.measure_loss(batch, generator)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        optimiser.step()
+        return loss.detach()
+
+
+def keep_as_is(batch: Tensor, generator: torch.Generator) -> Tensor:
+    """Augment nothing."""
+    return batch

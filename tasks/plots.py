@@ -1,0 +1,51 @@
+"""Plain plots as PNG, the same bytes each time, without pyplot's hidden state."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 100
+
+
+def make_axes(title: str, x_label: str, y_label: str, size_inch: tuple[float, float] = (7.0, 4.0)) -> Axes:
+    """Return the axes of a new figure with its title and labels set."""
+    figure = Figure(figsize=size_inch, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.grid(alpha=0.3)
+    return axes
+
+
+def save_plot(axes: Axes, path: Path) -> None:
+    """Write the figure that `axes` belong to as PNG, without the library's version in it."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def plot_bars(path: Path, counts: Mapping[str, float], *, title: str, y_label: str) -> None:
+    """Draw one bar for each name, from left to right in the mapping's order."""
+    axes = make_axes(title, "", y_label, size_inch=(max(5.0, 0.25 * len(counts) + 2), 4.0))
+    axes.bar(range(len(counts)), list(counts.values()), width=0.8)
+    axes.set_xticks(range(len(counts)), list(counts), rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.grid(visible=False, axis="x")
+    save_plot(axes, path)
+
+
+def plot_histogram(path: Path, values: Sequence[float], *, title: str, x_label: str) -> None:
+    """Draw how `values` are spread, in thirty bins."""
+    axes = make_axes(title, x_label, "count")
+    axes.hist(values, bins=30)
+    save_plot(axes, path)
+
+
+def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, axes: Axes) -> None:
+    """Draw named lines, each a pair (x, y) of equally long sequences, on `axes` and write them to `path`."""
+    for name, (x, y) in lines.items():
+        axes.plot(x, y, label=name)
+    axes.legend()
+    save_plot(axes, path)

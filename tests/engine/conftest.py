@@ -1,0 +1,45 @@
+"""One Prefect server and one computed tiny project for all tests of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.engine.server import down, up
+from tests.engine.tiny_project import TinyProject
+
+
+@pytest.fixture(scope="session")
+def server_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file that says where the Prefect server of these tests is."""
+    root = tmp_path_factory.mktemp("server")
+    up(root, ["prefect"])
+    yield root / ".trifold/servers.json"
+    down(root)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+    """The tiny project, computed once; tests take copies."""
+    project = TinyProject.create(tmp_path_factory.mktemp("tiny") / "base", server_state)
+    project.drive("dvc").check()
+    project.computed()
+    return project
+
+
+@pytest.fixture(scope="session")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyProject], dict[str, str]]:
+    """What a run from scratch in another folder gives for a project as it stands."""
+    known: dict[str, dict[str, str]] = {}
+
+    def compute(project: TinyProject) -> dict[str, str]:
+        digest = project.digest()
+        if digest not in known:
+            fresh = project.copy_sources(tmp_path_factory.mktemp("truth") / "tiny")
+            fresh.drive("prefect").check()
+            known[digest] = fresh.outputs()
+        return known[digest]
+
+    return compute

@@ -1,0 +1,31 @@
+"""A text, changed in two ways and joined: the smallest flow with members."""
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, pipeline, stage
+from tasks.change import Member, change_text
+from tasks.join import Join, join_texts
+from tasks.read import Source, read_text
+from tasks.section import Section
+
+read = stage(read_text, "read")
+change = stage(change_text, "change-{member}")
+join = stage(join_texts, "join")
+
+
+class Notes(Section):
+    comment: str
+
+
+class TinyParams(Params):
+    source: Source
+    members: dict[str, Member]
+    join: Join
+    notes: Notes
+
+
+@pipeline("tiny", TinyParams)
+def tiny(p: TinyParams) -> Artifact:
+    """Read a text, change it by each member, join what came out."""
+    text = read(p.source)
+    changed = [change(text, member, times=2) for member in p.members.values()]
+    return join(changed, p.join)

@@ -1,0 +1,21 @@
+import importlib
+from pathlib import Path
+
+from tasks.section import Section
+from tasks.trace import leave_trace
+
+
+class Member(Section):
+    mark: str
+
+    def modules(self) -> tuple[str, ...]:
+        return (f"tasks.members.{'upper' if self.mark == '!' else 'reverse'}",)
+
+
+def change_text(text: Path, member: Member, *, times: int, out: Path) -> None:
+    """Change the text as the member says."""
+    words = (text / "text.txt").read_text().strip()
+    (name,) = member.modules()
+    leave_trace(f"change-{name.rpartition('.')[2]}")
+    changed = importlib.import_module(name).change(words)
+    (out / "text.txt").write_text((changed + member.mark) * times + "\n")

@@ -1,0 +1,2 @@
+def strip_text(text: str) -> str:
+    return text.strip()

@@ -1,0 +1,2 @@
+def change(words: str) -> str:
+    return words.upper()
