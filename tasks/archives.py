@@ -34,6 +34,14 @@ class _Member:
     content: IO[bytes] | None
 
 
+@dataclass(frozen=True)
+class _Job:
+    archive: str
+    out: Path
+    max_bytes: int
+    claimed_bytes: int
+
+
 def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) -> None:
     """Unpack a zip or tar (also gz, bz2, xz) into the empty folder `out`, block by block.
 
@@ -42,9 +50,11 @@ def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) 
     damaged archive, an encrypted one, and a full disk.
     """
     try:
-        with name_disk_faults(out, _claim_bytes(archive)):
-            check_free(out, min(_claim_bytes(archive), max_bytes))
-            _write_members(_read_members(archive), archive.name, out, max_bytes, report)
+        job = _Job(archive.name, out, max_bytes, _claim_bytes(archive))
+        needed_bytes = min(job.claimed_bytes, max_bytes)
+        check_free(out, needed_bytes)
+        with name_disk_faults(out, needed_bytes):
+            _write_members(_read_members(archive), job, report)
     except _BROKEN as error:
         _empty_folder(out)
         cause = getattr(error, "strerror", None) or error  # an OSError's own text names the temporary folder
@@ -60,20 +70,20 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_members(members: Iterator[_Member], archive: str, out: Path, max_bytes: int, report: Report) -> None:
+def _write_members(members: Iterator[_Member], job: _Job, report: Report) -> None:
     written = 0
     for count, member in enumerate(members, start=1):
-        target = _find_target(member, archive, out)
+        target = _find_target(member, job)
         if count > MAX_MEMBERS:
-            raise UserError(f"{archive} holds more than {MAX_MEMBERS} files; it is no data set for this project.")
+            raise UserError(f"{job.archive} holds more than {MAX_MEMBERS} files; it is no data set for this project.")
         if member.content is None:
             target.mkdir(parents=True, exist_ok=True)
             continue
-        written = _write_file(member, archive, target, written, max_bytes)
-        report.progress(written, max_bytes, "bytes")
+        written = _write_file(member, job, target=target, written=written)
+        report.progress(written, max(written, job.claimed_bytes), "bytes")
 
 
-def _write_file(member: _Member, archive: str, target: Path, written: int, max_bytes: int) -> int:
+def _write_file(member: _Member, job: _Job, *, target: Path, written: int) -> int:
     """Write one file and return how many bytes all files have by now."""
     assert member.content is not None
     try:
@@ -81,26 +91,26 @@ def _write_file(member: _Member, archive: str, target: Path, written: int, max_b
         with target.open("xb") as file:
             while block := member.content.read(BLOCK_BYTES):
                 written += len(block)
-                if written > max_bytes:
+                if written > job.max_bytes:
                     raise UserError(
-                        f"{archive} unpacks to more than {max_bytes / 1e6:g} MB; "
+                        f"{job.archive} unpacks to more than {job.max_bytes / 1e6:g} MB; "
                         "raise source.max_unpacked_mb if you trust it."
                     )
                 file.write(block)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{archive} holds the name {member.name!r} twice; make the archive anew.") from error
+        raise UserError(f"{job.archive} holds the name {member.name!r} twice; make the archive anew.") from error
     return written
 
 
-def _find_target(member: _Member, archive: str, out: Path) -> Path:
+def _find_target(member: _Member, job: _Job) -> Path:
     """Return where a member belongs, or refuse it."""
     parts = member.name.rstrip("/").split("/")
     outside = member.name.startswith("/") or ".." in parts or any(char in member.name for char in "\\\0")
     if outside:
-        raise UserError(f"{archive} holds the path {member.name!r}, outside its own folder; do not trust it.")
+        raise UserError(f"{job.archive} holds the path {member.name!r}, outside its own folder; do not trust it.")
     if not (member.is_file or member.is_folder):
-        raise UserError(f"{archive} holds {member.name!r}, a link or device; only files and folders are unpacked.")
-    return out.joinpath(*parts)
+        raise UserError(f"{job.archive} holds {member.name!r}, a link or device; only files and folders are unpacked.")
+    return job.out.joinpath(*parts)
 
 
 def _read_members(archive: Path) -> Iterator[_Member]:

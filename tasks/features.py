@@ -12,7 +12,7 @@ FILE_NAME = "features.npy"
 
 
 def write_features(
-    folder: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[np.generic]]
+    folder: Path, blocks: Iterable[NDArray[np.generic]], *, shape: tuple[int, ...], dtype: DTypeLike
 ) -> None:
     """Write `blocks` (consecutive rows of an array of `shape`) as `features.npy`; memory holds one block.
 

@@ -41,11 +41,3 @@ def plot_histogram(path: Path, values: Sequence[float], *, title: str, x_label: 
     axes = make_axes(title, x_label, "count")
     axes.hist(values, bins=30)
     save_plot(axes, path)
-
-
-def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, axes: Axes) -> None:
-    """Draw named lines, each a pair (x, y) of equally long sequences, on `axes` and write them to `path`."""
-    for name, (x, y) in lines.items():
-        axes.plot(x, y, label=name)
-    axes.legend()
-    save_plot(axes, path)

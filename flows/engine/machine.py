@@ -133,17 +133,12 @@ def name_cpu() -> str:
 
 def describe_source(root: Path) -> dict[str, str]:
     """Return the git commit checked out in `root`, and the names of files that differ from it."""
-    commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
     names = [line[3:] for line in changed.splitlines()]
-    return {
-        "git.commit": commit.strip() or "none",
-        "git.changed": "\n".join(names) or "none",
-        # The names under which MLflow's own pages show them.
-        "mlflow.source.git.commit": commit.strip() or "none",
-        "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "mlflow.source.type": "LOCAL",
-    }
+    told = {"git.commit": commit or "none", "git.changed": "\n".join(names) or "none"}
+    # The name under which MLflow's own pages show it.
+    return told | ({"mlflow.source.git.commit": commit} if commit else {})
 
 
 def _ask_git(root: Path, *words: str) -> str:
@@ -165,12 +160,15 @@ def _name_user() -> str:
 def describe_machine() -> dict[str, str]:
     """Return who runs on what, as flat names and texts: process, device, versions, command."""
     me, gpus = identify(), name_gpus()
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     return {
         "mlflow.user": _name_user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "process.host": me.host,
         "process.pid": str(me.pid),
         "process.started": me.started,
-        "device": ", ".join(gpus) or name_cpu(),
+        "device": name_cpu() if hidden or not gpus else ", ".join(gpus),
         "cpu": name_cpu(),
         "gpu": ", ".join(gpus) or NO_GPU,
         "platform": platform.platform(),

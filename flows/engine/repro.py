@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 from flows.engine.console import StageReport
 from flows.engine.errors import EngineError
@@ -18,6 +18,8 @@ from flows.engine.work import do_work
 
 # How far off the kernel's time of a process's start may be.
 START_ERROR_S = 2.0
+# DVC calls its commands through one, which may or may not stay between.
+SHELLS = ("sh", "dash", "bash", "zsh", "fish")
 
 
 def run_stage_command(name: str, values: list[str]) -> None:
@@ -70,7 +72,7 @@ def _find_decision_time() -> float | None:
     """Return when the `dvc repro` that called this process read dvc.lock, or None when none did."""
     import psutil
 
-    for parent in psutil.Process().parents():
-        if any(Path(part).name == "dvc" for part in parent.cmdline()[:3]):
-            return parent.create_time()
-    return None
+    if "DVC_STAGE" not in os.environ:
+        return None
+    callers = [parent for parent in psutil.Process().parents() if parent.name() not in SHELLS]
+    return callers[0].create_time() if callers else None

@@ -15,6 +15,7 @@ import psutil
 import pynvml
 
 INTERVAL_S = 1.0
+FIRST_S = 0.1
 KEPT_SAMPLES = 3600
 MEGABYTE = 1e6
 
@@ -43,18 +44,50 @@ class Sampler:
         return [sample for sample in tuple(self.kept) if first_ms <= sample.time_ms <= last_ms]
 
     def _run(self) -> None:
-        cards = list_cards()
+        meters = Meters.open()
+        # The processor's use is a share of the time since it was last asked.
+        time.sleep(FIRST_S)
         due = time.monotonic()
         while True:
-            self.kept.append(take_sample(cards))
+            self.kept.append(meters.read())
             due += INTERVAL_S
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-def take_sample(cards: list[Any]) -> Sample:
-    """Measure processor, memory, disk, network and the GPUs `cards`, once."""
-    figures = {f"system/{name}": float(value) for name, value in _measure(cards)}
-    return Sample(time.time_ns() // 1_000_000, figures)
+@dataclass(frozen=True)
+class Meters:
+    """What is asked for the machine's load: the GPUs' driver handles, and the network traffic so far."""
+
+    cards: list[Any]
+    received_bytes: int
+    sent_bytes: int
+
+    @classmethod
+    def open(cls) -> "Meters":
+        """Find the GPUs, and begin to count processor time and traffic."""
+        network = psutil.net_io_counters()
+        psutil.cpu_percent()
+        return cls(list_cards(), network.bytes_recv, network.bytes_sent)
+
+    def read(self) -> Sample:
+        """Measure processor, memory, disk, network and GPUs, once."""
+        figures = {f"system/{name}": round(float(value), 1) for name, value in self._measure()}
+        return Sample(time.time_ns() // 1_000_000, figures)
+
+    def _measure(self) -> Iterator[tuple[str, float]]:
+        memory, disk, network = psutil.virtual_memory(), psutil.disk_usage("."), psutil.net_io_counters()
+        yield "cpu_utilization_percentage", psutil.cpu_percent()
+        yield "system_memory_usage_megabytes", memory.used / MEGABYTE
+        yield "system_memory_usage_percentage", memory.used / memory.total * 100
+        yield "disk_usage_percentage", disk.percent
+        yield "disk_usage_megabytes", disk.used / MEGABYTE
+        yield "disk_available_megabytes", disk.free / MEGABYTE
+        yield "network_receive_megabytes", (network.bytes_recv - self.received_bytes) / MEGABYTE
+        yield "network_transmit_megabytes", (network.bytes_sent - self.sent_bytes) / MEGABYTE
+        for number, card in enumerate(self.cards):
+            for measure in (_measure_memory, _measure_use, _measure_power):
+                for name, value in _ask(measure, card).items():
+                    yield f"gpu_{number}_{name}", value
 
 
 def list_cards() -> list[Any]:
@@ -65,23 +98,6 @@ def list_cards() -> list[Any]:
     except pynvml.NVMLError:
         # The run's tag `gpu: none` says so.
         return []
-
-
-def _measure(cards: list[Any]) -> Iterator[tuple[str, float]]:
-    memory, disk, network = psutil.virtual_memory(), psutil.disk_usage("."), psutil.net_io_counters()
-    yield "cpu_utilization_percentage", psutil.cpu_percent()
-    yield "system_memory_usage_megabytes", memory.used / MEGABYTE
-    yield "system_memory_usage_percentage", memory.percent
-    yield "disk_usage_percentage", disk.percent
-    yield "disk_usage_megabytes", disk.used / MEGABYTE
-    yield "disk_available_megabytes", disk.free / MEGABYTE
-    if network:
-        yield "network_receive_megabytes", network.bytes_recv / MEGABYTE
-        yield "network_transmit_megabytes", network.bytes_sent / MEGABYTE
-    for number, card in enumerate(cards):
-        for measure in (_measure_memory, _measure_use, _measure_power):
-            for name, value in _ask(measure, card).items():
-                yield f"gpu_{number}_{name}", value
 
 
 def _ask(measure: Callable[[Any], dict[str, float]], card: Any) -> dict[str, float]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine.locks import hold_lock
-from flows.engine.machine import set_quiet_environment
+from flows.engine.machine import identify, set_quiet_environment
 from flows.engine.outbox import find_outbox, has_writer, is_foreign, list_journals, write_json
 from flows.engine.redact import strip_secrets
-from flows.engine.tracking import TROUBLE
+from flows.engine.tracking import SENDER, TROUBLE
 
 if TYPE_CHECKING:
     from flows.engine.sampler import Sampler
@@ -40,6 +40,7 @@ def main(root: Path, linger_s: float) -> None:
     prepare_environment()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # A journal begun just before the lock was let go had its own sender turned away: so look once more.
+    find_outbox(Path()).mkdir(parents=True, exist_ok=True)
     while _send_alone(linger_s) and any(_is_live(journal) for journal in list_journals(Path())):
         log.info("a journal was begun meanwhile")
 
@@ -54,11 +55,12 @@ def prepare_environment() -> None:
 
 def _send_alone(linger_s: float) -> bool:
     """Send while holding the sender's lock, and return whether it could be had."""
-    with Path(".trifold/sender.lock").open("w") as file:
+    with Path(".trifold/sender.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        write_json(find_outbox(Path()) / SENDER, identify().as_dict())
         follow_journals(linger_s)
     return True
 
@@ -68,6 +70,7 @@ def follow_journals(linger_s: float) -> None:
     from flows.engine.sampler import Sampler
 
     sampler, tracker = Sampler().start(), None
+    _note_trouble(None)
     wait_s, busy_at = POLL_S, time.monotonic()
     while True:
         why = None
@@ -76,6 +79,9 @@ def follow_journals(linger_s: float) -> None:
             _send_all(tracker, sampler)
         except _list_troubles() as error:
             why = _describe_trouble(error)
+        except Exception as error:
+            _note_trouble(_describe_trouble(error))
+            raise
         _note_trouble(why)
         journals = list_journals(Path())
         if any(_is_live(journal) or not has_writer(journal) for journal in journals):

@@ -179,6 +179,8 @@ def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
         return key.rpartition(".")[2]
     if isinstance(value, PLAIN):
         return value
+    if isinstance(value, Artifact):
+        return value.stage.removeprefix(f"{trace.flow}-")
     if _listed(value) and all(isinstance(one, Artifact) for one in _listed(value)):
         return argument
     raise EngineError(

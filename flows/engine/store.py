@@ -58,6 +58,8 @@ _gate = threading.RLock()
 _idle: list[_OpenRepo] = []
 # How the stages under way compute, by name: DVC calls back through `_run_in_process`.
 _works: dict[str, Callable[[], None]] = {}
+# Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
+_begun = threading.local()
 
 
 def bring_up_to_date(
@@ -110,7 +112,7 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
 
     def compute() -> None:
         nonlocal ran
-        ran = True
+        ran = _begun.value = True
         _gate.release()
         try:
             work()
@@ -129,6 +131,7 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
             raise
         finally:
             del _works[stage.name]
+            _begun.value = False
         if done:
             found.dump(update_pipeline=False)
             _mark_recorded(stage.name)
@@ -230,7 +233,7 @@ def _refuse_busy_paths(
 
     Our own locks do that, and a `dvc repro` beside us then waits for them where DVC's would make it fail.
     """
-    held = _read_path_locks(tmp_dir)
+    held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
     blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
     blockers += [(path, infos, write) for path, infos in held.get("read", {}).items()]
     for path, infos, wanted in blockers:

@@ -18,6 +18,8 @@ from flows.engine.outbox import Event
 from flows.engine.torchscript import TorchScript
 
 JOURNAL = "journal"
+# So that MLflow's pages open on trainings, rather than on conversations.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
 NOTE = "mlflow.note.content"
 NO_RUN = "no earlier run is recorded here"
 CUT = " … (cut)"
@@ -127,7 +129,7 @@ class Tracker:
 
     def _open_experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else self.client.create_experiment(name)
+        return found.experiment_id if found else self.client.create_experiment(name, tags=KIND)
 
     def _name_parent(self, journal: str | None) -> dict[str, str]:
         found = self._find(f"tags.`{JOURNAL}` = '{journal}'") if journal else []

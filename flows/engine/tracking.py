@@ -25,6 +25,7 @@ Value = str | int | float | bool
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 TROUBLE = "trouble.json"
+SENDER = "sender.json"
 # Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.
 COPIED_BYTES = 1_000_000
 POLL_S = 0.1
@@ -39,8 +40,9 @@ class Waiting:
 
     def __str__(self) -> str:
         """Return one line for the terminal."""
+        runs = "1 MLflow run" if self.journals == 1 else f"{self.journals} MLflow runs"
         reason = f": {self.why}" if self.why else ""
-        return f"{self.journals} MLflow run(s) kept in .trifold/outbox, to be sent by the next run{reason}"
+        return f"{runs} kept in .trifold/outbox, the next run sends what is left{reason}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Journal:
             "name": name,
             "experiment": experiment,
             "parent": parent.folder.name if parent else None,
-            "tags": {key: strip_secrets(str(value)) for key, value in known.items()},
-            "params": {key: strip_secrets(str(value)) for key, value in (params or {}).items()},
+            "tags": _strip(known),
+            "params": _strip(params or {}),
             "writer": identify().as_dict(),
             "time_ms": _now_ms(),
         }
@@ -82,7 +84,7 @@ class Journal:
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Add tags that were not known at the beginning, such as the md5 of the outputs."""
-        self._append("tags", tags={key: strip_secrets(str(value)) for key, value in tags.items()})
+        self._append("tags", tags=_strip(tags))
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Keep a file, or what a folder holds, as it is now, to be shown in `folder` of the run's artifacts."""
@@ -96,11 +98,11 @@ class Journal:
         `input_example` is an .npy file with one batch: it and what the model answers give the signature.
         """
         kept = {"torchscript": self._keep(torchscript), "example": self._keep(input_example)}
-        self._append("model", **kept, name=name, tags=dict(tags or {}))
+        self._append("model", **kept, name=name, tags=_strip(tags or {}))
 
     def link(self, stage: str, tags: Mapping[str, str]) -> None:
         """Link the earlier run with these tags, in place of a run of a stage that was cached."""
-        self._append("link", stage=stage, tags=dict(tags))
+        self._append("link", stage=stage, tags=_strip(tags))
 
     def end(self, status: Status) -> None:
         """End the run; nothing may be told after it."""
@@ -144,15 +146,27 @@ def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         ended = [journal for journal in list_journals(root) if read_ending(journal / EVENTS)]
-        if not ended or _read_trouble(root) or sender.is_gone():
+        if not ended or _read_trouble(root) or not _is_sending(root, sender):
             break
         time.sleep(POLL_S)
     return count_waiting(root)
 
 
+def _is_sending(root: Path, sender: Identity) -> bool:
+    """Return whether a sender is at work: this one, or the one that was there before it."""
+    if not sender.is_gone():
+        return True
+    other = read_json(find_outbox(root) / SENDER)
+    return bool(other) and not Identity(**other).is_gone()
+
+
 def _read_trouble(root: Path) -> str | None:
     why: str | None = read_json(find_outbox(root) / TROUBLE).get("why")
     return why
+
+
+def _strip(values: Mapping[str, Value]) -> dict[str, str]:
+    return {key: strip_secrets(str(value)) for key, value in values.items()}
 
 
 def _publish(outbox: Path, opening: dict[str, Any]) -> Path:

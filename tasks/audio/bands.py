@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tasks.features import open_features
 from tasks.folds import read_round
 
-CHUNK_CLIPS = 64
+CHUNK_CLIPS = 16
 MIN_STD = 1e-3  # a band that never changes is left as it is, not divided by zero
 
 

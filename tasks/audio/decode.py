@@ -1,7 +1,5 @@
 """Sound files to mono samples at one rate: the one way in for features and predictions."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +43,3 @@ def read_clip(path: Path, waveform: Waveform) -> Samples:
     samples = read_mono(path, waveform.sample_rate_hz, max_s=waveform.clip_s + 1)[: waveform.n_samples]
     clip[: len(samples)] = samples
     return clip
-
-
-def read_batches(paths: Sequence[Path], waveform: Waveform, *, batch_size: int, workers: int) -> Iterator[Samples]:
-    """Yield the clips of `paths` in order, (up to batch_size, n_samples) at a time.
-
-    Threads decode the next batch while the caller works on this one (libsndfile and soxr let go of the
-    interpreter's lock), so that two batches are in memory, however many files there are.
-    """
-    batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    with ThreadPoolExecutor(workers) as pool:
-        coming = [pool.submit(read_clip, path, waveform) for path in batches[0]] if batches else []
-        for following in [*batches[1:], []]:
-            ready, coming = coming, [pool.submit(read_clip, path, waveform) for path in following]
-            yield np.stack([clip.result() for clip in ready])

@@ -1,12 +1,12 @@
 """The one front end: waveforms to log-mel spectrograms, in the feature stage as in the exported model."""
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
 from tasks.audio.sections import Spectrogram
-
-_FLOOR = 1e-10  # power below this counts as silence: -100 dB
 
 
 class LogMel(nn.Module):
@@ -15,6 +15,8 @@ class LogMel(nn.Module):
     Takes (batch, samples) float32 at `sample_rate_hz`, gives (batch, n_mels, frames) float32: 10 log10 of the
     power, floored at -100 dB. Scriptable.
     """
+
+    floor: Final[float] = 1e-10  # power below this counts as silence: -100 dB
 
     def __init__(self, settings: Spectrogram) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class LogMel(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Return the log-mel spectrograms (batch, n_mels, frames) of waveforms (batch, samples)."""
-        return 10.0 * torch.log10(torch.clamp(self.mel(waveforms), min=_FLOOR))
+        return 10.0 * torch.log10(torch.clamp(self.mel(waveforms), min=self.floor))
 
 
 def pad_or_trim(waveforms: Tensor, n_samples: int) -> Tensor:

@@ -85,8 +85,9 @@ def _make_fold(sample: SampleSection, fold: int, target: int) -> Iterator[_File]
     for number in range(sample.clips_per_fold):
         recording, take = number * 2 // 3, "AB"[number % 3 == 1]
         place = (sample.seed, target, fold, recording)
+        dice, take_dice = Dice(*place), Dice(*place, ord(take))
         odd = ODD_CLIPS.get((target, fold), NOMINAL) if number == 0 else NOMINAL
-        clip = sound_clip(voice, Dice(*place), Dice(*place, ord(take)), odd.n_samples)
+        clip = sound_clip(voice, odd.n_samples, recording=dice, take=take_dice)
         yield _name_file(fold, target, recording, take, _encode(clip, stereo=odd.stereo))
 
 

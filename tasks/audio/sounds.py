@@ -3,13 +3,12 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 
-from tasks.machine import count_cores
+from tasks.parallel import map_cores
 from tasks.report import Report
 
 BLOCK_FRAMES = 1 << 18
@@ -40,10 +39,9 @@ class Sound:
 def inspect_sounds(paths: Sequence[Path], report: Report) -> list[Sound]:
     """Decode every file and return what each holds, in the same order."""
     sounds = []
-    with ThreadPoolExecutor(count_cores()) as pool:  # libsndfile lets go of the interpreter's lock
-        for sound in pool.map(inspect_sound, paths):
-            sounds.append(sound)
-            report.progress(len(sounds), len(paths), "clips")
+    for sound in map_cores(inspect_sound, paths):
+        sounds.append(sound)
+        report.progress(len(sounds), len(paths), "clips")
     return sounds
 
 

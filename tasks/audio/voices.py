@@ -14,7 +14,7 @@ _TABLE = np.rint(np.sin(2 * np.pi * np.arange(1 << _TABLE_BITS) / (1 << _TABLE_B
 Voice = Callable[[Dice, int], Whole]
 
 
-def sound_clip(voice: Voice, recording: Dice, take: Dice, n_samples: int) -> Whole:
+def sound_clip(voice: Voice, n_samples: int, *, recording: Dice, take: Dice) -> Whole:
     """Return a clip, 16 bit: one sound of `voice` somewhere in background noise, beside a hum.
 
     `recording` draws what the takes of one recording share (pitch, length, loudness, the place's noise), `take`

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.audio.decode import list_clips, read_batches
+from tasks.audio.decode import list_clips, read_clip
 from tasks.audio.sections import Waveform
 from tasks.features import write_features
-from tasks.machine import count_cores
+from tasks.parallel import map_cores
 from tasks.report import Report
 
 __all__ = ["Waveform", "precompute_waveforms"]
-
-BATCH_CLIPS = 16
 
 
 def precompute_waveforms(archive: Path, clips: Path, waveform: Waveform, *, out: Path, report: Report) -> None:
@@ -26,13 +24,12 @@ def precompute_waveforms(archive: Path, clips: Path, waveform: Waveform, *, out:
     """
     paths = list_clips(archive, clips)
     shape = (len(paths), waveform.n_samples)
-    write_features(out, shape, np.float16, _read_blocks(paths, waveform, report))
+    write_features(out, _read_blocks(paths, waveform, report), shape=shape, dtype=np.float16)
     (out / "front_end.json").write_text(json.dumps(waveform.model_dump(), indent=2, sort_keys=True) + "\n")
 
 
 def _read_blocks(paths: list[Path], waveform: Waveform, report: Report) -> Iterator[NDArray[np.float16]]:
-    done = 0
-    for samples in read_batches(paths, waveform, batch_size=BATCH_CLIPS, workers=count_cores()):
-        yield samples.astype(np.float16)
-        done += len(samples)
+    clips = map_cores(lambda path: read_clip(path, waveform).astype(np.float16), paths)
+    for done, clip in enumerate(clips, start=1):
+        yield clip[None]
         report.progress(done, len(paths), "clips")

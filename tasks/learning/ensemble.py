@@ -16,6 +16,7 @@ from tasks.report import Report
 from tasks.section import Section
 
 PARTS = ("valid", "test")
+Rounds = dict[tuple[str, ...], Predictions]
 
 
 class Ensemble(Section):
@@ -52,10 +53,10 @@ def build_ensemble(fitted: list[Path], ensemble: Ensemble, *, out: Path, report:
     rounds = gather_fits(fitted)
     blends = {each.fold: blend_round(each, ensemble.method) for each in rounds}
     for part in PARTS:
-        blended = {(r.fold,): _apply(blends[r.fold], getattr(r, part)) for r in rounds if getattr(r, part)}
+        blended: Rounds = {(str(r.fold),): _apply(blends[r.fold], getattr(r, part)) for r in rounds if getattr(r, part)}
         if blended:
             write_rounds(out / f"{part}.csv", blended, ["fold"])
-    alone = {(name, r.fold): told for r in rounds for name, told in r.test.items()}
+    alone: Rounds = {(name, str(r.fold)): told for r in rounds for name, told in r.test.items()}
     write_rounds(out / "members.csv", alone, ["member", "fold"])
     _write_summary(out / "ensemble.json", rounds, blends)
     for reason in dict.fromkeys(blend.reason for blend in blends.values()):

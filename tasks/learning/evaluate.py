@@ -91,7 +91,8 @@ def _write_classes(out: Path, whole: Predictions, classes: list[str]) -> None:
 
     figures = score_classes(whole)
     columns = ["category", "precision", "recall", "f1", "clips"]
-    rows = zip(classes, figures.precision.round(6), figures.recall.round(6), figures.f1.round(6), figures.clips)
+    shares = [share.round(6) for share in (figures.precision, figures.recall, figures.f1)]
+    rows = zip(classes, *shares, figures.clips, strict=True)
     write_rows(out / "per_class.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
     chosen: NDArray[np.int64] = whole.probabilities.argmax(1)
     pairs = zip(whole.clips, whole.labels, chosen, strict=True)

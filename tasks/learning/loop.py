@@ -107,7 +107,8 @@ class Learner:
         start_s = time.perf_counter()
         loss = self._train_epoch(epoch)
         speed = len(self.lesson.parts.train) / (time.perf_counter() - start_s)
-        figures = {"epoch": float(epoch + 1), "lr": self.schedule.get_last_lr()[0], "train_loss": loss}
+        lr = float(self.schedule.get_last_lr()[0])
+        figures = {"epoch": float(epoch + 1), "lr": lr, "train_loss": loss}
         if self.lesson.parts.valid is not None:
             figures |= self._validate(self.lesson.parts.valid)
         self.history.append(figures)

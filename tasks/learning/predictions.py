@@ -34,7 +34,7 @@ def read_predictions(path: Path) -> Predictions:
     return _gather(read_rows(path, ["clip", "label"]))
 
 
-def write_rounds(path: Path, rounds: Mapping[tuple[object, ...], Predictions], columns: Sequence[str]) -> None:
+def write_rounds(path: Path, rounds: Mapping[tuple[str, ...], Predictions], columns: Sequence[str]) -> None:
     """Write the predictions of several rounds under one header; each key fills the leading `columns`."""
     first = next(iter(rounds.values()))
     rows = (dict(zip(columns, key, strict=True)) | row for key, told in rounds.items() for row in _tell_rows(told))

@@ -12,7 +12,7 @@ HEAD = ("fc.",)
 class ResNet(nn.Module):
     """A torchvision ResNet with a head of its own: pictures (batch, 3, height, width) to logits."""
 
-    def __init__(self, body: nn.Module) -> None:
+    def __init__(self, body: models.ResNet) -> None:
         super().__init__()
         self.body = body
 
@@ -32,12 +32,13 @@ def build_resnet(name: str, n_classes: int, *, weights: str, dropout: float) -> 
     `weights` is none, pretrained (torchvision's ImageNet ones, fetched once) or the path of a state_dict in
     torchvision's layout, whose head is left out. Raises UserError when they cannot be had or do not fit.
     """
-    body = models.get_model(name, weights=None)
+    body: models.ResNet = models.get_model(name, weights=None)
     if weights == "pretrained":
         load_weights(body, _fetch_pretrained(name), source=f"pretrained {name}", head=HEAD)
     else:
         start_from(body, weights, head=HEAD)
-    body.fc = nn.Sequential(nn.Dropout(dropout), nn.Linear(body.fc.in_features, n_classes))
+    head = nn.Sequential(nn.Dropout(dropout), nn.Linear(body.fc.in_features, n_classes))
+    body.add_module("fc", head)  # takes the place of the thousand ImageNet classes
     return ResNet(body)
 
 

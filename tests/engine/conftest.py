@@ -9,6 +9,7 @@ import pytest
 
 from flows.engine.server import down, up
 from tests.engine.tiny_project import TinyProject
+from tests.engine.warm import WarmPython
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +22,17 @@ def server_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+def warm() -> Iterator[WarmPython]:
+    """A Python with the libraries imported."""
+    python = WarmPython()
+    yield python
+    python.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_base(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
     """The tiny project, computed once; tests take copies."""
-    project = TinyProject.create(tmp_path_factory.mktemp("tiny") / "base", server_state)
+    project = TinyProject.create(tmp_path_factory.mktemp("tiny") / "base", server_state, warm)
     project.drive("dvc").check()
     project.computed()
     return project

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.engine.tiny_project import STAGES, TinyProject, finish, kill
+from tests.engine.tiny_project import STAGES, TinyProject
 
 DRIVERS = ("prefect", "dvc")
 OTHER = {"prefect": "dvc", "dvc": "prefect"}
@@ -19,7 +19,10 @@ Change = Callable[[TinyProject], object]
 CASES: dict[str, tuple[Change, set[str]]] = {
     "nothing": (lambda p: None, set()),
     "a helper two imports away": (lambda p: p.edit("tasks/far.py", "strip()", "strip() + ' again'"), ALL),
-    "a helper, with the same result": (lambda p: p.edit("tasks/far.py", "text.strip()", "text.strip('\\n ')"), {"read"}),
+    "a helper, with the same result": (
+        lambda p: p.edit("tasks/far.py", "text.strip()", "text.strip('\\n ')"),
+        {"read"},
+    ),
     "a literal in the flow": (lambda p: p.edit("flows/tiny.py", "times=2", "times=3"), ALL - {"read"}),
     "an unrelated module": (lambda p: p.edit("tasks/unrelated.py", "this", "that"), set()),
     "one member's module": (
@@ -94,7 +97,7 @@ def test_a_run_killed_in_a_stage_is_completed_by_the_other_driver(
     gate = tiny.hold(stage)
     process = tiny.start_driver(driver)
     tiny.wait_for(stage)
-    kill(process)
+    process.kill()
     gate.unlink()
     tiny.computed()
     tiny.drive(OTHER[driver]).check()
@@ -109,7 +112,7 @@ def test_what_was_finished_before_a_kill_is_not_done_again(tiny: TinyProject, dr
     gate = tiny.hold("join")
     process = tiny.start_driver(driver)
     tiny.wait_for("join")
-    kill(process)
+    process.kill()
     gate.unlink()
     tiny.computed()
     tiny.drive(driver).check()
@@ -147,7 +150,7 @@ def test_an_edit_while_a_stage_runs_is_not_recorded_as_fresh(
     tiny.wait_for("change-reverse")
     EDITS[edited](tiny)
     gate.unlink()
-    finish(process)
+    process.finish()
     tiny.drive(driver).check()
     assert tiny.outputs() == truth(tiny)
     assert tiny.is_clean()
@@ -165,7 +168,7 @@ def test_two_drivers_at_once_compute_each_stage_once(
     # The second must meet the first at its work: it is let go when the other has had time to get there.
     threading.Timer(8.0, gate.unlink).start()
     for process in (early, late):
-        finish(process).check()
+        process.finish().check()
     assert sorted(tiny.computed()) == sorted(ALL)
     assert tiny.outputs() == truth(tiny)
     assert tiny.is_clean()
@@ -175,9 +178,9 @@ def test_two_runs_started_together_compute_each_stage_once(
     tiny: TinyProject, truth: Callable[[TinyProject], dict[str, str]]
 ) -> None:
     tiny.edit("input.txt", "quick", "slow")
-    runs: Iterable = [tiny.start_driver("prefect") for _ in range(2)]
-    for process in list(runs):
-        finish(process).check()
+    runs = [tiny.start_driver("prefect") for _ in range(2)]
+    for process in runs:
+        process.finish().check()
     assert sorted(tiny.computed()) == sorted(ALL)
     assert tiny.outputs() == truth(tiny)
     assert tiny.is_clean()

@@ -81,7 +81,7 @@ def write_cut_zip(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
-BAD: list[tuple[str, Callable[[Path], None], str]] = [
+BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("zip slip", lambda path: write_zip(path, GOOD, ("../evil", b"x")), r"'\.\./evil', outside"),
     ("zip slip deep", lambda path: write_zip(path, GOOD, ("a/../../evil", b"x")), "outside its own folder"),
     ("zip absolute", lambda path: write_zip(path, GOOD, ("/tmp/evil", b"x")), "outside its own folder"),
@@ -108,7 +108,9 @@ BAD: list[tuple[str, Callable[[Path], None], str]] = [
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile warns of what the test makes on purpose
 @pytest.mark.parametrize(("write", "told"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
-def test_a_bad_archive_is_refused_and_leaves_nothing(tmp_path: Path, write: Callable[[Path], None], told: str) -> None:
+def test_a_bad_archive_is_refused_and_leaves_nothing(
+    tmp_path: Path, write: Callable[[Path], object], told: str
+) -> None:
     write(tmp_path / "archive.x")
     with pytest.raises(UserError, match=told) as error:
         unpack(tmp_path / "archive.x", tmp_path / "out")

@@ -1,0 +1,73 @@
+"""Sounds, from a raw archive to one TorchScript ensemble."""
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, Look, pipeline, stage
+from tasks import download, folds
+from tasks.audio import bands, clean, export, member, sample, sections, spectrograms, train, waveforms
+from tasks.learning import compute, ensemble, evaluate
+
+
+class AudioParams(Params):
+    """The sections of params/audio.yaml."""
+
+    sample: sample.SampleSection
+    source: download.Source
+    clean: clean.Clean
+    folds: folds.Folds
+    spectrogram: sections.Spectrogram
+    waveform: sections.Waveform
+    compute: compute.Compute
+    members: dict[str, member.Member]
+    ensemble: ensemble.Ensemble
+
+
+# How DVC draws what the evaluation writes.
+SCORES = Look(
+    metrics=("metrics.json",),
+    plots={"confusion.csv": {"x": "predicted", "y": "actual", "template": "confusion"}},
+)
+
+make_sample = stage(sample.make_sample, "sample")
+download_archive = stage(download.download_archive, "download")
+clean_clips = stage(clean.clean_clips, "clean")
+split_folds = stage(folds.split_folds, "folds")
+precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
+precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
+measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
+find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True)
+fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True)
+build_ensemble = stage(ensemble.build_ensemble, "ensemble")
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+export_ensemble = stage(
+    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="audio")
+)
+
+
+@pipeline("audio", AudioParams)
+def audio(p: AudioParams) -> Artifact:
+    """Make one TorchScript ensemble of environmental sounds.
+
+    Download, clean, split folds, precompute what the members read;
+    for each fold measure the bands, then for each member find its learning rate and fit it;
+    build the ensemble, evaluate it, export it.
+    """
+    archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
+    clips = clean_clips(archive, p.clean)
+    split = split_folds(clips, p.folds)
+    features = {}
+    if any(one.features == "spectrogram" for one in p.members.values()):
+        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
+    if any(one.features == "waveform" for one in p.members.values()):
+        features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
+
+    fitted = []
+    for fold in p.folds.held_out:
+        measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
+        for name, one in p.members.items():
+            inputs = (features[one.features], split, measured[one.features])
+            lr = find_lr(*inputs, one, p.compute, fold=fold)
+            fitted.append(fit(*inputs, lr, one, p.compute, name=name, fold=fold))
+
+    together = build_ensemble(fitted, p.ensemble)
+    evaluate_ensemble(together, clips)
+    return export_ensemble(together, fitted, list(features.values()), clips, p.members)

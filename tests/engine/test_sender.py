@@ -1,0 +1,340 @@
+"""The sender brings every journal into MLflow once, in order, whatever the tracker does meanwhile."""
+
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.engine import sender
+from flows.engine.machine import identify
+from flows.engine.outbox import SENT, list_journals
+from flows.engine.sampler import Meters
+from flows.engine.tracking import Journal, count_waiting, start_sender, wait_sent
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables, which take MLflow some seconds to make."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an empty store, in which a sender may run in this very process."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / ".trifold").mkdir()
+    return tmp_path
+
+
+def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Have MLflow of this process talk to `address`, as its environment would."""
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(address)
+    mlflow.set_registry_uri(address)
+
+
+def begin(root: Path, name: str = "fit", **more: Any) -> Journal:
+    return Journal.begin(root, name=name, experiment="audio", **more)
+
+
+def open_client(root: Path) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+
+
+def read_runs(root: Path) -> dict[str, Any]:
+    """Return the newest run of each name."""
+    client = open_client(root)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.info.run_name: run for run in reversed(client.search_runs(experiments))}
+
+
+def read_history(root: Path, run: Any, name: str) -> list[tuple[int, float]]:
+    found = open_client(root).get_metric_history(run.info.run_id, name)
+    return [(metric.step, metric.value) for metric in found]
+
+
+def make_killed(root: Path) -> None:
+    """Have another process begin a run, tell an epoch, and be killed."""
+    code = (
+        "import os, signal; from pathlib import Path; from flows.engine.tracking import Journal;"
+        f"journal = Journal.begin(Path({str(root)!r}), name='killed', experiment='audio');"
+        "journal.metrics({'loss': 0.5}, 0); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@contextmanager
+def serve_silence() -> Iterator[int]:
+    """A tracker that takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_all_that_was_told_arrives_and_the_journals_are_deleted(root: Path) -> None:
+    plot = root / "out" / "plots" / "curve.csv"
+    plot.parent.mkdir(parents=True)
+    plot.write_text("lr,loss\n")
+    parent = begin(root, "audio", params={"fit.lr": 0.1})
+    parent.artifact(plot, "pipeline")
+    child = begin(root, "audio-fit", parent=parent, tags={"stage": "audio-fit"})
+    for epoch in range(1500):
+        child.metrics({"train/loss": 1 / (1 + epoch), "valid/loss": 2.0}, epoch)
+    child.tags({"output.md5": "abc"})
+    child.artifact(root / "out")
+    child.end("FINISHED")
+    parent.end("FAILED")
+    sender.follow_journals(0)
+
+    runs = read_runs(root)
+    assert runs["audio"].info.status == "FAILED"
+    assert runs["audio"].data.params == {"fit.lr": "0.1"}
+    fit = runs["audio-fit"]
+    assert fit.info.status == "FINISHED"
+    assert fit.data.tags["mlflow.parentRunId"] == runs["audio"].info.run_id
+    assert fit.data.tags["output.md5"] == "abc"
+    assert fit.data.tags["gpu"] == "none" or "system/gpu_0_utilization_percentage" in fit.data.metrics
+    assert read_history(root, fit, "train/loss") == [(epoch, 1 / (1 + epoch)) for epoch in range(1500)]
+    paths = [
+        open_client(root).list_artifacts(run.info.run_id, folder)
+        for run, folder in ((runs["audio"], "pipeline"), (fit, "plots"))
+    ]
+    assert [[file.path for file in found] for found in paths] == [["pipeline/curve.csv"], ["plots/curve.csv"]]
+    assert not list_journals(root)
+
+
+def test_what_mlflow_would_refuse_is_cut_or_left_out_and_costs_nothing_else(root: Path) -> None:
+    journal = begin(root, tags={"long": "x" * 9000, "odd?key": "1"}, params={"many": "y" * 7000})
+    journal.metrics({"acc@5 (%)": 1.0, "loss": math.nan, "../up": 3.0, "top": math.inf}, 0)
+    journal.artifact(root / "mlflow.db")
+    shutil.rmtree(journal.folder / "files")
+    journal.metrics({"late": 1.0}, 1)
+    journal.end("FINISHED")
+    sender.follow_journals(0)
+
+    data = read_runs(root)["fit"].data
+    assert len(data.tags["long"]) == 8000
+    assert data.tags["long"].endswith("(cut)")
+    assert len(data.params["many"]) == 6000
+    assert data.tags["odd_key"] == "1"
+    assert data.metrics["acc_5 ___"] == data.metrics["late"] == 1.0
+    assert math.isnan(data.metrics["loss"])
+    assert "../up" not in data.metrics
+
+
+def test_a_growing_journal_is_followed_and_the_machine_sampled_each_second(root: Path) -> None:
+    journal = begin(root)
+    follower = threading.Thread(target=sender.follow_journals, args=(0.0,))
+    follower.start()
+    seen_while_running = 0
+    for epoch in range(7):
+        journal.metrics({"loss": 1.0}, epoch)
+        time.sleep(1)
+        run = read_runs(root).get("fit")
+        seen_while_running += run is not None and run.info.status == "RUNNING" and "loss" in run.data.metrics
+    journal.end("FINISHED")
+    follower.join()
+
+    run = read_runs(root)["fit"]
+    assert seen_while_running >= 4
+    assert run.info.status == "FINISHED"
+    for name in ("cpu_utilization_percentage", "system_memory_usage_megabytes", "disk_available_megabytes"):
+        steps = [step for step, _ in read_history(root, run, f"system/{name}")]
+        assert steps == list(range(len(steps)))
+        assert 6 <= len(steps) <= 9
+
+
+def test_system_metrics_have_the_names_of_mlflows_own_monitors() -> None:
+    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+
+    wanted: set[str] = set()
+    for monitor in (CPUMonitor(), DiskMonitor(), NetworkMonitor()):
+        monitor.collect_metrics()
+        wanted |= {f"system/{name}" for name in monitor.aggregate_metrics()}
+    measured = {name for name in Meters.open().read().figures if "gpu_" not in name}
+    assert measured == wanted
+
+
+def test_a_tracker_that_is_down_costs_nothing_but_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = begin(root)
+    for epoch in range(50):
+        journal.metrics({"loss": float(epoch)}, epoch)
+    journal.end("FINISHED")
+    with serve_silence() as port:
+        pass
+    use_tracker(monkeypatch, f"http://me:hunter2@127.0.0.1:{port}")
+    sender.follow_journals(0)
+
+    waiting = count_waiting(root)
+    assert waiting.journals == 1
+    assert waiting.why is not None
+    assert f"http://127.0.0.1:{port}" in waiting.why
+    assert "hunter2" not in waiting.why
+
+    use_tracker(monkeypatch, f"sqlite:///{root}/mlflow.db")
+    sender.follow_journals(0)
+    assert count_waiting(root).journals == 0
+    run = read_runs(root)["fit"]
+    assert read_history(root, run, "loss") == [(epoch, float(epoch)) for epoch in range(50)]
+
+
+def test_a_tracker_that_never_answers_slows_no_writer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_silence() as port:
+        use_tracker(monkeypatch, f"http://127.0.0.1:{port}")
+        journal = begin(root)
+        follower = threading.Thread(target=sender.follow_journals, args=(0.0,))
+        follower.start()
+        time.sleep(0.5)
+        began_s, slowest_s = time.perf_counter(), 0.0
+        for epoch in range(1000):
+            call_s = time.perf_counter()
+            journal.metrics({"loss": 1.0, "accuracy": 0.5}, epoch)
+            slowest_s = max(slowest_s, time.perf_counter() - call_s)
+        took_s = time.perf_counter() - began_s
+        journal.end("FINISHED")
+        follower.join(timeout=60)
+
+    assert not follower.is_alive(), "it ends although nothing was sent"
+    assert took_s < 1.0, f"1000 calls took {took_s:.2f} s"
+    assert slowest_s < 0.2, f"one call took {slowest_s:.2f} s"
+    assert count_waiting(root).journals == 1
+
+
+def test_a_sender_killed_between_sending_and_noting_it_sends_nothing_twice(root: Path) -> None:
+    journal = begin(root)
+    journal.metrics({"loss": 1.0}, 0)
+    shutil.copytree(journal.folder, root / "kept")
+    journal.end("FINISHED")
+    sender.follow_journals(0)
+    shutil.copytree(root / "kept", journal.folder)
+    journal.metrics({"loss": 0.5}, 1)
+    journal.end("FINISHED")
+    assert not (journal.folder / SENT).exists()
+    sender.follow_journals(0)
+
+    runs = read_runs(root)
+    assert list(runs) == ["fit"]
+    assert read_history(root, runs["fit"], "loss") == [(0, 1.0), (1, 0.5)]
+
+
+def test_the_journal_of_a_killed_process_is_closed_as_killed_by_the_real_sender(root: Path) -> None:
+    make_killed(root)
+    begin(root, "another").end("FINISHED")
+    os.environ.pop("MLFLOW_TRACKING_URI")
+    senders = [start_sender(root) for _ in range(3)]
+    while not all(one.is_gone() for one in senders):
+        time.sleep(0.1)
+    assert wait_sent(root, senders[0], timeout_s=60).journals == 0
+    runs = read_runs(root)
+    assert {name: run.info.status for name, run in runs.items()} == {"killed": "KILLED", "another": "FINISHED"}
+    assert read_history(root, runs["killed"], "loss") == [(0, 0.5)]
+
+
+def test_runs_left_running_by_a_process_that_is_gone_are_closed_as_killed(root: Path) -> None:
+    client, me = open_client(root), identify()
+    experiment = client.create_experiment("audio")
+    writers = {
+        "gone": replace(me, started="another boot:1"),
+        "living": me,
+        "elsewhere": replace(me, host="another", started="another boot:1"),
+    }
+    for name, writer in writers.items():
+        tags = {f"process.{key}": str(value) for key, value in writer.as_dict().items()}
+        client.create_run(experiment, run_name=name, tags=tags)
+    client.create_run(experiment, run_name="untagged")
+    sender.follow_journals(0)
+
+    states = {name: run.info.status for name, run in read_runs(root).items()}
+    assert states == {"gone": "KILLED", "living": "RUNNING", "elsewhere": "RUNNING", "untagged": "RUNNING"}
+
+
+def test_a_journal_written_on_another_host_is_sent_but_not_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(root).metrics({"loss": 1.0}, 0)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    sender.follow_journals(0)
+    run = read_runs(root)["fit"]
+    assert run.info.status == "RUNNING"
+    assert run.data.metrics["loss"] == 1.0
+    assert len(list_journals(root)) == 1
+
+
+def test_a_cached_stage_is_linked_to_its_newest_finished_run(root: Path) -> None:
+    for status, md5 in (("FINISHED", "abc"), ("FINISHED", "abc"), ("FAILED", "abc"), ("FINISHED", "def")):
+        earlier = begin(root, f"{status}-{md5}", tags={"stage": "audio-fit", "output.md5": md5})
+        earlier.end(status)  # type: ignore[arg-type]
+        sender.follow_journals(0)
+    parent = begin(root, "audio")
+    parent.link("audio-fit", {"output.md5": "abc"})
+    parent.link("audio-lr", {"output.md5": "ghi"})
+    parent.end("FINISHED")
+    sender.follow_journals(0)
+
+    runs = read_runs(root)
+    tags, wanted = runs["audio"].data.tags, runs["FINISHED-abc"].info
+    assert tags["cached.audio-fit"] == wanted.run_id
+    assert f"(#/experiments/{wanted.experiment_id}/runs/{wanted.run_id})" in tags["mlflow.note.content"]
+    assert tags["cached.audio-lr"] == "no earlier run is recorded here"
+
+
+def test_a_model_is_registered_once_with_signature_and_example_and_loads_again(root: Path) -> None:
+    import mlflow.pyfunc
+    import numpy as np
+    import torch
+
+    module = torch.jit.trace(torch.nn.Sequential(torch.nn.Linear(8, 3), torch.nn.Softmax(-1)), torch.zeros(2, 8))
+    module.save(root / "model.pt")
+    example = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+    np.save(root / "example.npy", example)
+    (root / "broken.pt").write_bytes(b"no model")
+    journal = begin(root)
+    journal.model(root / "broken.pt", name="broken", input_example=root / "example.npy")
+    journal.model(root / "model.pt", name="audio", input_example=root / "example.npy", tags={"stage": "export"})
+    shutil.copytree(journal.folder, root / "kept")
+    journal.end("FINISHED")
+    sender.follow_journals(0)
+    shutil.copytree(root / "kept", journal.folder)
+    journal.end("FINISHED")
+    sender.follow_journals(0)
+
+    (version,) = open_client(root).search_model_versions("name = 'audio'")
+    assert version.run_id == read_runs(root)["fit"].info.run_id
+    assert version.tags["stage"] == "export"
+    loaded = mlflow.pyfunc.load_model("models:/audio/1")
+    assert loaded.metadata.signature.inputs.input_types() == [np.dtype("float32")]
+    assert loaded.input_example.shape == (2, 8)
+    with torch.inference_mode():
+        wanted = module(torch.from_numpy(example)).numpy()
+    np.testing.assert_allclose(loaded.predict(example), wanted, rtol=1e-6)
+    np.testing.assert_allclose(
+        mlflow.pytorch.load_model("models:/audio/1")(torch.from_numpy(example)).detach(), wanted, rtol=1e-6
+    )

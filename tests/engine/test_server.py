@@ -1,0 +1,192 @@
+"""The project's own servers: up once, down without a trace, and found by whoever looks in the folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.engine import sender
+from flows.engine import server as server_module
+from flows.engine.detached import stop_group
+from flows.engine.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
+from flows.engine.tracking import Journal, count_waiting
+
+
+def is_alive(server: Server) -> bool:
+    return any(not member.is_gone() for member in server.members)
+
+
+def add_kind(monkeypatch: pytest.MonkeyPatch, module: str, *words: str) -> None:
+    """Add a kind of server that starts at once: `python -m MODULE PORT WORDS`."""
+    kind = Kind("tiny", find_port(6000), "/", lambda port: [module, str(port), *words], lambda _: {})
+    monkeypatch.setitem(KINDS, "tiny", kind)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which the tiny server may be started."""
+    add_kind(monkeypatch, "http.server", "--bind", HOST)
+    yield tmp_path
+    down(tmp_path)
+
+
+def test_up_twice_starts_one_server_and_down_twice_stops_it(tiny: Path) -> None:
+    first, second = up(tiny, ["tiny"])["tiny"], up(tiny, ["tiny"])["tiny"]
+    assert first == second
+    assert where(tiny) == [first]
+    assert [server.name for server in down(tiny)] == ["tiny"]
+    assert not is_alive(first)
+    assert where(tiny) == down(tiny) == []
+
+
+def test_starters_at_once_start_one_server(tiny: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: up(tiny, ["tiny"])["tiny"], range(4)))
+    assert len({server.members for server in found}) == 1
+
+
+def test_a_server_that_was_killed_is_started_again(tiny: Path) -> None:
+    first = up(tiny, ["tiny"])["tiny"]
+    os.kill(first.members[0].pid, signal.SIGKILL)
+    second = up(tiny, ["tiny"])["tiny"]
+    assert second.members != first.members
+    assert where(tiny) == [second]
+
+
+def test_a_server_that_does_not_answer_is_replaced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "STOP_S", 1.0)
+    first = up(tiny, ["tiny"])["tiny"]
+    os.kill(first.members[0].pid, signal.SIGSTOP)
+    assert where(tiny) == []
+    second = up(tiny, ["tiny"])["tiny"]
+    assert not is_alive(first)
+    assert where(tiny) == [second]
+
+
+def test_a_port_that_is_taken_is_left_to_who_has_it(tiny: Path) -> None:
+    usual = KINDS["tiny"].usual_port
+    with socket.create_server((HOST, usual)):
+        assert up(tiny, ["tiny"])["tiny"].port > usual
+
+
+def test_a_process_that_got_a_stopped_servers_pid_is_left_alone(tiny: Path) -> None:
+    server = up(tiny, ["tiny"])["tiny"]
+    record = tiny / ".trifold" / "servers.json"
+    stop_group(server.members, patience_s=10)
+    bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        record.write_text(record.read_text().replace(f'"pid": {server.members[0].pid}', f'"pid": {bystander.pid}'))
+        assert down(tiny) == []
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_kind(monkeypatch, "http.server", "--no-such-option")
+    with pytest.raises(ServerError, match=r"(?s)ended while it started.*no-such-option"):
+        up(tmp_path, ["tiny"])
+    assert where(tmp_path) == []
+
+
+def test_other_lines_of_the_dotenv_file_stay(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("A=1\nPREFECT_API_URL = old\n# B\n")
+    for value in ("one", "two"):
+        set_dotenv(path, "PREFECT_API_URL", value)
+    assert path.read_text() == "A=1\n# B\nPREFECT_API_URL=two\n"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with Prefect's and MLflow's servers up, started under a foreign Prefect profile."""
+    root = tmp_path_factory.mktemp("servers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+        patch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////nowhere/prefect.db")
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+        up(root)
+    yield root
+    down(root)
+
+
+def test_prefect_and_mlflow_are_up_on_loopback_with_their_files_in_the_folder(real: Path) -> None:
+    servers = {server.name: server for server in where(real)}
+    assert set(servers) == {"prefect", "mlflow"}
+    assert (real / ".trifold" / "prefect" / "prefect.db").exists()
+    assert (real / "mlflow.db").exists()
+    for server in servers.values():
+        listening = {
+            connection.laddr.ip
+            for member in server.members
+            for connection in psutil.Process(member.pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {HOST}
+
+
+def test_a_prefect_command_typed_in_the_folder_finds_the_server(real: Path) -> None:
+    code = "from prefect.settings import PREFECT_API_URL; print(PREFECT_API_URL.value())"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    told = subprocess.run([sys.executable, "-c", code], cwd=real, env=env, capture_output=True, text=True)
+    assert told.stdout.strip() == up(real, ["prefect"])["prefect"].api_url, told.stderr
+
+
+def test_a_tracker_that_stands_still_and_comes_back_gets_every_figure_once(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    server = up(real, ["mlflow"])["mlflow"]
+    for name, value in (("TRACKING_URI", server.url), ("HTTP_REQUEST_TIMEOUT", "1"), ("HTTP_REQUEST_MAX_RETRIES", "0")):
+        monkeypatch.setenv(f"MLFLOW_{name}", value)
+    mlflow.set_tracking_uri(server.url)
+    monkeypatch.chdir(tmp_path)
+    journal = Journal.begin(tmp_path, name="fit", experiment="audio")
+    journal.metrics({"loss": 0.0}, 0)
+    follower = threading.Thread(target=sender.follow_journals, args=(0.0,))
+    follower.start()
+
+    client = MlflowClient(server.url)
+    while client.get_experiment_by_name("audio") is None:
+        time.sleep(0.2)
+    group = os.getpgid(server.members[0].pid)
+    os.killpg(group, signal.SIGSTOP)
+    for epoch in range(1, 100):
+        journal.metrics({"loss": float(epoch)}, epoch)
+    while not (count_waiting(tmp_path).why or "").startswith(server.url):
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGCONT)
+    (tmp_path / "weights.bin").write_bytes(os.urandom(3_000_000))
+    journal.artifact(tmp_path / "weights.bin", "out")
+    journal.end("FINISHED")
+    follower.join(60)
+
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(n, float(n)) for n in range(100)]
+    (weights,) = client.list_artifacts(run.info.run_id, "out")
+    assert weights.file_size == 3_000_000
+    assert count_waiting(tmp_path).journals == 0
+
+
+def test_down_leaves_no_process_of_prefect_and_mlflow(real: Path) -> None:
+    servers = where(real)
+    assert len(down(real)) == len(servers) == 2
+    assert not any(map(is_alive, servers))
+    groups = {server.members[0].pid for server in servers}
+    assert not [pid for pid in psutil.pids() if psutil.pid_exists(pid) and os.getpgid(pid) in groups]

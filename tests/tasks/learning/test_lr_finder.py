@@ -1,0 +1,87 @@
+"""The range test finds a rate that trains, and leaves no trace."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.audio.members.melnet import MelNet
+from tasks.audio.train import _make_network, _read_lesson
+from tasks.errors import UserError
+from tasks.learning.lr_finder import Curve, find_lr, has_diverged, smooth, suggest_lr
+from tasks.report import Silent
+from tests.tasks.learning.toys import COMPUTE, make_member, make_toy
+
+
+def lesson_and_network(root: Path, **values: object):
+    toy, member = make_toy(root), make_member(**values)
+    places = toy.folder("features"), toy.folder("folds"), toy.folder("bands5")
+    lesson = _read_lesson(*places, member, COMPUTE, 5)
+    return lesson, _make_network(lesson, member, places[2], 5)
+
+
+def test_weights_mode_and_random_state_are_as_before(tmp_path: Path) -> None:
+    lesson, network = lesson_and_network(tmp_path)
+    network.eval()
+    weights, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    find_lr(network, lesson, report=Silent(), steps=12)
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_three_batches_are_enough(tmp_path: Path) -> None:
+    lesson, network = lesson_and_network(tmp_path, batch_size=12)
+    assert lesson.parts.train.count_batches(12) == 3
+    curve = find_lr(network, lesson, report=Silent(), steps=40)
+    assert len(curve.lr) > 10
+    assert 1e-5 < suggest_lr(curve) < 1
+
+
+def test_the_same_seed_gives_the_same_curve(tmp_path: Path) -> None:
+    curves = [
+        find_lr(network, lesson, report=Silent(), steps=10) for lesson, network in [lesson_and_network(tmp_path)] * 2
+    ]
+    np.testing.assert_array_equal(curves[0].loss, curves[1].loss)
+
+
+def make_curve(smoothed: list[float]) -> Curve:
+    values = np.array(smoothed)
+    return Curve(np.geomspace(1e-4, 1, len(values)), values, values)
+
+
+def test_the_steepest_point_is_suggested_not_the_lowest() -> None:
+    curve = make_curve([2, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3])
+    assert suggest_lr(curve) == pytest.approx(curve.lr[4])
+
+
+def test_a_steep_start_is_ignored() -> None:
+    curve = make_curve([9, 2, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8])
+    assert suggest_lr(curve) == pytest.approx(curve.lr[5])
+
+
+@pytest.mark.parametrize("smoothed", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 1, 1, 1, 1], [2, 1]])
+def test_a_loss_that_does_not_fall_is_told(smoothed: list[float]) -> None:
+    with pytest.raises(UserError, match="no falling loss"):
+        suggest_lr(make_curve(smoothed))
+
+
+def test_smoothing_is_corrected_for_its_start() -> None:
+    np.testing.assert_allclose(smooth(np.full(5, 3.0)), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "diverged"),
+    [([1.0, 1.0], False), ([1.0, float("nan")], True), ([1.0, float("inf")], True), ([1.0, 0.5] + [9.0] * 9, True)],
+)
+def test_it_stops_when_the_loss_runs_away(losses: list[float], diverged: bool) -> None:
+    assert has_diverged(losses) is diverged
+
+
+def test_a_batch_larger_than_the_part_is_told(tmp_path: Path) -> None:
+    lesson, _ = lesson_and_network(tmp_path, batch_size=64)
+    with pytest.raises(UserError, match="batch_size is 64, but the training part has only 36"):
+        find_lr(MelNet(16, 3, width=4, dropout=0.0), lesson, report=Silent())
