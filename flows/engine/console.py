@@ -88,7 +88,7 @@ class StageReport:
         self._name = name
         self._tell = tell
         self._bar: TaskID | None = None
-        self._last_line_s = time.monotonic()
+        self._began_s = self._last_line_s = time.monotonic()
 
     def __enter__(self) -> StageReport:
         return self
@@ -98,6 +98,15 @@ class StageReport:
     ) -> None:
         if self._bar is not None:
             _shared.remove(self._bar)
+
+    def begin(self) -> None:
+        """Note that the work begins, after all waiting."""
+        self._began_s = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """What the stage took, without waiting for others."""
+        return time.monotonic() - self._began_s
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         """Show that `done` of `total` `unit`s are done, with figures such as the loss."""

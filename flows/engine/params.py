@@ -11,6 +11,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from flows.engine.errors import EngineError
 from flows.engine.project import ROOT
+from flows.engine.redact import strip_secrets
 
 P = TypeVar("P", bound="Params")
 
@@ -77,7 +78,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     rule = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], Mapping | BaseModel):
         return f"{key}: {rule}" if key else rule
-    return f"{key} is {detail['input']!r}: {rule[0].lower()}{rule[1:]}"
+    return f"{key} is {strip_secrets(repr(detail['input']))}: {rule[0].lower()}{rule[1:]}"
 
 
 def list_keys(model: type[BaseModel], where: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,9 +39,9 @@ class Run:
 
     def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
         """Make one stage fresh and note what it took."""
-        started_s = time.monotonic()
+        report = StageReport(stage.name, tell)
         try:
-            with StageReport(stage.name, tell) as report, Recorder(stage, self.journal) as recorder:
+            with report, Recorder(stage, self.journal) as recorder:
                 outcome = bring_up_to_date(
                     stage,
                     lambda: do_work(stage, recorder.listen(report)),
@@ -54,7 +53,7 @@ class Run:
             self.errors[stage.name] = error
             raise
         finally:
-            self.seconds[stage.name] = time.monotonic() - started_s
+            self.seconds[stage.name] = report.seconds
         self.outcomes[stage.name] = outcome
         return outcome.verdict
 

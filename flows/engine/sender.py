@@ -39,8 +39,8 @@ def main(root: Path, linger_s: float) -> None:
     os.nice(NICENESS)
     prepare_environment()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    # A journal begun just before the lock was let go had its own sender turned away: so look once more.
     find_outbox(Path()).mkdir(parents=True, exist_ok=True)
+    # A journal begun just before the lock was let go had its own sender turned away: so look once more.
     while _send_alone(linger_s) and any(_is_live(journal) for journal in list_journals(Path())):
         log.info("a journal was begun meanwhile")
 

@@ -20,9 +20,11 @@ from flows.engine.machine import Identity, set_quiet_environment
 from flows.engine.outbox import read_json, write_json
 
 HOST = "127.0.0.1"
-START_S = 120.0
+# A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
+START_S = 180.0
 STOP_S = 10.0
-ANSWER_S = 2.0
+# Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
+ANSWER_S = 10.0
 POLL_S = 0.1
 PORTS_TRIED = 100
 LOG_LINES = 15
@@ -69,11 +71,11 @@ class Server:
 def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Server]:
     """Return the servers `names`, each started when it is not up.
 
-    Raises ServerError when one ends while it starts, or does not answer within two minutes.
+    Raises ServerError when one ends while it starts, or does not answer within three minutes.
     """
     with hold_lock(_make_state(root) / "servers.lock"):
         recorded = {server.name: server for server in _read(root)}
-        running = {name: server for name, server in recorded.items() if server.is_up()}
+        running = {name: server for name, server in recorded.items() if _is_up_soon(server)}
         missing = [name for name in names if name not in running]
         for name in missing:
             stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
@@ -98,6 +100,16 @@ def down(root: Path) -> list[Server]:
 def where(root: Path) -> list[Server]:
     """Return the servers that were started here and answer."""
     return [server for server in _read(root) if server.is_up()]
+
+
+def _is_up_soon(server: Server) -> bool:
+    """Tell whether a recorded server answers; on a busy machine that may take it a while, and it must not be lost."""
+    deadline = time.monotonic() + BUSY_S
+    while not server.members[0].is_gone() and time.monotonic() < deadline:
+        if server.is_up():
+            return True
+        time.sleep(POLL_S)
+    return False
 
 
 def set_dotenv(path: Path, name: str, value: str) -> None:

@@ -72,6 +72,10 @@ class Listener:
         self._report = report
         self._journal = journal
 
+    def begin(self) -> None:
+        """Note that the work begins, after all waiting."""
+        self._report.begin()
+
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         """Show how far the work is."""
         self._report.progress(done, total, unit, **figures)

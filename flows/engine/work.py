@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +15,15 @@ from flows.engine.locks import hold_lock, training_lock
 from flows.engine.project import ROOT, STATE, make_state_folder
 from flows.engine.stage import Artifact, Stage
 
+# Threads of this process take turns in silence; only another process's training is worth telling.
+_turn = threading.Lock()
+
 
 class Report(Protocol):
     """What the work needs of a report; tasks know a wider one."""
+
+    def begin(self) -> None:
+        """Note that the work begins, after all waiting."""
 
     def say(self, text: str) -> None:
         """Say one line that a person should read."""
@@ -28,13 +35,14 @@ def do_work(stage: Stage, report: Report) -> None:
     The caller holds the stage's lock. Raises what the task raises, and DisturbedError when an input changed.
     """
     if stage.learns:
-        with hold_lock(training_lock(), lambda: report.say(f"{stage.name} waits for another training")):
+        with _turn, hold_lock(training_lock(), lambda: report.say("waits for another training on this machine")):
             _do_work(stage, report)
     else:
         _do_work(stage, report)
 
 
 def _do_work(stage: Stage, report: Report) -> None:
+    report.begin()
     guard = Guard(stage)
     shutil.rmtree(STATE / "work" / stage.name, ignore_errors=True)
     # The last part of the path is final from the start: some formats write it into their bytes.

@@ -18,6 +18,7 @@ from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes, write_whole
 
 TOLERANCE = 1e-4
+CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
 DEBUG_RECORDS = re.compile(r"\.debug_pkl$|^\.data/|^(version|byteorder)$")
 ALONE = """
 import io, sys, torch
@@ -50,20 +51,29 @@ def save_script(model: torch.nn.Module, path: Path) -> None:
     """
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(model.eval()), buffer)
-    write_whole(path, strip_debug_records(buffer.getvalue()))
+    write_whole(path, make_reproducible(buffer.getvalue()))
 
 
-def strip_debug_records(archive: bytes) -> bytes:
-    """Return a TorchScript archive without the records that name the source files it was made from."""
+def make_reproducible(archive: bytes) -> bytes:
+    """Return a TorchScript archive without the records that name the source files it was made from.
+
+    A class's constants, which torch lists in the order of its process's hashes, are sorted.
+    """
     reader: Any = torch._C.PyTorchFileReader(io.BytesIO(archive))
     stripped = io.BytesIO()
     writer: Any = torch._C.PyTorchFileWriter(stripped)
     for name in reader.get_all_records():
         if not DEBUG_RECORDS.search(name):
             record = reader.get_record(name)
+            if name.endswith(".py"):
+                record = CONSTANTS.sub(_sort_lines, record)
             writer.write_record(name, record, len(record))
     writer.write_end_of_file()
     return stripped.getvalue()
+
+
+def _sort_lines(lines: re.Match[bytes]) -> bytes:
+    return b"".join(sorted(lines.group().splitlines(keepends=True)))
 
 
 def check_alone(model: Path, example: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

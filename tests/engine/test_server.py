@@ -64,6 +64,7 @@ def test_a_server_that_was_killed_is_started_again(tiny: Path) -> None:
 
 def test_a_server_that_does_not_answer_is_replaced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "STOP_S", 1.0)
+    monkeypatch.setattr(server_module, "ANSWER_S", 1.0)
     first = up(tiny, ["tiny"])["tiny"]
     os.kill(first.members[0].pid, signal.SIGSTOP)
     assert where(tiny) == []
@@ -151,7 +152,7 @@ def test_a_tracker_that_stands_still_and_comes_back_gets_every_figure_once(
     from mlflow.tracking import MlflowClient
 
     server = up(real, ["mlflow"])["mlflow"]
-    for name, value in (("TRACKING_URI", server.url), ("HTTP_REQUEST_TIMEOUT", "1"), ("HTTP_REQUEST_MAX_RETRIES", "0")):
+    for name, value in (("TRACKING_URI", server.url), ("HTTP_REQUEST_TIMEOUT", "5"), ("HTTP_REQUEST_MAX_RETRIES", "0")):
         monkeypatch.setenv(f"MLFLOW_{name}", value)
     mlflow.set_tracking_uri(server.url)
     monkeypatch.chdir(tmp_path)

@@ -5,72 +5,90 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from tasks.audio.members.melnet import MelNet
+from tasks.audio.train import fit_member
 from tasks.learning.checkpoints import FILE, read_checkpoint, write_checkpoint
-from tests.tasks.learning.toys import Told, make_toy
+from tests.tasks.learning.toys import COMPUTE, Told, Toy, make_member, make_toy
 
 ROOT = Path(__file__).parents[3]
-FIT = """
-import sys
+KILLED = """
+import sys, time
 from pathlib import Path
-from tasks.audio.train import fit_member
-from tests.tasks.learning.toys import COMPUTE, Told, make_member
+from tests.tasks.learning.test_checkpoints import fit
+from tests.tasks.learning.toys import Toy
 
-class Slow(Told):
-    def progress(self, done, total, unit, **figures):
-        if sys.argv[2] == "slow" and done == 4:
-            Path(sys.argv[1], "reached").touch()
-            __import__("time").sleep(60)
+def wait_to_be_killed():
+    Path(sys.argv[1], "reached").touch()
+    time.sleep(100)
 
-root = Path(sys.argv[1])
-(root / "out").mkdir(exist_ok=True), (root / "kept").mkdir(exist_ok=True)
-told = Slow()
-places = [root / name for name in ("features", "folds", "bands5", "lr")]
-values = dict(epochs=7, weights=sys.argv[3], head_epochs=int(sys.argv[4]), ema_decay=0.9, patience=50)
-fit_member(*places, make_member(**values), COMPUTE, name="toy", fold=5,
-           out=root / "out", report=told, checkpoints=root / "kept")
-print(len(told.figures))
+fit(Toy(Path(sys.argv[1])), wait_to_be_killed)
 """
 
 
-def run_fit(root: Path, pace: str, weights: str, head_epochs: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", FIT, str(root), pace, weights, str(head_epochs)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+class Interruption(Exception):
+    """Ends a training where a test wants it to end."""
 
 
-def kill_in_fourth_epoch(root: Path, weights: str, head_epochs: int) -> None:
-    with run_fit(root, "slow", weights, head_epochs) as running:
-        deadline_s = time.monotonic() + 100
-        while not (root / "reached").exists() and time.monotonic() < deadline_s:
+class Breaking(Told):
+    """A report that does something at the fourth epoch, before its checkpoint is written."""
+
+    def __init__(self, at_fourth: Callable[[], None]) -> None:
+        super().__init__()
+        self.at_fourth = at_fourth
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        if done == 4:
+            self.at_fourth()
+
+
+def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, **values: object) -> int:
+    """Fit a member; return the number of epochs that were trained."""
+    (toy.folder("lr") / "lr.json").write_text('{"lr": 0.01}')
+    places = [toy.folder(name) for name in ("features", "folds", "bands5", "lr")]
+    member, told = make_member(epochs=7, patience=50, **values), Breaking(at_fourth)
+    out, kept = toy.folder("out"), toy.folder("kept")
+    fit_member(*places, member, COMPUTE, name="toy", fold=5, out=out, report=told, checkpoints=kept)
+    return len(told.figures)
+
+
+def check_same_files(one: Toy, other: Toy) -> None:
+    for file in ("state_dict.pt", "history.csv", "test.csv", "valid.csv", "history.png", "fit.json"):
+        assert (one.root / "out" / file).read_bytes() == (other.root / "out" / file).read_bytes(), file
+
+
+def test_after_sigkill_the_weights_end_as_the_same_bytes(tmp_path: Path) -> None:
+    killed, undisturbed = make_toy(tmp_path / "killed"), make_toy(tmp_path / "undisturbed")
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(killed.root)], cwd=ROOT) as running:
+        deadline_s = time.monotonic() + 200
+        while not (killed.root / "reached").exists() and time.monotonic() < deadline_s:
             time.sleep(0.05)
         os.kill(running.pid, signal.SIGKILL)
     assert running.returncode == -signal.SIGKILL
+    assert not any((killed.root / "out").iterdir())
+    assert (fit(killed), fit(undisturbed)) == (4, 7)
+    check_same_files(killed, undisturbed)
 
 
-@pytest.mark.parametrize(("start", "head_epochs"), [("scratch", 0), ("given weights, head first", 2)])
-def test_after_sigkill_the_weights_end_as_the_same_bytes(tmp_path: Path, start: str, head_epochs: int) -> None:
-    weights = "none"
-    if head_epochs:
-        weights = str(tmp_path / "given.pt")
-        torch.save(MelNet(16, 9, width=4, dropout=0.0).state_dict(), weights)
-    for name in ("killed", "undisturbed"):
-        toy = make_toy(tmp_path / name)
-        (toy.folder("lr") / "lr.json").write_text('{"lr": 0.01}')
-    kill_in_fourth_epoch(tmp_path / "killed", weights, head_epochs)
-    assert not (tmp_path / "killed" / "out" / "state_dict.pt").exists()
-    epochs = {}
-    for name in ("killed", "undisturbed"):
-        with run_fit(tmp_path / name, "fast", weights, head_epochs) as running:
-            epochs[name] = int(running.communicate(timeout=100)[0])
-    assert epochs == {"killed": 7 + head_epochs - 3, "undisturbed": 7 + head_epochs}
-    files = ("state_dict.pt", "history.csv", "test.csv", "valid.csv", "history.png", "fit.json")
-    for file in files:
-        assert (tmp_path / "killed/out" / file).read_bytes() == (tmp_path / "undisturbed/out" / file).read_bytes(), file
+@pytest.mark.parametrize("head_epochs", [0, 2, 4])
+def test_given_weights_resume_in_either_phase(tmp_path: Path, head_epochs: int) -> None:
+    weights = tmp_path / "given.pt"
+    torch.save(MelNet(16, 9, width=4, dropout=0.0).state_dict(), weights)
+    values = {"weights": str(weights), "head_epochs": head_epochs}
+    broken, undisturbed = make_toy(tmp_path / "broken"), make_toy(tmp_path / "undisturbed")
+
+    def interrupt() -> None:
+        raise Interruption
+
+    with pytest.raises(Interruption):
+        fit(broken, interrupt, **values)
+    assert (fit(broken, **values), fit(undisturbed, **values)) == (4 + head_epochs, 7 + head_epochs)
+    check_same_files(broken, undisturbed)
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "text", "empty", "code"])

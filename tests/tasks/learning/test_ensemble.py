@@ -56,7 +56,7 @@ def test_fitted_weights_are_kept_when_they_beat_the_best_member(tmp_path: Path) 
     members = [write_member(tmp_path, name, 5, draw(2, seed), draw(2, seed + 9)) for name, seed in (("a", 0), ("b", 1))]
     summary, told = build(members, "fitted", tmp_path / "out")
     weights = summary["rounds"][0]["weights"]
-    assert sum(weights.values()) == pytest.approx(1) and all(0.2 < w < 0.8 for w in weights.values())
+    assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) > 0.01
     assert "fitted weights are kept: validation log loss" in summary["rounds"][0]["reason"]
     assert told.said == [summary["rounds"][0]["reason"]]
 

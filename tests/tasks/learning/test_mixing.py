@@ -15,7 +15,7 @@ def test_targets_are_mixed_as_the_inputs_are() -> None:
 def test_each_pair_draws_its_own_share_and_its_own_part_is_the_larger() -> None:
     shares = draw_shares(1000, 0.4, torch.Generator().manual_seed(0))
     assert shares.unique().numel() > 900
-    assert 0.5 <= shares.min() and shares.max() <= 1
+    assert shares.min() >= 0.5 and shares.max() <= 1
 
 
 def test_without_mixup_nothing_is_changed_or_drawn() -> None:

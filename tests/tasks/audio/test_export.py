@@ -1,0 +1,166 @@
+"""One file, from waveforms to probabilities, the same bytes each time, that needs nothing but torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tasks.audio.export import export_torchscript
+from tasks.audio.member import Member
+from tasks.audio.networks import build_network
+from tasks.audio.predict import predict_files
+from tasks.audio.script import assemble, read_front_ends
+from tasks.errors import UserError
+from tasks.learning.checkpoints import save_to_bytes
+from tasks.learning.export import ExportError, check_alone, load_script
+from tasks.learning.fitted import Fit, write_fit
+from tasks.report import Silent
+from tests.tasks.learning.toys import FRONT_END, PLAIN, make_member
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+LABELS = ["dog", "rain", "sea, waves"]
+RAW = {"sample_rate_hz": 4000, "clip_s": 0.5}
+MEMBERS = {
+    "mel": make_member(),
+    "raw": make_member(network="audionet", features="waveform", **PLAIN),
+}
+
+
+def make_stages(root: Path) -> tuple[Path, list[Path], list[Path], Path]:
+    """Write an ensemble of two members in two rounds, with random weights."""
+    shapes = {"mel": (16, 24), "raw": (2000,)}
+    fitted = [write_fitted(root, name, fold, shapes[name]) for fold in (1, 2) for name in MEMBERS]
+    rounds = [{"fold": fold, "weights": {"mel": 0.7, "raw": 0.3}, "reason": ""} for fold in (1, 2)]
+    ensemble, clips = root / "ensemble", root / "clips"
+    ensemble.mkdir(), clips.mkdir()
+    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds}))
+    rows = "".join(f'{n},"{name}"\n' for n, name in enumerate(LABELS))
+    (clips / "classes.csv").write_text("label,category\n" + rows)
+    features = []
+    for name, values in (("spectrograms", FRONT_END), ("waveforms", RAW)):
+        (root / name).mkdir()
+        (root / name / "front_end.json").write_text(json.dumps(values))
+        features.append(root / name)
+    return ensemble, fitted, features, clips
+
+
+def write_fitted(root: Path, name: str, fold: int, shape: tuple[int, ...]) -> Path:
+    folder = root / f"{name}-{fold}"
+    folder.mkdir(parents=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(fold)
+        network = build_network(MEMBERS[name], 3, shape)
+    (folder / "state_dict.pt").write_bytes(save_to_bytes(network.state_dict()))
+    write_fit(folder, Fit(name, fold, 3, shape))
+    return folder
+
+
+def export(root: Path, members: dict[str, Member] = MEMBERS) -> Path:
+    out = root / "export"
+    out.mkdir(parents=True)
+    export_torchscript(*make_stages(root), members, out=out, report=Silent())
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export that tests only read."""
+    return export(tmp_path_factory.mktemp("first"))
+
+
+def test_two_exports_from_two_folders_are_the_same_bytes(exported: Path, tmp_path: Path) -> None:
+    again = export(tmp_path / "elsewhere" / "deeper")
+    for name in ("model.pt", "labels.json", "export.json", "example.npy"):
+        assert (exported / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_no_path_of_this_machine_stands_in_the_file(exported: Path) -> None:
+    content = (exported / "model.pt").read_bytes()
+    for path in (str(Path(__file__).parents[3]), str(Path(torch.__file__).parent), str(exported)):
+        assert path.encode() not in content
+
+
+def test_the_file_carries_labels_rate_and_length(exported: Path) -> None:
+    model = load_script(exported / "model.pt")
+    assert model.labels == LABELS == json.loads((exported / "labels.json").read_text())
+    assert (model.sample_rate_hz, model.n_samples) == (8000, 4000)
+    assert json.loads((exported / "export.json").read_text())["members"] == ["mel", "raw"]
+
+
+def test_it_answers_like_the_python_model_padded_or_trimmed(exported: Path, tmp_path: Path) -> None:
+    ensemble, fitted, features, _ = make_stages(tmp_path)
+    python = assemble(ensemble, fitted, read_front_ends(features), LABELS, MEMBERS)
+    script = load_script(exported / "model.pt")
+    for samples in (4000, 1500, 9000):
+        waveforms = 0.1 * torch.randn(3, samples, generator=torch.Generator().manual_seed(samples))
+        with torch.inference_mode():
+            told = script(waveforms)
+            torch.testing.assert_close(told, python(waveforms), atol=1e-5, rtol=0)
+        torch.testing.assert_close(told.sum(1), torch.ones(3))
+
+
+def test_it_is_the_weighted_mean_of_members_and_rounds(exported: Path, tmp_path: Path) -> None:
+    _, fitted, features, _ = make_stages(tmp_path)
+    waveforms = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
+    front_ends, told = read_front_ends(features), torch.zeros(2, 3)
+    for folder in fitted:
+        name, _, _ = folder.name.partition("-")
+        kind = MEMBERS[name].features
+        network = build_network(MEMBERS[name], 3, (16, 24) if name == "mel" else (2000,)).eval()
+        network.load_state_dict(torch.load(folder / "state_dict.pt", weights_only=True))
+        with torch.inference_mode():
+            share = {"mel": 0.35, "raw": 0.15}[name]
+            told += share * network(front_ends.make(kind)(waveforms)).softmax(1)
+    torch.testing.assert_close(load_script(exported / "model.pt")(waveforms), told, atol=1e-5, rtol=0)
+
+
+def test_a_process_with_torch_alone_reads_it(exported: Path) -> None:
+    code = (
+        "import sys, torch; m = torch.jit.load(sys.argv[1]); p = m(torch.zeros(2, m.n_samples)); "
+        "print(tuple(p.shape), *[n for n in ('tasks', 'torchaudio', 'librosa') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code, exported / "model.pt"], capture_output=True, text=True)
+    assert done.stdout.strip() == "(2, 3)", done.stderr
+
+
+def test_an_answer_that_is_off_is_an_error(exported: Path) -> None:
+    example = np.load(exported / "example.npy")
+    with torch.inference_mode():
+        right = load_script(exported / "model.pt")(torch.from_numpy(example)).numpy()
+    assert check_alone(exported / "model.pt", example, right) < 1e-4
+    with pytest.raises(ExportError, match="off the Python model"):
+        check_alone(exported / "model.pt", example, right + 2e-4)
+
+
+def test_predict_names_the_most_probable_classes_of_any_sound_file(exported: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+    files = [tmp_path / "a.wav", tmp_path / "b.flac", tmp_path / "c.ogg"]
+    for file in files:
+        soundfile.write(file, noise, 44100)
+    heard = predict_files(exported / "model.pt", files, top=2)
+    assert [each.file for each in heard] == files
+    for each in heard:
+        (first, high), (second, low) = each.classes
+        assert {first, second} < set(LABELS) and 1 >= high >= low >= 0
+    assert len(predict_files(exported / "model.pt", files[:1], top=99)[0].classes) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVEfmt "])
+def test_a_file_that_is_no_sound_is_told(exported: Path, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"talk\.wav"):
+        predict_files(exported / "model.pt", [path], top=1)
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "no exported model"), (b"PK\x03\x04rest", "no TorchScript file")])
+def test_a_model_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, told: str) -> None:
+    if content:
+        (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        predict_files(tmp_path / "model.pt", [], top=1)

@@ -1,0 +1,114 @@
+"""A member that makes no sense is refused, with the mend."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from tasks.audio.member import list_networks
+from tasks.audio.networks import build_network
+from tasks.errors import UserError
+from tests.tasks.learning.toys import PLAIN, make_member
+
+SHAPES = {"spectrogram": (32, 63), "waveform": (4000,)}
+KINDS = {"audionet": "waveform"}
+
+
+def make(network: str, **values: object):
+    features = KINDS.get(network, "spectrogram")
+    plain = PLAIN if features == "waveform" else {}
+    return make_member(**{"network": network, "features": features, "width": 0, **plain, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            {"network": "melnot"},
+            "no network is named 'melnot'; those in tasks/audio/members are audionet, melnet, resnet18",
+        ),
+        (
+            {"features": "waveform"},
+            "pitch_shift_bands, freq_mask_bands, time_mask_frames must be 0 with features waveform",
+        ),
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 1}, "batch_size"),
+        ({"lr_scale": 0.0}, "lr_scale"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"time_shift": 1.5}, "time_shift"),
+        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(told)):
+        make_member(**values)
+
+
+def test_the_networks_are_the_modules_in_the_folder() -> None:
+    assert list_networks() == ["audionet", "melnet", "resnet18", "resnet34", "resnet50"]
+
+
+@pytest.mark.parametrize("network", list_networks())
+def test_every_network_turns_its_features_into_logits(network: str) -> None:
+    member = make(network)
+    shape = SHAPES[member.features]
+    assert member.features == importlib.import_module(member.modules()[0]).FEATURES
+    logits = build_network(member, 7, shape).eval()(torch.randn(2, *shape))
+    assert logits.shape == (2, 7)
+    assert not torch.allclose(logits.exp().sum(1), torch.ones(2)), "probabilities, but the loss wants logits"
+
+
+@pytest.mark.parametrize("network", ["melnet", "audionet"])
+def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
+    built = build_network(make(network), 3, SHAPES[KINDS.get(network, "spectrogram")]).eval()
+    for length in (2000, 5003):
+        batch = torch.randn(2, length) if network == "audionet" else torch.randn(2, 32, length // 50)
+        assert built(batch).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "values", "told"),
+    [
+        (
+            "audionet",
+            {"features": "spectrogram"},
+            "audionet reads the waveform, but its member says features: spectrogram",
+        ),
+        ("melnet", {"features": "waveform", **PLAIN}, "melnet reads the spectrogram"),
+        ("resnet18", {"width": 16}, "resnet18 has widths of its own: set width to 0, not 16"),
+        ("melnet", {"weights": "pretrained"}, "nobody publishes weights for MelNet"),
+        ("melnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+    ],
+)
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        build_network(make(network, **values), 3, (32, 63))
+
+
+def test_audionet_says_how_long_clips_must_be() -> None:
+    with pytest.raises(UserError, match="1772 samples or more, not 1771"):
+        build_network(make("audionet"), 3, (1771,))
+    assert build_network(make("audionet"), 3, (1772,)).eval()(torch.randn(1, 1772)).shape == (1, 3)
+
+
+def test_audionet_is_the_books_network() -> None:
+    count = sum(p.numel() for p in build_network(make("audionet"), 10, (220_500,)).parameters())
+    biases = 128 + 128 + 256 + 512  # the book's convolutions have them, though batch normalisation undoes them
+    assert count == 559_114 - biases
+
+
+def test_local_weights_count_as_an_input_file(tmp_path: Path) -> None:
+    path = tmp_path / "melnet.pt"
+    torch.save(build_network(make("melnet", width=4), 9, (32, 63)).state_dict(), path)
+    member = make("melnet", width=4, weights=str(path))
+    assert member.files() == (str(path),)
+    built = build_network(member, 3, (32, 63))
+    assert torch.equal(built.state_dict()["stem.0.weight"], torch.load(path, weights_only=True)["stem.0.weight"])
+
+
+def test_only_its_own_module_belongs_to_a_member() -> None:
+    assert make("melnet").modules() == ("tasks.audio.members.melnet",)

@@ -1,0 +1,80 @@
+"""The stages of learning hand on what the next one reads, from folds to scores."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.audio.train import find_member_lr, fit_member
+from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.evaluate import evaluate_predictions
+from tasks.learning.predictions import read_predictions
+from tests.tasks.learning.toys import COMPUTE, Told, Toy, make_member, make_toy
+
+
+def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
+    places = toy.folder("features"), toy.folder("folds"), toy.folder(f"bands{fold}")
+    out, member = toy.folder(f"{name}{fold}"), make_member(width=8, **values)
+    kept = toy.folder(f"kept-{name}{fold}")
+    (toy.folder("lr") / "lr.json").write_text('{"lr": 0.02}')
+    fit_member(
+        *places, toy.folder("lr"), member, COMPUTE, name=name, fold=fold, out=out, report=Told(), checkpoints=kept
+    )
+    return out
+
+
+def test_the_learning_rate_is_found_and_drawn(tmp_path: Path) -> None:
+    toy, told = make_toy(tmp_path), Told()
+    places = toy.folder("features"), toy.folder("folds"), toy.folder("bands5")
+    find_member_lr(*places, make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=told)
+    lr = json.loads((toy.folder("lr") / "lr.json").read_text())["lr"]
+    with (toy.folder("lr") / "curve.csv").open() as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    assert min(rates) < lr < max(rates)
+    assert (toy.folder("lr") / "curve.png").stat().st_size > 1000
+    assert told.said[0].startswith("learning rate ")
+
+
+@pytest.mark.parametrize(
+    ("mode", "fold", "parts"), [("holdout", 5, {"valid": {4}, "test": {5}}), ("cross_validation", 2, {"test": {2}})]
+)
+def test_a_fit_predicts_each_held_out_clip_once(
+    tmp_path: Path, mode: str, fold: int, parts: dict[str, set[int]]
+) -> None:
+    out = fit(make_toy(tmp_path, mode=mode), fold)
+    assert {path.stem for path in out.glob("[tv]*.csv")} == set(parts)
+    for part, folds in parts.items():
+        told = read_predictions(out / f"{part}.csv")
+        assert set(told.clips.tolist()) == {clip for clip in range(60) if clip // 3 % 5 + 1 in folds}
+        assert (told.labels == told.clips % 3).all()
+        np.testing.assert_allclose(told.probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_the_weights_carry_the_rounds_bands_and_load_safely(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    weights = torch.load(fit(toy, 5) / "state_dict.pt", weights_only=True)
+    bands = np.load(toy.folder("bands5") / "bands.npy")
+    np.testing.assert_array_equal(weights["normalise.mean"].numpy()[:, 0], bands[0])
+    np.testing.assert_array_equal(weights["normalise.std"].numpy()[:, 0], bands[1])
+
+
+def test_two_fits_in_two_folders_are_the_same_bytes(tmp_path: Path) -> None:
+    first, again = (fit(make_toy(tmp_path / name), 5) for name in "ab")
+    for path in first.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_from_folds_to_scores(tmp_path: Path) -> None:
+    toy, told = make_toy(tmp_path, mode="cross_validation"), Told()
+    fitted = [
+        fit(toy, fold, name, seed=seed, epochs=8) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
+    ]
+    build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=told)
+    evaluate_predictions(toy.folder("ensemble"), toy.folder("clips"), out=toy.folder("scores"), report=told)
+    metrics = json.loads((toy.folder("scores") / "metrics.json").read_text())
+    assert metrics["ensemble"]["clips"] == 60 and metrics["ensemble"]["folds"] == 5
+    assert set(metrics["members"]) == {"one", "two"}
+    assert metrics["ensemble"]["accuracy_mean"] > 0.8
