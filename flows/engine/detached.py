@@ -37,6 +37,17 @@ def list_group(leader: Identity) -> list[Identity]:
     return _list_group(os.getpgid(leader.pid))
 
 
+def list_ports(process: Identity) -> set[int]:
+    """Return the TCP ports on which a process of the same user listens."""
+    import psutil
+
+    try:
+        sockets = psutil.Process(process.pid).net_connections("tcp")
+    except psutil.Error:
+        return set()
+    return {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+
+
 def stop_group(members: Sequence[Identity], *, patience_s: float) -> bool:
     """End the process group of those `members` that still live: asked first, killed after `patience_s`.
 

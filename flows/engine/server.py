@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.engine.detached import launch, list_group, stop_group
+from flows.engine.detached import launch, list_group, list_ports, stop_group
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, set_quiet_environment
@@ -64,8 +64,10 @@ class Server:
         return f"{self.url}/api" if self.name == "prefect" else self.url
 
     def is_up(self) -> bool:
-        """Return whether its process is the one that was started, and answers."""
-        return not self.members[0].is_gone() and _answers(self.port, KINDS[self.name].health)
+        """Return whether it answers, and it is the processes started here that do."""
+        if self.members[0].is_gone() or not _answers(self.port, KINDS[self.name].health):
+            return False
+        return any(self.port in list_ports(member) for member in self.members)
 
 
 def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Server]:
@@ -75,7 +77,7 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
     """
     with hold_lock(_make_state(root) / "servers.lock"):
         recorded = {server.name: server for server in _read(root)}
-        running = {name: server for name, server in recorded.items() if _is_up_soon(server)}
+        running = {name: server for name, server in recorded.items() if server.is_up()}
         missing = [name for name in names if name not in running]
         for name in missing:
             stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
@@ -100,16 +102,6 @@ def down(root: Path) -> list[Server]:
 def where(root: Path) -> list[Server]:
     """Return the servers that were started here and answer."""
     return [server for server in _read(root) if server.is_up()]
-
-
-def _is_up_soon(server: Server) -> bool:
-    """Tell whether a recorded server answers; on a busy machine that may take it a while, and it must not be lost."""
-    deadline = time.monotonic() + BUSY_S
-    while not server.members[0].is_gone() and time.monotonic() < deadline:
-        if server.is_up():
-            return True
-        time.sleep(POLL_S)
-    return False
 
 
 def set_dotenv(path: Path, name: str, value: str) -> None:
@@ -156,6 +148,12 @@ def _wait_up(root: Path, server: Server) -> Server:
         if time.monotonic() > deadline:
             raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
         time.sleep(POLL_S)
+        server = _count_members(server)
+    return server
+
+
+def _count_members(server: Server) -> Server:
+    """Return the server with the processes that its first one has started by now."""
     leader = server.members[0]
     others = (member for member in list_group(leader) if member != leader)
     return Server(server.name, server.port, (leader, *others))

@@ -79,6 +79,17 @@ def test_a_port_that_is_taken_is_left_to_who_has_it(tiny: Path) -> None:
         assert up(tiny, ["tiny"])["tiny"].port > usual
 
 
+def test_a_port_lost_to_another_server_while_starting_is_given_up(
+    tiny: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = up(tmp_path_factory.mktemp("other"), ["tiny"])["tiny"]
+    monkeypatch.setattr(server_module, "find_port", lambda first: first)
+    try:
+        assert up(tiny, ["tiny"])["tiny"].port == other.port + 1
+    finally:
+        stop_group(other.members, patience_s=1)
+
+
 def test_a_process_that_got_a_stopped_servers_pid_is_left_alone(tiny: Path) -> None:
     server = up(tiny, ["tiny"])["tiny"]
     record = tiny / ".trifold" / "servers.json"

@@ -1,0 +1,41 @@
+# Two commands to begin with: `make demo` and `make test`. `make` alone lists them all.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench up down doctor
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/installed: requirements.lock
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet uv
+	.venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock
+	@touch $@
+
+demo: .venv/installed  ## the sounds flow on the embedded data, end to end
+	python -m flows run audio
+
+test: .venv/installed  ## the tests, without real data, in under ten minutes
+	pytest -n 2 tests/engine tests/faults
+	pytest tests/tasks
+
+check: .venv/installed  ## what a contributor wants before a commit
+	ruff format --check .
+	ruff check .
+	mypy
+	python -m flows graph --check
+	pytest tests/tasks -m "not slow"
+
+bench: .venv/installed  ## the table of figures; ROW=name runs one row
+	python -m benchmarks $(ROW)
+
+up: .venv/installed  ## start the Prefect and MLflow pages, on loopback
+	python -m flows up
+
+down: .venv/installed  ## stop them
+	python -m flows down
+
+doctor: .venv/installed  ## check this machine and say what to mend
+	python -m flows doctor
