@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +14,8 @@ from flows.engine.errors import is_mendable
 from flows.engine.project import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+# Files on the command line are where the person is, not where the project is.
+STARTED_IN = Path.cwd()
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
 
 
@@ -64,6 +68,54 @@ def graph(
         from flows.engine.console import print_graph
 
         print_graph(trace_all())
+
+
+@app.command()
+def predict(
+    flow: Flow,
+    files: Annotated[list[Path], typer.Argument(help="Files to classify")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to print for each")] = 3,
+) -> None:
+    """Print the most probable classes of files, by the model that the flow exported."""
+    from flows.engine.console import print_table
+    from flows.engine.graph import find_stage
+
+    model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
+    classify = importlib.import_module(f"tasks.{flow}.predict").predict_files
+    heard = classify(model, [STARTED_IN / file for file in files], top=top)
+    rows = [[str(one.file)] + [f"{name} {share:.1%}" for name, share in one.classes] for one in heard]
+    print_table(["file", *(f"{place}." for place in range(1, len(rows[0])))], rows)
+
+
+@app.command()
+def up() -> None:
+    """Start the Prefect and MLflow servers of this project, on loopback, and print their addresses."""
+    from flows.engine.server import up as start_servers
+
+    for server in start_servers(ROOT).values():
+        typer.echo(f"{server.name:>8}  {server.url}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers that this project started."""
+    from flows.engine.server import down as stop_servers
+
+    names = [server.name for server in stop_servers(ROOT)]
+    typer.echo(f"stopped {', '.join(names)}" if names else "nothing was up")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and checkout, and say what mends each thing that is wrong."""
+    from flows.engine.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject:<16}  {finding.seen}")
+        if not finding.well:
+            typer.echo(f"{'':>24}-> {finding.mend}")
+    raise typer.Exit(not all(finding.well for finding in findings))
 
 
 def main() -> None:

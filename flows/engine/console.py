@@ -35,10 +35,18 @@ def print_graph(flows: Mapping[str, list[Stage]]) -> None:
 
 def print_results(rows: list[tuple[str, str, float]]) -> None:
     """Print the stages of a run: what became of each, and what it took."""
-    table = Table("stage", "", "seconds", title=None)
     colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
-    for name, verdict, seconds in rows:
-        table.add_row(name, f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", f"{seconds:.1f}")
+    told = [
+        [name, f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", f"{seconds:.1f}"] for name, verdict, seconds in rows
+    ]
+    print_table(["stage", "", "seconds"], told)
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a plain table."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,17 +78,17 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
     """
     with hold_lock(_make_state(root) / "servers.lock"):
         recorded = {server.name: server for server in _read(root)}
-        running = {name: server for name, server in recorded.items() if server.is_up()}
-        missing = [name for name in names if name not in running]
+        missing = [name for name in names if name not in recorded or not recorded[name].is_up()]
         for name in missing:
             stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
-        with hold_lock(_make_state(root) / "store.lock"):
-            # As the sender does: of two that make MLflow's tables at once, one fails.
-            running |= _start_all(root, missing)
-        _write(root, running.values())
-        if "prefect" in running:
-            set_dotenv(root / ".env", "PREFECT_API_URL", running["prefect"].api_url)
-    return {name: running[name] for name in names}
+        # As the sender does: of two that make MLflow's tables at once, one fails.
+        alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
+        with alone:
+            recorded |= _start_all(root, missing)
+        _write(root, recorded.values())
+        if "prefect" in names:
+            set_dotenv(root / ".env", "PREFECT_API_URL", recorded["prefect"].api_url)
+    return {name: recorded[name] for name in names}
 
 
 def down(root: Path) -> list[Server]:
@@ -146,6 +147,7 @@ def _wait_up(root: Path, server: Server) -> Server:
                 continue
             raise ServerError(_tell(root, server, "ended while it started"))
         if time.monotonic() > deadline:
+            stop_group(server.members, patience_s=STOP_S)
             raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
         time.sleep(POLL_S)
         server = _count_members(server)

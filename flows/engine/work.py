@@ -12,9 +12,12 @@ from typing import Any, Protocol
 from flows.engine.errors import EngineError
 from flows.engine.guard import Guard
 from flows.engine.locks import hold_lock, training_lock
+from flows.engine.machine import read_versions
 from flows.engine.project import ROOT, STATE, make_state_folder
 from flows.engine.stage import Artifact, Stage
 
+# Where it is kept under which library versions each stage was computed: they are no inputs, but worth knowing.
+MADE = "made"
 # Threads of this process take turns in silence; only another process's training is worth telling.
 _turn = threading.Lock()
 
@@ -54,6 +57,8 @@ def _do_work(stage: Stage, report: Report) -> None:
             # Also after a failure: an input that went away meanwhile is the cause, not the message.
             guard.check()
         _put_in_place(fresh, ROOT / stage.artifact.path)
+        versions = json.dumps(read_versions(), sort_keys=True)
+        (make_state_folder(MADE) / f"{stage.name}.json").write_text(versions, encoding="utf-8")
         _drop_checkpoints(stage)
     finally:
         shutil.rmtree(fresh.parent, ignore_errors=True)

@@ -88,7 +88,8 @@ class Learner:
         self.schedule: OneCycleLR
 
     def enter(self, phase: Phase) -> None:
-        """Make the phase's layers learn, with a new optimiser and schedule."""
+        """Make the phase's layers learn, with a new optimiser, schedule and patience."""
+        self.best.epochs_since = 0
         unfreeze(self.network)
         if phase.head_only:
             freeze_all_but_head(self.network)

@@ -9,7 +9,7 @@ import pytest
 
 from flows.engine.server import down, up
 from tests.engine.tiny_project import TinyProject
-from tests.engine.warm import WarmPython
+from tests.warm import WarmPython
 
 
 @pytest.fixture(scope="session")
@@ -19,14 +19,6 @@ def server_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     up(root, ["prefect"])
     yield root / ".trifold/servers.json"
     down(root)
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[WarmPython]:
-    """A Python with the libraries imported."""
-    python = WarmPython()
-    yield python
-    python.stop()
 
 
 @pytest.fixture(scope="session")

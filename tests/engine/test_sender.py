@@ -3,17 +3,11 @@
 import math
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,9 +15,16 @@ from flows.engine import sender
 from flows.engine.machine import identify
 from flows.engine.outbox import SENT, list_journals
 from flows.engine.sampler import Meters
-from flows.engine.tracking import Journal, count_waiting, start_sender, wait_sent
-
-REPOSITORY = Path(__file__).parents[2]
+from flows.engine.tracking import count_waiting, start_sender, wait_sent
+from tests.engine.mlflow_store import (
+    begin,
+    make_killed,
+    open_client,
+    read_history,
+    read_runs,
+    serve_silence,
+    use_tracker,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,57 +45,6 @@ def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / ".trifold").mkdir()
     return tmp_path
-
-
-def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Have MLflow of this process talk to `address`, as its environment would."""
-    import mlflow
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow.set_tracking_uri(address)
-    mlflow.set_registry_uri(address)
-
-
-def begin(root: Path, name: str = "fit", **more: Any) -> Journal:
-    return Journal.begin(root, name=name, experiment="audio", **more)
-
-
-def open_client(root: Path) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(f"sqlite:///{root}/mlflow.db")
-
-
-def read_runs(root: Path) -> dict[str, Any]:
-    """Return the newest run of each name."""
-    client = open_client(root)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return {run.info.run_name: run for run in reversed(client.search_runs(experiments))}
-
-
-def read_history(root: Path, run: Any, name: str) -> list[tuple[int, float]]:
-    found = open_client(root).get_metric_history(run.info.run_id, name)
-    return [(metric.step, metric.value) for metric in found]
-
-
-def make_killed(root: Path) -> None:
-    """Have another process begin a run, tell an epoch, and be killed."""
-    code = (
-        "import os, signal; from pathlib import Path; from flows.engine.tracking import Journal;"
-        f"journal = Journal.begin(Path({str(root)!r}), name='killed', experiment='audio');"
-        "journal.metrics({'loss': 0.5}, 0); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
-    assert ended.returncode == -signal.SIGKILL
-
-
-@contextmanager
-def serve_silence() -> Iterator[int]:
-    """A tracker that takes every connection and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
-        yield listener.getsockname()[1]
 
 
 def test_all_that_was_told_arrives_and_the_journals_are_deleted(root: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -71,6 +72,26 @@ def test_a_server_that_does_not_answer_is_replaced(tiny: Path, monkeypatch: pyte
     second = up(tiny, ["tiny"])["tiny"]
     assert not is_alive(first)
     assert where(tiny) == [second]
+
+
+def test_starting_one_server_leaves_another_that_hangs_on_record(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_S", 0.5)
+    monkeypatch.setitem(KINDS, "second", replace(KINDS["tiny"], name="second"))
+    first = up(tiny, ["tiny"])["tiny"]
+    os.kill(first.members[0].pid, signal.SIGSTOP)
+    up(tiny, ["second"])
+    os.kill(first.members[0].pid, signal.SIGCONT)
+    assert {server.name for server in down(tiny)} == {"tiny", "second"}
+    assert not is_alive(first)
+
+
+def test_a_server_that_never_answers_is_stopped_and_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "START_S", 2.0)
+    monkeypatch.setitem(KINDS, "tiny", replace(KINDS["tiny"], health="/nowhere"))
+    with pytest.raises(ServerError, match=r"(?s)did not answer within 2 s.*404"):
+        up(tiny, ["tiny"])
+    with socket.create_server((HOST, KINDS["tiny"].usual_port)):
+        pass
 
 
 def test_a_port_that_is_taken_is_left_to_who_has_it(tiny: Path) -> None:
@@ -200,5 +221,4 @@ def test_down_leaves_no_process_of_prefect_and_mlflow(real: Path) -> None:
     servers = where(real)
     assert len(down(real)) == len(servers) == 2
     assert not any(map(is_alive, servers))
-    groups = {server.members[0].pid for server in servers}
-    assert not [pid for pid in psutil.pids() if psutil.pid_exists(pid) and os.getpgid(pid) in groups]
+    assert [find_port(server.port) for server in servers] == [server.port for server in servers]

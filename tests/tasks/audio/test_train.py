@@ -17,7 +17,7 @@ from tests.tasks.learning.toys import COMPUTE, Told, Toy, make_member, make_toy
 
 def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
     places = toy.folder("features"), toy.folder("folds"), toy.folder(f"bands{fold}")
-    out, member = toy.folder(f"{name}{fold}"), make_member(width=8, **values)
+    out, member = toy.folder(f"{name}{fold}"), make_member(**values)
     kept = toy.folder(f"kept-{name}{fold}")
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.02}')
     fit_member(
@@ -70,11 +70,11 @@ def test_two_fits_in_two_folders_are_the_same_bytes(tmp_path: Path) -> None:
 def test_from_folds_to_scores(tmp_path: Path) -> None:
     toy, told = make_toy(tmp_path, mode="cross_validation"), Told()
     fitted = [
-        fit(toy, fold, name, seed=seed, epochs=8) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
+        fit(toy, fold, name, seed=seed, epochs=5) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
     ]
     build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=told)
     evaluate_predictions(toy.folder("ensemble"), toy.folder("clips"), out=toy.folder("scores"), report=told)
     metrics = json.loads((toy.folder("scores") / "metrics.json").read_text())
     assert metrics["ensemble"]["clips"] == 60 and metrics["ensemble"]["folds"] == 5
     assert set(metrics["members"]) == {"one", "two"}
-    assert metrics["ensemble"]["accuracy_mean"] > 0.8
+    assert metrics["ensemble"]["accuracy_mean"] > 0.7

@@ -31,7 +31,7 @@ fit(Toy(Path(sys.argv[1])), wait_to_be_killed)
 """
 
 
-class Interruption(Exception):
+class BreakError(Exception):
     """Ends a training where a test wants it to end."""
 
 
@@ -83,9 +83,9 @@ def test_given_weights_resume_in_either_phase(tmp_path: Path, head_epochs: int) 
     broken, undisturbed = make_toy(tmp_path / "broken"), make_toy(tmp_path / "undisturbed")
 
     def interrupt() -> None:
-        raise Interruption
+        raise BreakError
 
-    with pytest.raises(Interruption):
+    with pytest.raises(BreakError):
         fit(broken, interrupt, **values)
     assert (fit(broken, **values), fit(undisturbed, **values)) == (4 + head_epochs, 7 + head_epochs)
     check_same_files(broken, undisturbed)

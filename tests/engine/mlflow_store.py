@@ -1,0 +1,70 @@
+"""What the tests of tracking ask of a real MLflow store, and do to it."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.engine.tracking import Journal
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Have MLflow of this process talk to `address`, as its environment would."""
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(address)
+    mlflow.set_registry_uri(address)
+
+
+def begin(root: Path, name: str = "fit", **more: Any) -> Journal:
+    """Begin a run of the experiment `audio`."""
+    return Journal.begin(root, name=name, experiment="audio", **more)
+
+
+def open_client(root: Path) -> Any:
+    """Return a client of the store in `root`."""
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+
+
+def read_runs(root: Path) -> dict[str, Any]:
+    """Return the newest run of each name."""
+    client = open_client(root)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.info.run_name: run for run in reversed(client.search_runs(experiments))}
+
+
+def read_history(root: Path, run: Any, name: str) -> list[tuple[int, float]]:
+    """Return the steps and values of one metric."""
+    found = open_client(root).get_metric_history(run.info.run_id, name)
+    return [(metric.step, metric.value) for metric in found]
+
+
+def make_killed(root: Path) -> None:
+    """Have another process begin a run, tell an epoch, and be killed."""
+    code = (
+        "import os, signal; from pathlib import Path; from flows.engine.tracking import Journal;"
+        f"journal = Journal.begin(Path({str(root)!r}), name='killed', experiment='audio');"
+        "journal.metrics({'loss': 0.5}, 0); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@contextmanager
+def serve_silence() -> Iterator[int]:
+    """A tracker that takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        yield listener.getsockname()[1]
