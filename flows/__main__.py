@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.engine.errors import is_mendable
+from flows.engine.errors import explain, is_mendable
 from flows.engine.project import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -126,7 +126,7 @@ def main() -> None:
     except Exception as error:
         if not is_mendable(error):
             raise
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {explain(error)}\n")
         sys.exit(1)
 
 

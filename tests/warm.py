@@ -53,6 +53,7 @@ def serve() -> None:
 
 def become(request: dict[str, object]) -> None:
     """Turn the forked process into the command asked for."""
+    import resource
     import runpy
 
     os.setsid()
@@ -63,6 +64,8 @@ def become(request: dict[str, object]) -> None:
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if limit := os.environ.get("TEST_FILE_LIMIT_BYTES"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     module, *arguments = request["argv"]  # type: ignore[misc]
     sys.argv = [module, *arguments]
     sys.path[0] = str(request["cwd"])

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph import load_pipeline, render_graph
-from flows.engine.params import check_params, dig, list_keys, params_file, read_yaml
+from flows.engine.params import check_params, dig, params_file, read_yaml
 from flows.engine.project import ROOT
 
 
@@ -31,7 +31,7 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str], committed: 
     if preset:
         _merge(content, _read_preset(flow, preset))
     for override in overrides:
-        _set(content, override, model, name)
+        _set(content, override, name)
     written = StringIO()
     yaml.dump(content, written)
     plain = YAML(typ="safe", pure=True).load(written.getvalue())
@@ -66,20 +66,21 @@ def _merge(content: Any, preset: Mapping[str, Any]) -> None:
             content[key] = value
 
 
-def _set(content: Any, override: str, model: Any, name: str) -> None:
+def _set(content: Any, override: str, name: str) -> None:
     key, equals, text = override.partition("=")
     *where, last = key.split(".")
     section = dig(content, ".".join(where)) if where else content
     if not equals or not isinstance(section, Mapping) or last not in section:
-        near = where if isinstance(section, Mapping) and equals else []
-        valid = [".".join([*near, one]) for one in _list_present(content, near, model)]
-        raise EngineError(f"--set {override}: {key} is not a key of {name}; valid keys: {', '.join(valid)}")
+        valid = ", ".join(_list_valid(content, where))
+        raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")
     try:
         section[last] = YAML(typ="safe", pure=True).load(text)  # type: ignore[index]
     except YAMLError:
         raise EngineError(f"--set {override}: {text!r} is not a YAML value; write {key}=VALUE") from None
 
 
-def _list_present(content: Any, where: list[str], model: Any) -> list[str]:
-    found = dig(content, ".".join(where)) if where else content
-    return list(found) if isinstance(found, Mapping) else list_keys(model, where)
+def _list_valid(content: Any, where: list[str]) -> list[str]:
+    """Return the keys at the deepest section that there is on the way to a wrong one."""
+    while where and not isinstance(dig(content, ".".join(where)), Mapping):
+        where = where[:-1]
+    return [".".join([*where, one]) for one in (dig(content, ".".join(where)) if where else content)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageReport, print_results, say
-from flows.engine.errors import EngineError, is_mendable
+from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.graph import check_stage, trace_flow, write_graph
 from flows.engine.machine import set_quiet_environment
 from flows.engine.overrides import apply_overrides
@@ -66,8 +66,8 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     run = prepare_run(flow, force=force, stages=stages)
-    _use_own_server()
     sender = start_sender(ROOT) if run.journal else None
+    _use_own_server()
     state: Any = make_flow(flow, run)(return_state=True)
     _end_run(run, state.is_completed())
     print_results(_list_results(run))
@@ -160,7 +160,7 @@ def _raise_first(run: Run, state: Any) -> None:
         name, error = next(iter(run.errors.items()))
         if not is_mendable(error):
             raise error
-        raise EngineError(f"{name}: {error}") from error
+        raise EngineError(f"{name}: {explain(error)}") from error
     if not state.is_completed():
         raise EngineError(f"the flow ended as {state.name}: {state.message}")
 

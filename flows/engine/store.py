@@ -119,6 +119,7 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
         finally:
             _gate.acquire()
 
+    _find_inputs(stage)
     with _open_repo() as opened:
         found = opened.load(stage.name)
         _compare_command(found, stage)
@@ -141,6 +142,11 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
 
 def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
     return Outcome(verdict, {str(dep): _md5(dep) for dep in found.deps}, _md5(found.outs[0]))
+
+
+def _find_inputs(stage: Stage) -> None:
+    if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
+        raise EngineError(f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` makes it")
 
 
 def _md5(entry: Any) -> str:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
-from flows.engine.errors import EngineError
+from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.guard import Guard
 from flows.engine.locks import hold_lock, training_lock
 from flows.engine.machine import read_versions
@@ -53,6 +53,10 @@ def _do_work(stage: Stage, report: Report) -> None:
     try:
         try:
             stage.function(**_bind(stage, fresh, report))
+        except OSError as error:
+            if is_mendable(error):
+                raise EngineError(f"{stage.name}: {explain(error)}") from error
+            raise
         finally:
             # Also after a failure: an input that went away meanwhile is the cause, not the message.
             guard.check()

@@ -142,7 +142,10 @@ def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[D
     if not kept:
         reasons = Counter(drop.reason.split(":")[0] for drop in dropped)
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none is listed"
-        raise UserError(f"No clip of {len(rows)} can be used ({told}). Mend the archive, or lower clean.silence_db.")
+        such = f"; such as {dropped[0].name}: {dropped[0].reason}" if dropped else ""
+        raise UserError(
+            f"No clip of {len(rows)} can be used ({told}{such}). Mend the archive, or lower clean.silence_db."
+        )
     valid = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
     lost = sorted(valid - {row.category for row in kept})
     if lost:

@@ -1,10 +1,11 @@
 """A text, changed in two ways and joined: the smallest flow with members."""
 
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, pipeline, stage
 from tasks.change import Member, change_text
 from tasks.join import Join, join_texts
 from tasks.read import Source, read_text
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, pipeline, stage
 from tasks.section import Section
 
 read = stage(read_text, "read")

@@ -1,8 +1,9 @@
 import importlib
 from pathlib import Path
 
-from tasks.section import Section
 from tasks.trace import leave_trace
+
+from tasks.section import Section
 
 
 class Member(Section):

@@ -1,7 +1,8 @@
 from pathlib import Path
 
-from tasks.section import Section
 from tasks.trace import leave_trace
+
+from tasks.section import Section
 
 
 class Join(Section):

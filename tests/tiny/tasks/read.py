@@ -1,8 +1,9 @@
 from pathlib import Path
 
 from tasks.near import tidy_text
-from tasks.section import Section
 from tasks.trace import leave_trace
+
+from tasks.section import Section
 
 
 class Source(Section):
