@@ -5,11 +5,39 @@ The project's own code is imported by each command anew, as it stands then. Read
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+LIBRARIES = (
+    "dvc.api",
+    "dvc.cli",
+    "dvc.commands.repro",
+    "dvc.commands.status",
+    "dvc.dependency.param",
+    "dvc.dvcfile",
+    "dvc.repo",
+    "dvc.stage.run",
+    "dvc_data.index",
+    "prefect.cache_policies",
+    "prefect.client.orchestration",
+    "prefect.flow_engine",
+    "prefect.futures",
+    "prefect.states",
+    "prefect.task_engine",
+    "prefect.task_runners",
+    "psutil",
+    "pydantic",
+    "rich.progress",
+    "rich.table",
+    "rich.tree",
+    "ruamel.yaml",
+    "scmrepo.git",
+    "typer",
+)
 
 
 class WarmPython:
@@ -83,9 +111,12 @@ def become(request: dict[str, object]) -> None:
         os._exit(code)
 
 
-if __name__ == "__main__":
-    import typer  # noqa: F401
-    from rich import progress, table  # noqa: F401
-    from ruamel import yaml  # noqa: F401
+def import_libraries() -> None:
+    """Import what the commands import, apart from the project's own code."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
+
+if __name__ == "__main__":
+    import_libraries()
     serve()

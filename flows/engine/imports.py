@@ -23,11 +23,11 @@ def find_code(module: str) -> set[str]:
             continue
         seen.add(name)
         path = locate_module(name)
-        if path is None:
+        # A package without code decides nothing.
+        if path is None or (path.name == "__init__.py" and not _holds_code(path)):
             continue
         files.add(path.relative_to(ROOT).as_posix())
-        waiting += read_imports(path, name, path.stat().st_mtime_ns)
-        waiting += _parents_with_code(name)
+        waiting += [*read_imports(path, name, path.stat().st_mtime_ns), *_list_packages(name)]
     if not files:
         raise EngineError(f"there is no module {module!r} in {ROOT}: check the name in the flow or the params file")
     return files
@@ -42,10 +42,10 @@ def locate_module(name: str) -> Path | None:
     return None
 
 
-def _parents_with_code(name: str) -> list[str]:
+def _list_packages(name: str) -> list[str]:
+    """Return the packages that are imported before the module itself."""
     parts = name.split(".")
-    parents = [".".join(parts[:n]) for n in range(1, len(parts))]
-    return [p for p in parents if (path := locate_module(p)) is not None and _holds_code(path)]
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _holds_code(path: Path) -> bool:

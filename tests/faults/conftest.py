@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.audio_project import AudioProject
+from tests.audio_project import AudioProject
 from tests.warm import WarmPython
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.audio_project import (
+from tests.audio_project import (
     ArchiveChange,
     AudioProject,
     Bomb,

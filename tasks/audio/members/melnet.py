@@ -20,19 +20,20 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 
 
 class MelNet(nn.Module):
-    """Four residual stages, each half as large and twice as wide, pooled over bands and time.
+    """A stem and four residual stages, each half as large and twice as wide, pooled over bands and time.
 
-    Spectrograms (batch, bands, frames) in dB, any number of frames, to logits (batch, classes).
+    Spectrograms (batch, bands, frames) in dB, any number of frames, to logits (batch, classes). The stem is
+    narrow, as half of the time goes where the maps are large.
     """
 
     def __init__(self, n_bands: int, n_classes: int, *, width: int, dropout: float) -> None:
         super().__init__()
         self.normalise = Normalise(n_bands)
+        widths = [max(1, width // 2), width, 2 * width, 4 * width, 8 * width]
         self.stem = nn.Sequential(
-            nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(1, widths[0], 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
-        widths = [width, width, 2 * width, 4 * width, 8 * width]
-        self.stages = nn.Sequential(*(Residual(widths[n], widths[n + 1], stride=1 if n == 0 else 2) for n in range(4)))
+        self.stages = nn.Sequential(*(Residual(widths[n], widths[n + 1]) for n in range(4)))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * widths[-1], n_classes))
 
     def forward(self, spectrograms: Tensor) -> Tensor:
@@ -47,21 +48,21 @@ class MelNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+    """Two 3x3 convolutions beside a shortcut; the maps become half as large."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(),
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
         )
         self.shortcut = nn.Sequential(
-            nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (batch, outputs, bands / stride, frames / stride), rounded up."""
+        """Return maps (batch, outputs, bands / 2, frames / 2), rounded up."""
         return torch.relu(self.body(maps) + self.shortcut(maps))

@@ -1,0 +1,106 @@
+"""The whole sounds flow, small, under both drivers: what MLflow keeps, and that a second run computes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.audio_project import AudioProject
+from tests.warm import WarmPython
+
+LEARNING = {"audio-lr-melnet-fold5", "audio-fit-melnet-fold5", "audio-evaluate", "audio-export"}
+
+
+@pytest.fixture(scope="module")
+def project(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
+    """A checkout that ran the whole flow once under Prefect, in holdout mode with one short training."""
+    made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
+    shutil.copy(server_state, made.root / ".trifold/servers.json")
+    made.set_param("members.epochs", "2")
+    made.call("python", "-m", "flows", "run", "audio").check()
+    return made
+
+
+def read_runs(project: AudioProject) -> list:  # type: ignore[type-arg]
+    """Return the runs in the project's MLflow store, newest first."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("audio")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"]))
+
+
+def list_artifacts(project: AudioProject, run_id: str, folder: str | None = None) -> set[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    return {Path(found.path).name for found in client.list_artifacts(run_id, folder)}
+
+
+def test_each_stage_that_learns_has_a_run_below_the_flows(project: AudioProject) -> None:
+    runs = {run.info.run_name: run for run in read_runs(project)}
+    assert set(runs) == LEARNING | {"audio"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    parent = runs["audio"].info.run_id
+    assert {runs[name].data.tags["mlflow.parentRunId"] for name in LEARNING} == {parent}
+
+
+def test_a_training_records_params_figures_weights_and_what_it_read(project: AudioProject) -> None:
+    runs = {run.info.run_name: run for run in read_runs(project)}
+    fit = runs["audio-fit-melnet-fold5"]
+    assert fit.data.params["members.melnet.epochs"] == "2"
+    lock = (project.root / "dvc.lock").read_text()
+    assert fit.data.tags["output.md5"] in lock
+    assert fit.data.tags["input.md5.data/audio/spectrograms"] in lock
+    assert {"state_dict.pt", "history.png", "history.csv"} <= list_artifacts(project, fit.info.run_id)
+    assert any("loss" in name for name in fit.data.metrics)
+    assert any(name.startswith("system/") for name in runs["audio"].data.metrics)
+    assert {"curve.png", "curve.csv"} <= list_artifacts(project, runs["audio-lr-melnet-fold5"].info.run_id)
+
+
+def test_the_flows_run_keeps_what_defines_it(project: AudioProject) -> None:
+    (parent,) = [run for run in read_runs(project) if run.info.run_name == "audio"]
+    assert {"dvc.yaml", "dvc.lock", "params"} <= list_artifacts(project, parent.info.run_id, "pipeline")
+    assert "git.commit" in parent.data.tags
+    figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())
+    assert parent.data.metrics["accuracy"] == pytest.approx(figures["accuracy"])
+
+
+def test_the_model_is_registered_with_signature_and_example(project: AudioProject) -> None:
+    import mlflow
+    import numpy as np
+    import torch
+
+    mlflow.set_tracking_uri(f"sqlite:///{project.root}/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/audio/1")
+    example = np.load(project.root / "data/audio/export/example.npy")
+    expected = torch.jit.load(project.root / "data/audio/export/model.pt")(torch.from_numpy(example))
+    assert model.metadata.signature is not None
+    assert model.input_example is not None
+    np.testing.assert_allclose(model.predict(example), expected.detach().numpy(), rtol=1e-5)
+
+
+def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject) -> None:
+    before = {run.info.run_id for run in read_runs(project)}
+    done = project.call("python", "-m", "flows", "run", "audio").check()
+    assert "ran" not in [word for line in done.output.splitlines() if "│" in line for word in line.split()]
+    (new,) = [run for run in read_runs(project) if run.info.run_id not in before]
+    for stage in LEARNING:
+        assert new.data.tags[f"cached.{stage}"] in before
+    assert project.is_clean()
+
+
+def test_predict_names_classes(project: AudioProject) -> None:
+    sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
+    done = project.call("python", "-m", "flows", "predict", "audio", str(sound)).check()
+    assert "%" in done.output
+    bad = project.root / "no-sound.wav"
+    bad.write_text("nothing to hear")
+    refused = project.call("python", "-m", "flows", "predict", "audio", str(bad))
+    assert refused.code == 1
+    assert "no-sound.wav" in refused.output
+    assert "Traceback" not in refused.output

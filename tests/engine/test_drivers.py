@@ -1,0 +1,109 @@
+"""What the two drivers show, and that a clone needs nothing but the cache."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.engine.tiny_project import TinyProject
+
+
+@pytest.fixture
+def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
+    return tiny_base.copy(tmp_path / "tiny")
+
+
+def read_task_states(server_state: Path) -> dict[str, str]:
+    """Return the state of each task of the newest flow run, as Prefect's server has it."""
+    port = json.loads(server_state.read_text())["servers"][0]["port"]
+
+    def ask(path: str, **body: object) -> list[dict[str, str]]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/{path}/filter",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    (newest,) = ask("flow_runs", sort="START_TIME_DESC", limit=1)
+    tasks = ask("task_runs", flow_runs={"id": {"any_": [newest["id"]]}})
+    return {task["name"]: task["state_name"] for task in tasks}
+
+
+def test_fresh_stages_show_as_cached_in_prefect(tiny: TinyProject, server_state: Path) -> None:
+    tiny.edit("params/tiny.yaml", '"?"', '"."')
+    done = tiny.drive("prefect").check()
+    assert read_task_states(server_state) == {
+        "tiny-read": "Cached",
+        "tiny-change-upper": "Cached",
+        "tiny-change-reverse": "Completed",
+        "tiny-join": "Completed",
+    }
+    assert [word for word in ("cached", "ran", "restored") if word in done.output] == ["cached", "ran"]
+
+
+def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> None:
+    tiny.edit("input.txt", "quick", "slow")
+    tiny.call("python", "-m", "flows", "run", "tiny", "--stage", "tiny-change-upper").check()
+    assert tiny.computed() == ["read", "change-upper"]
+
+
+def test_force_computes_fresh_stages(tiny: TinyProject) -> None:
+    tiny.call("python", "-m", "flows", "run", "tiny", "--stage", "tiny-read", "--force").check()
+    assert tiny.computed() == ["read"]
+    tiny.call("python", "-m", "dvc", "repro", "-f", "-s", "tiny-read").check()
+    assert tiny.computed() == ["read"]
+
+
+def test_a_clone_with_a_pulled_cache_computes_nothing_under_either_driver(
+    tiny_base: TinyProject, server_state: Path, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote"
+    origin = tiny_base.copy(tmp_path / "origin")
+    shutil.rmtree(origin.root / ".dvc")
+    origin.call("git", "init", "-q", "-b", "main").check()
+    (origin.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n__pycache__/\n")
+    origin.call("python", "-m", "dvc", "init", "-q").check()
+    origin.call("python", "-m", "dvc", "remote", "add", "-d", "shelf", str(remote)).check()
+    origin.drive("dvc").check()
+    origin.call("python", "-m", "dvc", "push", "-q").check()
+    origin.call("git", "add", "-A").check()
+    origin.call("git", "-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "-qm", "all").check()
+    clone = tmp_path / "clone"
+    origin.call("git", "clone", "-q", str(origin.root), str(clone)).check()
+    pulled = TinyProject(clone, server_state, origin.warm)
+    pulled.call("python", "-m", "dvc", "pull", "-q").check()
+    for driver in ("dvc", "prefect"):
+        pulled.drive(driver).check()
+        assert pulled.computed() == []
+    assert pulled.outputs() == origin.outputs()
+
+
+def test_repro_beside_a_stale_dvc_yaml_fails_and_says_the_mend(tiny: TinyProject) -> None:
+    tiny.edit("flows/tiny.py", "times=2", "times=3")
+    done = tiny.start_driver("dvc").finish()
+    assert done.code != 0
+    assert "python -m flows graph --write" in done.output
+    assert tiny.computed() == []
+
+
+def test_graph_check_says_what_differs(tiny: TinyProject) -> None:
+    tiny.call("python", "-m", "flows", "graph", "--check").check()
+    tiny.edit("flows/tiny.py", "times=2", "times=3")
+    done = tiny.call("python", "-m", "flows", "graph", "--check")
+    assert done.code == 1
+    assert "times=3" in done.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["dag", "status", "repro tiny-join", "params diff", "metrics show", "plots show"],
+)
+def test_the_commands_of_dvc_work(tiny: TinyProject, command: str) -> None:
+    tiny.call("python", "-m", "dvc", *command.split()).check()
+    assert tiny.computed() == []

@@ -1,0 +1,83 @@
+"""Presets and overrides: both files or neither, comments kept, and where each starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.tiny_project import TinyProject
+
+FILES = ("params/tiny.yaml", "dvc.yaml")
+
+
+@pytest.fixture
+def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
+    """The tiny project in git, with two presets."""
+    project = tiny_base.copy(tmp_path / "tiny")
+    presets = project.root / "params/presets"
+    presets.mkdir()
+    (presets / "tiny-plus.yaml").write_text('join:\n  separator: " + "\n')
+    (presets / "tiny-loud.yaml").write_text('members:\n  shout:\n    mark: "!"\n')
+    (project.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n__pycache__/\n")
+    project.call("git", "init", "-q").check()
+    project.call("git", "add", "-A").check()
+    project.call("git", "-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "-qm", "all").check()
+    return project
+
+
+def read(project: TinyProject) -> str:
+    return (project.root / FILES[0]).read_text()
+
+
+def run(project: TinyProject, *options: str) -> str:
+    return project.call("python", "-m", "flows", "run", "tiny", *options).check().output
+
+
+def test_an_override_is_written_with_the_comments_kept(tiny: TinyProject) -> None:
+    told = run(tiny, "--set", "members.upper.mark='#'")
+    assert "members.upper.mark='#'" in told.splitlines()[0], "the run's first line says so"
+    assert "mark: '#'  # what stands at the end" in read(tiny)
+    assert "path: input.txt  # a text file, relative to the project" in read(tiny)
+    assert tiny.output("join").read_text().count("#") == 2
+
+
+def test_overrides_stay_until_a_preset_starts_from_the_committed_file(tiny: TinyProject) -> None:
+    run(tiny, "--set", "notes.comment=mine", "--set", "source.path=input.txt")
+    run(tiny)
+    assert "comment: mine" in read(tiny), "a run takes the file as it stands"
+    run(tiny, "--preset", "plus")
+    assert "nobody reads this" in read(tiny)
+    assert '" + "' in read(tiny) or "' + '" in read(tiny)
+    assert " + " in tiny.output("join").read_text()
+
+
+def test_a_preset_replaces_members_as_a_whole(tiny: TinyProject) -> None:
+    run(tiny, "--preset", "loud")
+    assert "shout" in read(tiny)
+    assert "reverse" not in read(tiny)
+    assert "tiny-change-shout" in (tiny.root / "dvc.yaml").read_text()
+    assert "tiny-change-reverse" not in (tiny.root / "dvc.yaml").read_text()
+
+
+WRONG = {
+    "an unknown key": (("--set", "join.seperator=x"), "join.separator"),
+    "an unknown section": (("--set", "jion.separator=x"), "join"),
+    "a wrong type": (("--set", "join.separator=3"), "join.separator is 3"),
+    "no value": (("--set", "join.separator"), "KEY=VALUE"),
+    "no YAML": (("--set", "join.separator=[1"), "YAML"),
+    "an unknown preset": (("--preset", "minus"), "loud, plus"),
+    "one right, one wrong": (("--set", "notes.comment=x", "--set", "join.separator=3"), "join.separator is 3"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_not_valid_changes_nothing(tiny: TinyProject, case: str) -> None:
+    options, words = WRONG[case]
+    before = {name: (tiny.root / name).read_text() for name in FILES}
+    done = tiny.call("python", "-m", "flows", "run", "tiny", *options)
+    assert done.code == 1
+    assert words in done.output
+    assert "Traceback" not in done.output
+    assert {name: (tiny.root / name).read_text() for name in FILES} == before
+    assert tiny.computed() == []

@@ -1,0 +1,87 @@
+"""Tracing: what becomes a stage, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from flows.engine.errors import EngineError
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, Pipeline, stage
+
+
+class Section(BaseModel):
+    number: int = 1
+
+    def modules(self) -> tuple[str, ...]:
+        return ("tasks.folds",)
+
+    def files(self) -> tuple[str, ...]:
+        return ("somewhere/weights.pt",)
+
+
+class SomeParams(Params):
+    first: Section = Section()
+    members: dict[str, Section] = {  # noqa: RUF012 - pydantic copies it
+        "one": Section(),
+        "two": Section(number=2),
+    }
+
+
+def make(section: Section, *, size: int = 1, out: Path) -> None:
+    """Make something."""
+
+
+def use(made: list[Path], *, out: Path) -> None:
+    """Use what was made."""
+
+
+def trace(body):  # type: ignore[no-untyped-def]
+    return Pipeline("some", SomeParams, body).trace(SomeParams())
+
+
+def test_a_stage_holds_all_that_decides_its_result() -> None:
+    (made,) = trace(lambda p: stage(make, "make")(p.first, size=3))
+    assert made.command == "python -m flows stage some-make size=3"
+    assert made.artifact == Artifact("some-make", "data/some/make")
+    assert list(made.sections) == ["first"]
+    assert "tasks/folds.py" in made.deps, "the module that the section names"
+    assert "somewhere/weights.pt" in made.deps, "the file that the section names"
+
+
+def test_two_equal_sections_keep_their_own_keys() -> None:
+    stages = trace(lambda p: [stage(make, "make-{section}")(one) for one in p.members.values()])
+    assert [list(one.sections) for one in stages] == [["members.one"], ["members.two"]]
+    assert [one.name for one in stages] == ["some-make-one", "some-make-two"]
+
+
+def test_a_mapping_of_sections_is_tracked_as_a_whole() -> None:
+    (made,) = trace(lambda p: stage(make, "make")(p.members))
+    assert list(made.sections) == ["members"]
+
+
+def test_artifacts_in_a_list_are_inputs() -> None:
+    def body(p: SomeParams) -> Artifact:
+        return stage(use, "use")([stage(make, "make-{size}")(p.first, size=n) for n in (64, 128)])
+
+    assert [one.stage for one in trace(body)[-1].inputs] == ["some-make-64", "some-make-128"]
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (lambda p: stage(make, "make")(p.first, size=object()), "neither an artifact"),
+        (lambda p: stage(use, "use")([1, 2]), "neither an artifact"),
+        (lambda p: [stage(make, "make")(p.first, size=n) for n in (1, 2)], "two calls"),
+    ],
+)
+def test_what_no_command_line_could_carry_is_refused(body: object, words: str) -> None:
+    with pytest.raises(EngineError, match=words):
+        trace(body)
+
+
+def test_a_stage_outside_a_flow_is_refused() -> None:
+    with pytest.raises(EngineError, match="only in the body of a flow"):
+        stage(make, "make")(Section())
