@@ -1,17 +1,40 @@
-"""What all tests share."""
+"""What all tests share: one Prefect server, and a Python that has the libraries imported."""
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from flows.engine.server import down, up, where
 from tests.warm import WarmPython
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[WarmPython]:
-    """A Python with the libraries imported."""
-    python = WarmPython()
+def server_state(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+    """The file that says where the Prefect server of these tests is; parallel workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "server"
+    root.mkdir(exist_ok=True)
+    with (root / "users.lock").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        up(root, ["prefect"])
+        yield root / ".trifold/servers.json"
+        fcntl.flock(users, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        # The last one out.
+        down(root)
+
+
+@pytest.fixture(scope="session")
+def warm(server_state: Path) -> Iterator[WarmPython]:
+    """A Python with the libraries imported; Prefect reads its settings when it is."""
+    (server,) = where(server_state.parents[1])
+    python = WarmPython({"PREFECT_API_URL": server.api_url, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"})
     yield python
     python.stop()

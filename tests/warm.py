@@ -22,13 +22,9 @@ LIBRARIES = (
     "dvc.repo",
     "dvc.stage.run",
     "dvc_data.index",
-    "prefect.cache_policies",
-    "prefect.client.orchestration",
+    "prefect",
     "prefect.flow_engine",
-    "prefect.futures",
-    "prefect.states",
     "prefect.task_engine",
-    "prefect.task_runners",
     "psutil",
     "pydantic",
     "rich.progress",
@@ -43,9 +39,14 @@ LIBRARIES = (
 class WarmPython:
     """Starts `python -m MODULE ...` commands by forking."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: dict[str, str]) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, str(Path(__file__))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+            [sys.executable, str(Path(__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env={**os.environ, **env},
         )
 
     def start(self, argv: list[str], cwd: Path, env: dict[str, str], log: Path) -> int:

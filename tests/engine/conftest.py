@@ -1,24 +1,14 @@
-"""One Prefect server and one computed tiny project for all tests of the engine."""
+"""One computed tiny project for all tests of the engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from flows.engine.server import down, up
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
-
-
-@pytest.fixture(scope="session")
-def server_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The file that says where the Prefect server of these tests is."""
-    root = tmp_path_factory.mktemp("server")
-    up(root, ["prefect"])
-    yield root / ".trifold/servers.json"
-    down(root)
 
 
 @pytest.fixture(scope="session")
