@@ -24,7 +24,11 @@ class AudioParams(Params):
 # How DVC draws what the evaluation writes.
 SCORES = Look(
     metrics=("metrics.json",),
-    plots={"confusion.csv": {"x": "predicted", "y": "actual", "template": "confusion"}},
+    plots={
+        "confusion.csv": {"x": "predicted", "y": "actual", "template": "confusion"},
+        "confusion.png": {},
+        "calibration.png": {},
+    },
 )
 
 make_sample = stage(sample.make_sample, "sample")

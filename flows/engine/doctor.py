@@ -146,7 +146,7 @@ def _check_made() -> Finding:
     now = read_versions()
     wrong = []
     for record in sorted((STATE / MADE).glob("*.json")):
-        then = json.loads(record.read_text(encoding="utf-8"))
+        then = json.loads(record.read_text(encoding="utf-8"))["versions"]
         if moved := [f"{name} {then[name]}" for name in then if now.get(name) != then[name]]:
             wrong.append(f"{record.stem} ({', '.join(moved)})")
     seen = "; ".join(wrong) if wrong else "all stages were made under these versions"

@@ -169,8 +169,8 @@ def print_figures(flow: str, run: Run) -> None:
     """Print the flow's figures, where its model lies, and how to open the pages."""
     for stage in run.stages:
         for key, value in read_metrics(stage):
-            if "." not in key:
-                say(f"{key:>24}  {value:.4g}")
+            if key.count(".") < 2:
+                say(f"{key:>28}  {value:.4g}")
         if stage.look.torchscript:
             say(f"model: {stage.artifact.path}/{stage.look.torchscript}")
     say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

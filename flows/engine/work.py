@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from flows.engine.machine import read_versions
 from flows.engine.project import ROOT, STATE, make_state_folder
 from flows.engine.stage import Artifact, Stage
 
-# Where it is kept under which library versions each stage was computed: they are no inputs, but worth knowing.
+# Where it is kept how long each stage took, and under which library versions: no inputs, but worth knowing.
 MADE = "made"
 # Threads of this process take turns in silence; only another process's training is worth telling.
 _turn = threading.Lock()
@@ -51,8 +52,10 @@ def _do_work(stage: Stage, report: Report) -> None:
     # The last part of the path is final from the start: some formats write it into their bytes.
     fresh = make_state_folder("work", stage.name, Path(stage.artifact.path).name)
     try:
+        arguments = _bind(stage, fresh, report)
+        began_s = time.perf_counter()
         try:
-            stage.function(**_bind(stage, fresh, report))
+            stage.function(**arguments)
         except OSError as error:
             if is_mendable(error):
                 raise EngineError(f"{stage.name}: {explain(error)}") from error
@@ -60,9 +63,9 @@ def _do_work(stage: Stage, report: Report) -> None:
         finally:
             # Also after a failure: an input that went away meanwhile is the cause, not the message.
             guard.check()
+        seconds = time.perf_counter() - began_s
         _put_in_place(fresh, ROOT / stage.artifact.path)
-        versions = json.dumps(read_versions(), sort_keys=True)
-        (make_state_folder(MADE) / f"{stage.name}.json").write_text(versions, encoding="utf-8")
+        _note_made(stage, seconds)
         _drop_checkpoints(stage)
     finally:
         shutil.rmtree(fresh.parent, ignore_errors=True)
@@ -110,6 +113,11 @@ def _put_in_place(fresh: Path, place: Path) -> None:
     if place.exists():
         shutil.rmtree(place)
     shutil.move(fresh, place)
+
+
+def _note_made(stage: Stage, seconds: float) -> None:
+    note = {"seconds": round(seconds, 3), "versions": read_versions()}
+    (make_state_folder(MADE) / f"{stage.name}.json").write_text(json.dumps(note, sort_keys=True), encoding="utf-8")
 
 
 def _drop_checkpoints(stage: Stage) -> None:

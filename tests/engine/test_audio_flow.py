@@ -67,7 +67,7 @@ def test_the_flows_run_keeps_what_defines_it(project: AudioProject) -> None:
     assert {"dvc.yaml", "dvc.lock", "params"} <= list_artifacts(project, parent.info.run_id, "pipeline")
     assert "git.commit" in parent.data.tags
     figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())
-    assert parent.data.metrics["accuracy"] == pytest.approx(figures["accuracy"])
+    assert parent.data.metrics["ensemble.accuracy"] == pytest.approx(figures["ensemble"]["accuracy"])
 
 
 def test_the_model_is_registered_with_signature_and_example(project: AudioProject) -> None:

@@ -10,6 +10,9 @@ from tasks.learning.weights import start_from
 FEATURES = "spectrogram"
 OWN_WIDTH = 32
 HEAD = ("head.",)
+RANGE_DB = 80.0
+"""What is softer than the clip's loudest place by more than this is silence: how silent tells of the recorder,
+not of the sound."""
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
@@ -28,6 +31,7 @@ class MelNet(nn.Module):
 
     def __init__(self, n_bands: int, n_classes: int, *, width: int, dropout: float) -> None:
         super().__init__()
+        self.range_db = RANGE_DB
         self.normalise = Normalise(n_bands)
         widths = [max(1, width // 2), width, 2 * width, 4 * width, 8 * width]
         self.stem = nn.Sequential(
@@ -38,7 +42,8 @@ class MelNet(nn.Module):
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
-        maps = self.stages(self.stem(self.normalise(spectrograms).unsqueeze(1)))
+        audible = torch.maximum(spectrograms, spectrograms.amax((1, 2), keepdim=True) - self.range_db)
+        maps = self.stages(self.stem(self.normalise(audible).unsqueeze(1)))
         frames = maps.mean(2)
         return self.head(torch.cat([frames.mean(2), frames.amax(2)], 1))
 

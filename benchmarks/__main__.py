@@ -1,0 +1,33 @@
+"""`make bench`: run the quick rows and print the table of all; `make bench ROW=name` runs one row."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import esc10, memory, orchestration, spectrograms
+from benchmarks.table import MissingData, Row, print_table, run_row
+
+ROWS = [
+    Row("orchestration", orchestration.measure, quick=True),
+    Row("training", orchestration.measure_training, quick=True),
+    Row("spectrograms", spectrograms.measure, quick=True),
+    Row("memory", memory.measure, quick=True),
+    Row("esc10", esc10.measure, quick=False),
+]
+
+
+def main() -> None:
+    """Run the rows asked for."""
+    names = sys.argv[1:]
+    if unknown := set(names) - {row.name for row in ROWS}:
+        sys.exit(f"error: there is no row {unknown.pop()!r}; the rows are {', '.join(row.name for row in ROWS)}")
+    for row in ROWS:
+        if row.name in names or (not names and row.quick):
+            try:
+                run_row(row)
+            except MissingData as error:
+                sys.stderr.write(f"{row.name}: {error}\n")
+    print_table(ROWS)
+
+
+main()

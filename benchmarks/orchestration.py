@@ -1,0 +1,212 @@
+"""What the engine costs: a fresh stage, a flow of forty, and a training inside the flow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.table import Figure
+from flows.engine.project import ROOT
+
+N_STAGES = 40
+N_ROUNDS = 5
+FLOW = """
+from pathlib import Path
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, pipeline, stage
+from tasks.write import write_number
+
+write = stage(write_number, "write-{number}")
+
+
+@pipeline("forty", Params)
+def forty(p: Params) -> Artifact:
+    \"\"\"Write numbers, each after the one before.\"\"\"
+    made = None
+    for number in range(STAGES):
+        made = write(made, number=number)
+    return made
+"""
+TASK = """
+from pathlib import Path
+
+
+def write_number(before: Path | None, *, number: int, out: Path) -> None:
+    \"\"\"Write a number.\"\"\"
+    (out / "number.txt").write_text(str(number))
+"""
+# The same chain of task runs, doing nothing; called with the number of tasks, prints the seconds of each call.
+EMPTY = """
+import sys, time
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import wait
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def nothing(name): return None
+
+@flow(persist_result=False)
+def empty(n):
+    futures = []
+    for number in range(n):
+        futures.append(nothing.submit(str(number), wait_for=futures[-1:]))
+    wait(futures)
+
+for _ in range(int(sys.argv[2])):
+    started = time.perf_counter(); empty(int(sys.argv[1])); print("seconds", time.perf_counter() - started)
+"""
+OURS = """
+import sys, time
+from flows.engine.runner import make_flow, prepare_run
+for _ in range(int(sys.argv[1])):
+    run = prepare_run("forty", force=False, stages=[])
+    made = make_flow("forty", run)
+    started = time.perf_counter(); made(return_state=True); print("seconds", time.perf_counter() - started)
+"""
+
+
+def measure() -> list[Figure]:
+    """Compare forty fresh stages with as many empty Prefect tasks, on one server; peer and ours take turns."""
+    with TemporaryDirectory() as place:
+        project = make_project(Path(place))
+        env = start_server(project)
+        try:
+            call(project, env, "-m", "flows", "run", "forty")
+            inside = [
+                (
+                    read_seconds(call(project, env, "-c", EMPTY, str(N_STAGES), "3")),
+                    read_seconds(call(project, env, "-c", OURS, "3")),
+                )
+                for _ in range(N_ROUNDS)
+            ]
+            whole = [
+                (
+                    time_call(project, env, "-c", EMPTY, "0", "1"),
+                    time_call(project, env, "-m", "flows", "run", "forty"),
+                )
+                for _ in range(N_ROUNDS)
+            ]
+        finally:
+            call(project, env, "-m", "flows", "down")
+    empty_ms, ours_ms = (statistics.median(side) * 1e3 / N_STAGES for side in zip(*inside, strict=True))
+    empty_s, ours_s = (statistics.median(side) for side in zip(*whole, strict=True))
+    return [
+        Figure(
+            "a fresh stage, ms",
+            f"Prefect's empty task {empty_ms:.1f}",
+            f"{ours_ms:.1f}",
+            f"{ours_ms - empty_ms:+.1f} ms",
+            "+10 ms",
+            ours_ms - empty_ms <= 10,
+        ),
+        Figure(
+            f"{N_STAGES} fresh stages, whole command, s",
+            f"Prefect's empty flow {empty_s:.1f}",
+            f"{ours_s:.1f}",
+            f"{ours_s - empty_s:+.1f} s",
+            "+3 s",
+            ours_s - empty_s <= 3,
+        ),
+    ]
+
+
+def make_project(root: Path) -> Path:
+    """Lay out a project with the engine and one flow of forty stages in a chain."""
+    shutil.copytree(ROOT / "flows/engine", root / "flows/engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("flows/__init__.py", "flows/__main__.py"):
+        shutil.copy(ROOT / name, root / name)
+    for name, text in {"flows/forty.py": FLOW.replace("STAGES", str(N_STAGES)), "tasks/write.py": TASK}.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    (root / "params").mkdir()
+    (root / "params/forty.yaml").write_text("{}\n")
+    (root / ".dvcignore").write_text("__pycache__\n")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "config", "core.analytics", "false"], cwd=root, check=True)
+    return root
+
+
+def start_server(project: Path) -> dict[str, str]:
+    """Start the project's Prefect server and return the environment of a client."""
+    from flows.engine.server import up
+
+    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_HOME": str(project / ".trifold/prefect")}
+    return {**os.environ, **quiet, "PREFECT_API_URL": up(project, ["prefect"])["prefect"].api_url}
+
+
+def call(project: Path, env: dict[str, str], *arguments: str) -> str:
+    """Run Python in the project and return what it printed."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=project, env=env, check=True, capture_output=True, text=True).stdout
+
+
+def time_call(project: Path, env: dict[str, str], *arguments: str) -> float:
+    """Return the seconds of a whole command."""
+    started_s = time.perf_counter()
+    call(project, env, *arguments)
+    return time.perf_counter() - started_s
+
+
+def read_seconds(told: str) -> float:
+    """Return the median of the seconds that a script printed."""
+    return statistics.median(float(found) for found in re.findall(r"seconds ([\d.]+)", told))
+
+
+DIRECT = """
+import sys, time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from flows.engine.graph import find_stage
+from flows.engine.project import ROOT
+from flows.engine.stage import Artifact
+from tasks.report import Silent
+stage = find_stage("audio-fit-melnet-fold1")
+arguments = {k: ROOT / v.path if isinstance(v, Artifact) else v for k, v in stage.arguments.items()}
+with TemporaryDirectory() as out, TemporaryDirectory() as checkpoints:
+    started = time.perf_counter()
+    stage.function(**arguments, out=Path(out), report=Silent(), checkpoints=Path(checkpoints))
+    print("seconds", time.perf_counter() - started)
+"""
+
+
+def measure_training() -> list[Figure]:
+    """Compare a training in the flow with the same function called directly; they take turns."""
+    stage = "audio-fit-melnet-fold1"
+    with TemporaryDirectory() as place:
+        clone = Path(place) / "trifold"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        env = start_server(clone)
+        try:
+            call(clone, env, "-m", "flows", "run", "audio", "--stage", stage)
+            pairs = [
+                (read_seconds(call(clone, env, "-c", DIRECT)), time_in_flow(clone, env, stage)) for _ in range(N_ROUNDS)
+            ]
+        finally:
+            call(clone, env, "-m", "flows", "down")
+    # The quickest of each: what else the machine does only ever adds.
+    direct_s, flow_s = (min(side) for side in zip(*pairs, strict=True))
+    return [
+        Figure(
+            "one training, s",
+            f"called directly {direct_s:.2f}",
+            f"in the flow {flow_s:.2f}",
+            f"{flow_s / direct_s - 1:+.1%}",
+            "+2 %",
+            flow_s / direct_s <= 1.02,
+        )
+    ]
+
+
+def time_in_flow(clone: Path, env: dict[str, str], stage: str) -> float:
+    """Train once more in the flow and return the seconds that its task function took."""
+    call(clone, env, "-m", "flows", "run", "audio", "--stage", stage, "--force")
+    return float(json.loads((clone / f".trifold/made/{stage}.json").read_text())["seconds"])

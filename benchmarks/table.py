@@ -1,0 +1,88 @@
+"""What a row measures, how it is kept, and the table of all rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.engine.machine import name_cpu
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure: the peer's, ours, and what was to be reached."""
+
+    name: str
+    peer: str
+    ours: str
+    ratio: str
+    target: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing to measure; a quick one takes under two minutes."""
+
+    name: str
+    measure: Callable[[], list[Figure]]
+    quick: bool
+
+
+class MissingData(Exception):
+    """A row needs real data whose path was not given; the message says how to give it."""
+
+
+def run_row(row: Row) -> None:
+    """Measure a row and keep its figures with commit, machine, date and seconds."""
+    started_s = time.monotonic()
+    figures = row.measure()
+    record = {
+        "row": row.name,
+        "figures": [asdict(figure) for figure in figures],
+        "commit": read_commit(),
+        "machine": name_cpu(),
+        "date": time.strftime("%Y-%m-%d"),
+        "seconds": round(time.monotonic() - started_s),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{row.name}.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def read_commit() -> str:
+    """Return the short name of the commit checked out, with a mark when files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    told = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print the figures of every row; those measured at another commit name it."""
+    table = Table("row", "figure", "peer", "ours", "ratio", "target", "", "measured")
+    now = read_commit()
+    for row in rows:
+        record = read_record(row)
+        if record is None:
+            table.add_row(row.name, "not measured yet", "", "", "", "", "", f"make bench ROW={row.name}")
+            continue
+        measured = record["date"] if record["commit"] == now else f"{record['date']} at {record['commit']}"
+        for figure in record["figures"]:
+            mark = "reached" if figure.pop("reached") else "MISSED"
+            table.add_row(row.name, *figure.values(), mark, measured)
+    Console(width=160).print(table)
+
+
+def read_record(row: Row) -> dict[str, Any] | None:
+    """Return what was kept of a row, or None."""
+    path = RESULTS / f"{row.name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
