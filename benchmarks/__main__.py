@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import esc10, memory, orchestration, spectrograms
-from benchmarks.table import MissingData, Row, print_table, run_row
+from benchmarks.table import MissingDataError, Row, print_table, run_row
 
 ROWS = [
     Row("orchestration", orchestration.measure, quick=True),
@@ -25,7 +25,7 @@ def main() -> None:
         if row.name in names or (not names and row.quick):
             try:
                 run_row(row)
-            except MissingData as error:
+            except MissingDataError as error:
                 sys.stderr.write(f"{row.name}: {error}\n")
     print_table(ROWS)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.table import Figure, MissingData
+from benchmarks.table import Figure, MissingDataError
 from flows.engine.project import ROOT
 
 TARGET = 0.94
@@ -20,7 +20,7 @@ def measure() -> list[Figure]:
     """Run the flow with its preset in a fresh clone; ESC10 is the archive's path."""
     archive = os.environ.get("ESC10", "")
     if not Path(archive).is_file():
-        raise MissingData(f"ESC10={archive!r} is no file; give ESC-10's archive: make bench ROW=esc10 ESC10=PATH")
+        raise MissingDataError(f"ESC10={archive!r} is no file; give ESC-10's archive: make bench ROW=esc10 ESC10=PATH")
     with TemporaryDirectory() as place:
         clone = Path(place) / "trifold"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)

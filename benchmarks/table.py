@@ -39,7 +39,7 @@ class Row:
     quick: bool
 
 
-class MissingData(Exception):
+class MissingDataError(Exception):
     """A row needs real data whose path was not given; the message says how to give it."""
 
 

@@ -21,7 +21,10 @@ class AudioParams(Params):
     ensemble: ensemble.Ensemble
 
 
-# How DVC draws what the evaluation writes.
+# How DVC draws what the stages write.
+BALANCE = Look(plots={"balance.png": {}, "durations.png": {}})
+CURVE = Look(plots={"curve.csv": {"x": "lr", "y": "smoothed", "title": "learning rate range test"}})
+HISTORY = Look(plots={"history.csv": {"x": "epoch", "y": "train_loss", "title": "training loss"}})
 SCORES = Look(
     metrics=("metrics.json",),
     plots={
@@ -33,13 +36,13 @@ SCORES = Look(
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download")
-clean_clips = stage(clean.clean_clips, "clean")
+clean_clips = stage(clean.clean_clips, "clean", look=BALANCE)
 split_folds = stage(folds.split_folds, "folds")
 precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
 precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
 measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
-find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True)
-fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True)
+find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True, look=CURVE)
+fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
 export_ensemble = stage(
