@@ -18,7 +18,7 @@ demo: .venv/installed  ## the sounds flow on the embedded data, end to end
 	python -m flows run audio
 
 test: .venv/installed  ## the tests, without real data, in under ten minutes
-	pytest -n 2 tests/engine tests/faults
+	pytest -n 2 --dist loadgroup tests/engine tests/faults
 	pytest tests/tasks
 
 check: .venv/installed  ## what a contributor wants before a commit

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.archives import digest_file, unpack_archive
 from tasks.errors import UserError
@@ -39,6 +39,13 @@ class Source(Section):
                 "only the sample may leave it empty"
             )
         return self
+
+    @field_validator("archive")
+    @classmethod
+    def _refuse_password(cls, archive: str) -> str:
+        if "://" in archive and "@" in urlsplit(archive).netloc:
+            raise ValueError("an address may hold no name or password, since this file would keep it: use ~/.netrc")
+        return archive
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:

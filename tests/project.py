@@ -61,7 +61,7 @@ class Project:
 
     def make_repository(self) -> None:
         """Make a DVC repository of the folder, and write dvc.yaml."""
-        (self.root / ".dvcignore").write_text("__pycache__\n")
+        shutil.copy(REPOSITORY / ".dvcignore", self.root)
         self.call("python", "-m", "dvc", "init", "--no-scm", "-q").check()
         self.call("python", "-m", "dvc", "config", "core.analytics", "false").check()
         self.call("python", "-m", "flows", "graph", "--write").check()

