@@ -17,11 +17,11 @@ from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import group_parameters, set_training
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import isolate_randomness, make_generator
-from tasks.learning.step import Step
+from tasks.learning.step import Step, keep_as_is
 from tasks.report import Report
 
 LOWEST, HIGHEST = 1e-5, 1.0
-STEPS = 60
+STEPS = 100
 SMOOTHING = 0.9
 DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test ends
 FEWEST_POINTS = 5
@@ -72,10 +72,11 @@ def suggest_lr(curve: Curve) -> float:
 
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
-    recipe = lesson.recipe
+    # Mixing and augmentation would add noise to the loss and nothing to the question.
+    recipe = lesson.recipe.model_copy(update={"mixup_alpha": 0.0})
     optimiser = AdamW(group_parameters(network, recipe, lr=1.0))
     shares = [group["lr"] for group in optimiser.param_groups]
-    step = Step(network, recipe, lesson.device, lesson.augment, lesson.n_classes)
+    step = Step(network, recipe, lesson.device, keep_as_is, lesson.n_classes)
     set_training(network)
     rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
     batches = _draw_endlessly(lesson.parts.train, recipe.batch_size, lesson.seed)
