@@ -150,7 +150,7 @@ def test_a_class_that_is_lost_stops_everything(tmp_path: Path) -> None:
 
 
 def test_nothing_left_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"No clip of 5 can be used \(5 silent\)"):
+    with pytest.raises(UserError, match=r"No clip of 5 can be used \(5 silent; such as "):
         clean(tmp_path, [make_row(name) for name in GOOD], silence_db=0)
 
 
