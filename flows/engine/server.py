@@ -43,7 +43,7 @@ class Kind:
     usual_port: int
     health: str
     command: Callable[[int], list[str]]
-    env: Callable[[Path], dict[str, str]]
+    env: Callable[[Path, int], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _start_all(root: Path, names: Sequence[str]) -> dict[str, Server]:
 def _start(root: Path, kind: Kind, first_port: int) -> Server:
     port = find_port(first_port)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    env |= kind.env(root.resolve())
+    env |= kind.env(root.resolve(), port)
     set_quiet_environment(env)
     log = _find_log(root, kind.name)
     log.unlink(missing_ok=True)
@@ -226,11 +226,16 @@ def _prefect_command(port: int) -> list[str]:
     return ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
 
-def _prefect_env(root: Path) -> dict[str, str]:
+def _prefect_env(root: Path, port: int) -> dict[str, str]:
     home = root / ".trifold" / "prefect"
     # Prefect makes its folder but not the folders above it, and then cannot open its database.
     home.mkdir(parents=True, exist_ok=True)
-    return {"PREFECT_HOME": str(home), "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
+    return {
+        "PREFECT_HOME": str(home),
+        # Its page would ask the usual port, whoever listens there.
+        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
 
 
 def _mlflow_command(port: int) -> list[str]:
@@ -238,7 +243,7 @@ def _mlflow_command(port: int) -> list[str]:
     return ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
 
 
-def _mlflow_env(_: Path) -> dict[str, str]:
+def _mlflow_env(root: Path, port: int) -> dict[str, str]:
     # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
     return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 

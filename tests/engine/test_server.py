@@ -1,5 +1,6 @@
 """The project's own servers: up once, down without a trace, and found by whoever looks in the folder."""
 
+import json
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -168,6 +170,12 @@ def test_prefect_and_mlflow_are_up_on_loopback_with_their_files_in_the_folder(re
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {HOST}
+
+
+def test_prefects_page_asks_its_own_server(real: Path) -> None:
+    (server,) = [one for one in where(real) if one.name == "prefect"]
+    with urllib.request.urlopen(f"{server.url}/ui-settings", timeout=30) as answer:
+        assert json.load(answer)["api_url"] == server.api_url
 
 
 def test_a_prefect_command_typed_in_the_folder_finds_the_server(real: Path) -> None:
