@@ -118,7 +118,7 @@ def _start_all(root: Path, names: Sequence[str]) -> dict[str, Server]:
     """Start servers side by side, then wait for each; none is left behind when one fails."""
     started = [_start(root, KINDS[name], KINDS[name].usual_port) for name in names]
     try:
-        return {server.name: _wait_up(root, server) for server in started}
+        return {server.name: _wait_up(root, server, started) for server in list(started)}
     except BaseException:
         for server in started:
             stop_group(server.members, patience_s=STOP_S)
@@ -137,13 +137,14 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
     return Server(kind.name, port, (leader,))
 
 
-def _wait_up(root: Path, server: Server) -> Server:
+def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
     deadline = time.monotonic() + START_S
     while not server.is_up():
         if server.members[0].is_gone():
-            if not _is_free(server.port):
+            if not _is_free(server.port) or _lost_port(root, server):
                 # Someone else took the port between the look and the start.
                 server = _start(root, KINDS[server.name], server.port + 1)
+                started.append(server)
                 continue
             raise ServerError(_tell(root, server, "ended while it started"))
         if time.monotonic() > deadline:
@@ -159,6 +160,11 @@ def _count_members(server: Server) -> Server:
     leader = server.members[0]
     others = (member for member in list_group(leader) if member != leader)
     return Server(server.name, server.port, (leader, *others))
+
+
+def _lost_port(root: Path, server: Server) -> bool:
+    """Tell whether a server ended for want of its port, which may have been let go again since."""
+    return "already in use" in _find_log(root, server.name).read_text(errors="replace")
 
 
 def _tell(root: Path, server: Server, what: str) -> str:

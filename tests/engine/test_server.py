@@ -30,7 +30,7 @@ def is_alive(server: Server) -> bool:
 
 def add_kind(monkeypatch: pytest.MonkeyPatch, module: str, *words: str) -> None:
     """Add a kind of server that starts at once: `python -m MODULE PORT WORDS`."""
-    kind = Kind("tiny", find_port(6000), "/", lambda port: [module, str(port), *words], lambda _: {})
+    kind = Kind("tiny", find_port(6000), "/", lambda port: [module, str(port), *words], lambda root, port: {})
     monkeypatch.setitem(KINDS, "tiny", kind)
 
 
