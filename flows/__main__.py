@@ -83,7 +83,10 @@ def predict(
     model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
     classify = importlib.import_module(f"tasks.{flow}.predict").predict_files
     heard = classify(model, [STARTED_IN / file for file in files], top=top)
-    rows = [[str(one.file)] + [f"{name} {share:.1%}" for name, share in one.classes] for one in heard]
+    rows = [
+        [str(file)] + [f"{name} {share:.1%}" for name, share in one.classes]
+        for file, one in zip(files, heard, strict=True)
+    ]
     print_table(["file", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.tree import Tree
 
 from flows.engine.stage import Stage
@@ -44,7 +44,7 @@ def print_results(rows: list[tuple[str, str, float]]) -> None:
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
     """Print a plain table."""
-    table = Table(*columns)
+    table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
