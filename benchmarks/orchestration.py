@@ -17,7 +17,7 @@ from benchmarks.table import Figure
 from flows.engine.project import ROOT
 
 N_STAGES = 40
-N_ROUNDS = 5
+N_ROUNDS = 3
 FLOW = """
 from pathlib import Path
 
@@ -40,7 +40,7 @@ TASK = """
 from pathlib import Path
 
 
-def write_number(before: Path | None, *, number: int, out: Path) -> None:
+def write_number(before: Path | None = None, *, number: int, out: Path) -> None:
     \"\"\"Write a number.\"\"\"
     (out / "number.txt").write_text(str(number))
 """
