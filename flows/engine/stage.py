@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.engine.errors import EngineError
 from flows.engine.imports import find_code
-from flows.engine.params import Params, load_params, params_file
+from flows.engine.params import Params, load_params
 
 # What the engine itself hands to a task function that asks for it by name.
 SUPPLIED = ("out", "report", "checkpoints")
@@ -206,10 +206,6 @@ class Pipeline:
         finally:
             _trace.reset(token)
         return list(trace.stages.values())
-
-    @property
-    def params_file(self) -> str:
-        return params_file(self.name)
 
 
 def pipeline(name: str, model: type[Params]) -> Callable[[Callable[[Any], Artifact]], Pipeline]:
