@@ -45,7 +45,7 @@ def measure_peak_mb(n_clips: int) -> float:
     with TemporaryDirectory() as place:
         folder = Path(place)
         make_clips(folder, N_FILES)
-        table = folder / "clips" / "clips.csv"
+        table = folder / "clips" / "examples.csv"
         header, *rows = table.read_text().splitlines()
         names = [row.split(",")[1] for row in rows]
         table.write_text("\n".join([header, *(f"{n},{names[n % N_FILES]},0" for n in range(n_clips))]) + "\n")

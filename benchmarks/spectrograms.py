@@ -70,8 +70,8 @@ def make_clips(folder: Path, n_clips: int) -> list[Path]:
     paths = [folder / "archive" / f"{n}.wav" for n in range(n_clips)]
     for path in paths:
         soundfile.write(path, generator.normal(0, 0.1, 5 * RATE_HZ).astype(np.float32), RATE_HZ, "PCM_16")
-    rows = [{"clip": n, "file": path.name, "label": 0} for n, path in enumerate(paths)]
-    write_rows(folder / "clips" / "clips.csv", ["clip", "file", "label"], rows)
+    rows = [{"example": n, "file": path.name, "label": 0} for n, path in enumerate(paths)]
+    write_rows(folder / "clips" / "examples.csv", ["example", "file", "label"], rows)
     return paths
 
 

@@ -19,23 +19,25 @@ MAX_NAMED = 5  # offenders named in a message
 
 
 class Folds(Section):
-    """How the clips are divided."""
+    """How the examples are divided."""
 
-    mode: Literal["holdout", "cross_validation"] = Field(description="one round for working, or n for measuring")
+    mode: Literal["holdout", "cross_validation", "own"] = Field(
+        description="one round for working, n for measuring, or one round that the source's own test part judges"
+    )
     n_folds: int = Field(ge=2, le=100, description="number of folds; the data's own when it has them")
-    valid: int = Field(ge=1, description="holdout: the fold that chooses (early stopping, ensemble weights)")
-    test: int = Field(ge=1, description="holdout: the fold that judges")
+    valid: int = Field(ge=0, description="the fold that chooses (early stopping, ensemble weights); 0: nothing does")
+    test: int = Field(ge=1, description="the fold that judges")
     seed: int = Field(ge=0, le=2**32 - 1, description="draws the folds of data that has none")
 
     @property
     def held_out(self) -> list[int]:
         """The fold that each round holds out, one number a round."""
-        return [self.test] if self.mode == "holdout" else list(range(1, self.n_folds + 1))
+        return list(range(1, self.n_folds + 1)) if self.mode == "cross_validation" else [self.test]
 
     @property
     def rounds(self) -> list["Sides"]:
         """The rounds, one for each held-out fold; in cross-validation nothing is chosen, so `valid` is empty."""
-        valid = [self.valid] if self.mode == "holdout" else []
+        valid = [] if self.mode == "cross_validation" or not self.valid else [self.valid]
         every = range(1, self.n_folds + 1)
         return [
             Sides(tuple(fold for fold in every if fold not in (*valid, test)), tuple(valid), (test,))
@@ -44,9 +46,9 @@ class Folds(Section):
 
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
-        if self.mode == "holdout":
-            if self.n_folds < 3:
-                raise ValueError(f"holdout needs n_folds of 3 or more (train, valid, test), not {self.n_folds}")
+        if self.mode != "cross_validation":
+            if self.n_folds < 2 + (self.valid > 0):
+                raise ValueError(f"{self.mode} needs n_folds of 3 or more (train, valid, test), not {self.n_folds}")
             if self.valid == self.test or max(self.valid, self.test) > self.n_folds:
                 raise ValueError(
                     f"valid {self.valid} and test {self.test} must be two different folds of 1..{self.n_folds}"
@@ -78,24 +80,26 @@ class Round:
 
 
 @dataclass(frozen=True)
-class _Clip:
+class _Example:
     label: int
     group: str
     fold: int | None
+    split: str
 
 
-def split_folds(clips: Path, folds: Folds, *, out: Path) -> None:
-    """Write `folds.csv` (clip, label, group, fold) and `folds.json` (the mode and its rounds).
+def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
+    """Write `folds.csv` (example, label, group, fold) and `folds.json` (the mode and its rounds).
 
     The data's own folds are taken when the clean table has them; else scikit-learn draws folds that keep the
-    classes in proportion and every group (recording) whole. Raises UserError when the folds are not 1..n_folds,
-    a group stands on two sides of a round, or a class is missing from a side.
+    classes in proportion and every group (a recording, near-equal pictures) whole. In mode `own` the source's
+    test part, or where it has none its valid part, is the fold `test`. Raises UserError when the folds are not
+    1..n_folds, a group stands on two sides of a round, or a class is missing from a side.
     """
-    table = [_read_clip(row) for row in read_rows(clips / "clips.csv", ["label", "group", "fold"])]
-    own = [clip.fold for clip in table if clip.fold is not None]
-    numbers = own if own else _draw_folds(table, folds)
+    table = [_read_example(row) for row in read_rows(examples / "examples.csv", ["label", "group", "fold"])]
+    own = [example.fold for example in table if example.fold is not None]
+    numbers = own or (_follow_split(table, folds) if folds.mode == "own" else _draw_folds(table, folds))
     if len(numbers) != len(table):
-        raise UserError(f"{len(table) - len(own)} clips have no fold and {len(own)} have one: give all or none.")
+        raise UserError(f"{len(table) - len(own)} examples have no fold and {len(own)} have one: give all or none.")
     _check_numbers(numbers, folds.n_folds)
     for sides in folds.rounds:
         _check_groups(table, numbers, sides)
@@ -115,32 +119,56 @@ def read_round(folds: Path, held_out: int) -> Round:
     return Round(train, valid, test)
 
 
-def _read_clip(row: dict[str, str]) -> _Clip:
-    return _Clip(int(row["label"]), row["group"], int(row["fold"]) if row["fold"] else None)
+def _read_example(row: dict[str, str]) -> _Example:
+    fold = int(row["fold"]) if row["fold"] else None
+    return _Example(int(row["label"]), row["group"], fold, row.get("split", ""))
 
 
-def _draw_folds(table: list[_Clip], folds: Folds) -> list[int]:
+def _follow_split(table: list[_Example], folds: Folds) -> list[int]:
+    """Give the source's last part the fold `test` and its valid part, if it has one more, the fold `valid`."""
+    parts = {example.split for example in table}
+    judge = next((part for part in ("test", "valid") if part in parts), "")
+    if "train" not in parts or not judge:
+        raise UserError(
+            f"folds.mode own needs a source with parts of its own, train and test or valid; it has "
+            f"{_join(sorted(filter(None, parts))) or 'none'}. Set folds.mode to holdout or cross_validation."
+        )
+    chooses = bool(folds.valid) and judge == "test" and "valid" in parts
+    fixed = {judge: folds.test} | ({"valid": folds.valid} if chooses else {})
+    numbers = [fixed.get(example.split, 0) for example in table]
+    rest = [row for row, number in enumerate(numbers) if not number]
+    free = [fold for fold in range(1, folds.n_folds + 1) if fold not in fixed.values()]
+    drawn = _draw_folds([table[row] for row in rest], folds, len(free))
+    for row, fold in zip(rest, drawn, strict=True):
+        numbers[row] = free[fold - 1]
+    return numbers
+
+
+def _draw_folds(table: list[_Example], folds: Folds, n_folds: int | None = None) -> list[int]:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _check_enough_groups(table, folds.n_folds)
-    splitter = StratifiedGroupKFold(folds.n_folds, shuffle=True, random_state=folds.seed)
+    n_folds = n_folds or folds.n_folds
+    if n_folds == 1:
+        return [1] * len(table)
+    _check_enough_groups(table, n_folds)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=folds.seed)
     numbers = [0] * len(table)
-    labels, groups = [clip.label for clip in table], [clip.group for clip in table]
+    labels, groups = [example.label for example in table], [example.group for example in table]
     for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups), start=1):
         for row in held_out:
             numbers[row] = fold
     return numbers
 
 
-def _check_enough_groups(table: list[_Clip], n_folds: int) -> None:
+def _check_enough_groups(table: list[_Example], n_folds: int) -> None:
     groups: dict[int, set[str]] = defaultdict(set)
-    for clip in table:
-        groups[clip.label].add(clip.group)
+    for example in table:
+        groups[example.label].add(example.group)
     for label, names in sorted(groups.items()):
         if len(names) < n_folds:
             raise UserError(
-                f"Class {label} comes from {len(names)} recordings, too few for {n_folds} folds; "
-                f"set folds.n_folds to {len(names)} or less, or add recordings."
+                f"Class {label} comes from {len(names)} groups (recordings, near-equal pictures), too few for "
+                f"{n_folds} folds; set folds.n_folds to {len(names)} or less, or add more."
             )
 
 
@@ -153,24 +181,25 @@ def _check_numbers(numbers: list[int], n_folds: int) -> None:
         )
 
 
-def _check_groups(table: list[_Clip], numbers: list[int], sides: Sides) -> None:
+def _check_groups(table: list[_Example], numbers: list[int], sides: Sides) -> None:
     seen: dict[str, set[str]] = defaultdict(set)
     for name, folds in sides.named():
-        for clip, fold in zip(table, numbers, strict=True):
+        for example, fold in zip(table, numbers, strict=True):
             if fold in folds:
-                seen[clip.group].add(name)
+                seen[example.group].add(name)
     torn = sorted(group for group, names in seen.items() if len(names) > 1)
     if torn:
         raise UserError(
-            f"{len(torn)} recordings stand on two sides when fold {sides.test[0]} is held out: {_join(torn)}. "
-            "Give all clips of a recording one fold, or leave out the fold column to have folds drawn."
+            f"{len(torn)} groups (recordings, near-equal pictures) stand on two sides when fold {sides.test[0]} "
+            f"is held out: {_join(torn)}. "
+            "Give all examples of a group one fold, or leave out the fold column to have folds drawn."
         )
 
 
-def _check_classes(table: list[_Clip], numbers: list[int], sides: Sides) -> None:
-    every = {clip.label for clip in table}
+def _check_classes(table: list[_Example], numbers: list[int], sides: Sides) -> None:
+    every = {example.label for example in table}
     for name, folds in sides.named():
-        there = {clip.label for clip, fold in zip(table, numbers, strict=True) if fold in folds}
+        there = {example.label for example, fold in zip(table, numbers, strict=True) if fold in folds}
         if there != every:
             raise UserError(
                 f"Class {_join(sorted(every - there))} is missing from {name} (fold {_join(folds)}) when fold "
@@ -178,12 +207,12 @@ def _check_classes(table: list[_Clip], numbers: list[int], sides: Sides) -> None
             )
 
 
-def _write_folds(out: Path, table: list[_Clip], numbers: list[int], folds: Folds) -> None:
+def _write_folds(out: Path, table: list[_Example], numbers: list[int], folds: Folds) -> None:
     rows = (
-        {"clip": clip, "label": each.label, "group": each.group, "fold": fold}
-        for clip, (each, fold) in enumerate(zip(table, numbers, strict=True))
+        {"example": example, "label": each.label, "group": each.group, "fold": fold}
+        for example, (each, fold) in enumerate(zip(table, numbers, strict=True))
     )
-    write_rows(out / "folds.csv", ["clip", "label", "group", "fold"], rows)
+    write_rows(out / "folds.csv", ["example", "label", "group", "fold"], rows)
     rounds = [{"train": each.train, "valid": each.valid, "test": each.test} for each in folds.rounds]
     text = json.dumps({"mode": folds.mode, "rounds": rounds}, indent=2, sort_keys=True)
     (out / "folds.json").write_text(text + "\n")

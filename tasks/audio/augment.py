@@ -8,7 +8,7 @@ from torch import Tensor
 from torchaudio.functional import mask_along_axis_iid
 
 from tasks.audio.member import Member
-from tasks.learning.step import Augment
+from tasks.learning.views import Augment
 
 Alter = Callable[[Tensor, torch.Generator], Tensor]
 

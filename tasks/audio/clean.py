@@ -16,7 +16,7 @@ from tasks.tables import read_rows, write_rows
 
 REQUIRED = ("filename", "target", "category", "src_file")
 CLIP_COLUMNS = (
-    "clip", "file", "fold", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
+    "example", "file", "fold", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ class Dropped:
 
 
 def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
-    """Write `clips.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
+    """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
 
     Every file is decoded whole. Set aside: files that are missing, no sound, empty, silent, the same samples as
     an earlier one, or named twice; rows whose target is no whole number from 0 or contradicts its category.
@@ -160,12 +160,12 @@ def _write_tables(out: Path, folder: Path, kept: Sequence[Row], dropped: Sequenc
     classes = sorted({(int(row.target), row.category) for row in kept})
     labels = {category: label for label, (_, category) in enumerate(classes)}
     balance = Counter(row.category for row in kept)
-    write_rows(out / "clips.csv", CLIP_COLUMNS, (_tell_clip(n, row, folder, labels) for n, row in enumerate(kept)))
+    write_rows(out / "examples.csv", CLIP_COLUMNS, (_tell_clip(n, row, folder, labels) for n, row in enumerate(kept)))
     write_rows(
         out / "classes.csv",
-        ["label", "category", "target", "clips"],
+        ["label", "category", "target", "examples"],
         (
-            {"label": labels[category], "category": category, "target": target, "clips": balance[category]}
+            {"label": labels[category], "category": category, "target": target, "examples": balance[category]}
             for target, category in classes
         ),
     )
@@ -176,7 +176,7 @@ def _write_tables(out: Path, folder: Path, kept: Sequence[Row], dropped: Sequenc
 
 def _tell_clip(number: int, row: Row, folder: Path, labels: dict[str, int]) -> dict[str, object]:
     return {
-        "clip": number,
+        "example": number,
         "file": (folder / row.name).as_posix(),
         "fold": row.fold,
         "label": labels[row.category],
@@ -191,7 +191,7 @@ def _tell_clip(number: int, row: Row, folder: Path, labels: dict[str, int]) -> d
 def _count(kept: Sequence[Row], dropped: Sequence[Dropped]) -> dict[str, object]:
     durations = sorted(row.sound.duration_s for row in kept)
     return {
-        "clips": len(kept),
+        "examples": len(kept),
         "dropped": dict(Counter(drop.reason.split(":")[0] for drop in dropped)),
         "classes": dict(Counter(row.category for row in kept)),
         "channels": dict(Counter(str(row.sound.channels) for row in kept)),

@@ -15,8 +15,8 @@ Samples = NDArray[np.float32]
 
 
 def list_clips(archive: Path, clips: Path) -> list[Path]:
-    """Return the sound files of the clean table `clips.csv`, in its order."""
-    return [archive / row["file"] for row in read_rows(clips / "clips.csv", ["file"])]
+    """Return the sound files of the clean table `examples.csv`, in its order."""
+    return [archive / row["file"] for row in read_rows(clips / "examples.csv", ["file"])]
 
 
 def read_mono(path: Path, sample_rate_hz: int, max_s: float | None = None) -> Samples:

@@ -1,17 +1,16 @@
 """One member of the ensemble: its network, its recipe and its augmentation."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from tasks.learning.recipe import Recipe
-
-FOLDER = Path(__file__).parent / "members"
+from tasks.learning.recipe import Recipe, Schedule
 
 
-class Member(Recipe):
+class Member(Recipe, Schedule):
     """How one network learns sounds; masks and pitch shift need spectrograms."""
+
+    domain: ClassVar[str] = "audio"
 
     features: Literal["spectrogram", "waveform"] = Field(description="what the network reads")
     time_shift: float = Field(ge=0, le=1, description="largest cyclic shift, share of the clip")
@@ -20,14 +19,6 @@ class Member(Recipe):
     freq_mask_bands: int = Field(ge=0, description="widest masked stripe of mel bands; 0: none")
     time_mask_frames: int = Field(ge=0, description="longest masked stretch, frames; 0: none")
 
-    @field_validator("network")
-    @classmethod
-    def _check_network(cls, name: str) -> str:
-        known = list_networks()
-        if name not in known:
-            raise ValueError(f"no network is named {name!r}; those in tasks/audio/members are {', '.join(known)}")
-        return name
-
     @model_validator(mode="after")
     def _check_features(self) -> Self:
         keys = ("pitch_shift_bands", "freq_mask_bands", "time_mask_frames")
@@ -35,12 +26,3 @@ class Member(Recipe):
         if self.features == "waveform" and banded:
             raise ValueError(f"{', '.join(banded)} must be 0 with features waveform: it has neither bands nor frames")
         return self
-
-    def modules(self) -> tuple[str, ...]:
-        """Return the network's module, which the stages that train and export it import by name."""
-        return (f"tasks.audio.members.{self.network}",)
-
-
-def list_networks() -> list[str]:
-    """Return the names of the networks that there are."""
-    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))

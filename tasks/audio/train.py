@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,15 +32,10 @@ def find_member_lr(
 
     `features` and `bands` are the member's kind (spectrograms or waveforms); `fold` names the round.
     """
-    from tasks.learning.lr_finder import find_lr, suggest_lr
-    from tasks.learning.plots import draw_lr_curve
+    from tasks.learning.train import write_lr
 
     lesson = _read_lesson(features, folds, bands, member, compute, fold)
-    curve = find_lr(_make_network(lesson, member, bands, fold), lesson, report=report)
-    lr = suggest_lr(curve)
-    (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
-    draw_lr_curve(out, curve, lr)
-    report.say(f"learning rate {lr:.2g}: the steepest point of {len(curve.lr)} steps")
+    write_lr(_make_network(lesson, member, bands, fold), lesson, out=out, report=report)
 
 
 def fit_member(
@@ -63,17 +57,16 @@ def fit_member(
     Writes `state_dict.pt`, `history.csv` and `.png`, `test.csv` and, in holdout mode, `valid.csv`
     (probabilities), and `fit.json` (name, fold, n_classes, input_shape).
     """
-    from tasks.learning.loop import train_network
-    from tasks.learning.outcome import write_outcome
+    from tasks.learning.train import write_fit_of
 
     lesson = _read_lesson(features, folds, bands, member, compute, fold)
     network = _make_network(lesson, member, bands, fold)
-    peak = json.loads((lr / "lr.json").read_text())["lr"] * member.lr_scale
-    trained = train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)
-    write_outcome(out, network, lesson, trained, name=name, fold=fold)
+    write_fit_of(network, lesson, lr, name=name, fold=fold, out=out, report=report, checkpoints=checkpoints)
 
 
 def _read_lesson(features: Path, folds: Path, bands: Path, member: Member, compute: Compute, fold: int) -> Lesson:
+    from functools import partial
+
     import numpy as np
     import torch
 
@@ -82,14 +75,17 @@ def _read_lesson(features: Path, folds: Path, bands: Path, member: Member, compu
     from tasks.learning.device import open_device
     from tasks.learning.examples import read_examples
     from tasks.learning.lesson import Lesson
+    from tasks.learning.mixing import mix_up
     from tasks.learning.randomness import derive_seed
+    from tasks.learning.views import Views
 
     parts = read_examples(features, folds, read_round(folds, fold))
     measured = torch.from_numpy(np.load(bands / "bands.npy"))
     return Lesson(
         parts=parts,
         recipe=member,
-        augment=make_augment(member, measured),
+        schedule=member,
+        views=Views(augment=make_augment(member, measured), mix=partial(mix_up, alpha=member.mixup_alpha)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )

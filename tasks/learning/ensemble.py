@@ -48,7 +48,7 @@ def build_ensemble(fitted: list[Path], ensemble: Ensemble, *, out: Path, report:
     """Put the members of each round together.
 
     Writes `ensemble.json` (members, weights of each round and why), `test.csv` and, in holdout mode,
-    `valid.csv` (fold, clip, label, probabilities), and `members.csv`, each member's own rows of the test part.
+    `valid.csv` (fold, example, label, probabilities), and `members.csv`, each member's own rows of the test part.
     """
     rounds = gather_fits(fitted)
     blends = {each.fold: blend_round(each, ensemble.method) for each in rounds}
@@ -129,7 +129,7 @@ def measure_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int
 def _apply(blend: Blend, told: dict[str, Predictions]) -> Predictions:
     first = next(iter(told.values()))
     mixed = sum(blend.weights[name] * one.probabilities.astype(np.float64) for name, one in told.items())
-    return Predictions(first.clips, first.labels, np.asarray(mixed, np.float32))
+    return Predictions(first.examples, first.labels, np.asarray(mixed, np.float32))
 
 
 def _write_summary(path: Path, rounds: list[RoundFits], blends: dict[int, Blend]) -> None:

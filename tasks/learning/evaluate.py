@@ -1,4 +1,4 @@
-"""What the ensemble and its members are worth, by clips that they never saw."""
+"""What the ensemble and its members are worth, by examples that they never saw."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Rounds = dict[tuple[str, ...], Predictions]
 
 
-def evaluate_predictions(ensemble: Path, clips: Path, *, out: Path, report: Report) -> None:
-    """Score the held-out predictions of `ensemble`; `clips` names the classes.
+def evaluate_predictions(ensemble: Path, examples: Path, *, out: Path, report: Report) -> None:
+    """Score the held-out predictions of `ensemble`; `examples` names the classes.
 
     Writes `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss,
-    calibration error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row a clip), `confusion.png`,
-    `calibration.csv` and `.png`. Raises UserError when a clip was predicted twice.
+    calibration error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row an example), `confusion.png`,
+    `calibration.csv` and `.png`. Raises UserError when an example was predicted twice.
     """
     from tasks.learning.score_plots import draw_calibration, draw_confusion
 
-    classes = [row["category"] for row in read_rows(clips / "classes.csv", ["label", "category"])]
+    classes = [row["category"] for row in read_rows(examples / "classes.csv", ["label", "category"])]
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     whole = join_predictions(list(rounds.values()))
     check_once(whole)
@@ -43,11 +43,11 @@ def evaluate_predictions(ensemble: Path, clips: Path, *, out: Path, report: Repo
 
 
 def check_once(predictions: Predictions) -> None:
-    """Raise UserError when a clip stands in more than one round: its figure would count twice."""
-    clips, counts = np.unique(predictions.clips, return_counts=True)
+    """Raise UserError when an example stands in more than one round: its figure would count twice."""
+    examples, counts = np.unique(predictions.examples, return_counts=True)
     if (counts > 1).any():
-        twice = ", ".join(str(clip) for clip in clips[counts > 1][:5])
-        raise UserError(f"clips {twice} were predicted in more than one round: give each clip one test fold")
+        twice = ", ".join(str(example) for example in examples[counts > 1][:5])
+        raise UserError(f"examples {twice} were predicted in more than one round: give each example one test fold")
 
 
 def summarise(rounds: Rounds) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def summarise(rounds: Rounds) -> dict[str, Any]:
     return score(join_predictions(list(rounds.values()))).rounded() | {
         "accuracy_mean": round(float(by_fold.mean()), 6),
         "accuracy_spread": round(spread, 6),
-        "clips": sum(len(told) for told in rounds.values()),
+        "examples": sum(len(told) for told in rounds.values()),
         "folds": len(rounds),
     }
 
@@ -77,9 +77,9 @@ def _split_members(blocks: Rounds) -> dict[str, Rounds]:
 def _write_folds(path: Path, models: dict[str, Rounds]) -> None:
     from tasks.learning.metrics import Scores, score
 
-    columns = ["model", "fold", "clips", *Scores.__dataclass_fields__]
+    columns = ["model", "fold", "examples", *Scores.__dataclass_fields__]
     rows = (
-        {"model": model, "fold": fold, "clips": len(told)} | score(told).rounded()
+        {"model": model, "fold": fold, "examples": len(told)} | score(told).rounded()
         for model, rounds in models.items()
         for (fold,), told in rounds.items()
     )
@@ -90,16 +90,16 @@ def _write_classes(out: Path, whole: Predictions, classes: list[str]) -> None:
     from tasks.learning.metrics import score_classes
 
     figures = score_classes(whole)
-    columns = ["category", "precision", "recall", "f1", "clips"]
+    columns = ["category", "precision", "recall", "f1", "examples"]
     shares = [share.round(6) for share in (figures.precision, figures.recall, figures.f1)]
-    rows = zip(classes, *shares, figures.clips, strict=True)
+    rows = zip(classes, *shares, figures.examples, strict=True)
     write_rows(out / "per_class.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
     chosen: NDArray[np.int64] = whole.probabilities.argmax(1)
-    pairs = zip(whole.clips, whole.labels, chosen, strict=True)
+    pairs = zip(whole.examples, whole.labels, chosen, strict=True)
     write_rows(
         out / "confusion.csv",
-        ["clip", "actual", "predicted"],
-        ({"clip": clip, "actual": classes[label], "predicted": classes[told]} for clip, label, told in pairs),
+        ["example", "actual", "predicted"],
+        ({"example": example, "actual": classes[label], "predicted": classes[told]} for example, label, told in pairs),
     )
 
 

@@ -16,7 +16,7 @@ from tasks.tables import read_rows
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of arrays that may lie on disk: features (n, ...) of any float type, labels (n) int64."""
+    """Rows of arrays that may lie on disk: features (n, ...) of any type, labels (n) int64."""
 
     features: Tensor
     labels: Tensor
@@ -26,9 +26,9 @@ class Examples:
         return len(self.rows)
 
     def fetch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return float32 features and labels of the examples at `positions` of this part."""
+        """Return features, as they lie on disk, and labels of the examples at `positions` of this part."""
         rows = self.rows[positions]
-        return self.features[rows].float(), self.labels[rows]
+        return self.features[rows], self.labels[rows]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every example once, in order."""

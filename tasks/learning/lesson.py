@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 from tasks.learning.device import Device
 from tasks.learning.examples import Parts
-from tasks.learning.recipe import Recipe
-from tasks.learning.step import Augment
+from tasks.learning.recipe import Recipe, Schedule
+from tasks.learning.views import Views
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """The examples of a round and the recipe to learn them by."""
+    """The examples of a round, the recipe and schedule to learn them by, and how a network sees them."""
 
     parts: Parts
     recipe: Recipe
-    augment: Augment
+    schedule: Schedule
+    views: Views
     device: Device
     seed: int
 

@@ -20,7 +20,7 @@ from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but_head, group_parameters, set_training, unfreeze
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import isolate_randomness, make_generator
-from tasks.learning.recipe import Recipe
+from tasks.learning.recipe import Recipe, Schedule
 from tasks.learning.step import Step
 from tasks.learning.stopping import BestWeights
 from tasks.report import Report
@@ -52,11 +52,11 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
     with the same weights. Random numbers are drawn afresh for each epoch from (seed, epoch), so that none need
     keeping. Raises UserError when the loss is no longer finite.
     """
-    check_batch_size(lesson.parts.train, lesson.recipe.batch_size)
+    check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
     learner = Learner(network, lesson, lr)
     kept = read_checkpoint(checkpoints, report)
     first = learner.load_state_dict(kept) if kept else 0
-    total = lesson.recipe.head_epochs + lesson.recipe.epochs
+    total = lesson.recipe.head_epochs + lesson.schedule.epochs
     for epoch in range(first, total):
         if learner.best.exhausted:
             report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
@@ -68,10 +68,10 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
     return Trained(learner.choose_weights(), learner.history)
 
 
-def plan_phases(recipe: Recipe) -> list[Phase]:
+def plan_phases(recipe: Recipe, schedule: Schedule) -> list[Phase]:
     """Return the phases of a training: the head alone, where asked for, then everything."""
     head = [Phase(0, recipe.head_epochs, head_only=True)] if recipe.head_epochs else []
-    return [*head, Phase(recipe.head_epochs, recipe.epochs, head_only=False)]
+    return [*head, Phase(recipe.head_epochs, schedule.epochs, head_only=False)]
 
 
 class Learner:
@@ -83,26 +83,26 @@ class Learner:
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
         self.best = BestWeights(lesson.recipe.patience)
         self.history: list[dict[str, float]] = []
-        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.augment, lesson.n_classes)
+        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
         self.optimiser: AdamW
         self.schedule: OneCycleLR
 
     def enter(self, phase: Phase) -> None:
         """Make the phase's layers learn, with a new optimiser, schedule and patience."""
         self.best.epochs_since = 0
+        recipe, schedule = self.lesson.recipe, self.lesson.schedule
         unfreeze(self.network)
         if phase.head_only:
-            freeze_all_but_head(self.network)
-        recipe = self.lesson.recipe
+            freeze_all_but_head(self.network, train_batch_norm=recipe.train_batch_norm)
         groups = group_parameters(self.network, recipe, self.lr)
         self.optimiser = AdamW(groups)
-        steps = phase.epochs * self.lesson.parts.train.count_batches(recipe.batch_size)
+        steps = phase.epochs * self.lesson.parts.train.count_batches(schedule.batch_size)
         peaks = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)
 
     def run_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
         """Train one epoch; return its figures (kept in the history) and the examples per second."""
-        for phase in plan_phases(self.lesson.recipe):
+        for phase in plan_phases(self.lesson.recipe, self.lesson.schedule):
             if phase.first == epoch:
                 self.enter(phase)
         start_s = time.perf_counter()
@@ -131,16 +131,16 @@ class Learner:
 
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
-        for batch in self.lesson.parts.train.shuffled(self.lesson.recipe.batch_size, generator):
+        for batch in self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator):
             yield batch, generator
 
     @torch.no_grad()
     def _validate(self, valid: Examples) -> dict[str, float]:
         network = self.average.module.eval()
         loss = correct = 0.0
-        for batch in valid.batches(self.lesson.recipe.batch_size):
+        for batch in valid.batches(self.lesson.schedule.batch_size):
             inputs, labels = (self.lesson.device.move(part) for part in batch)
-            logits = network(inputs).float()
+            logits = network(self.lesson.views.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             correct += float((logits.argmax(1) == labels).sum())
         self.best.offer(loss / len(valid), network.state_dict())
@@ -166,7 +166,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> int:
         """Continue from a checkpoint; return the number of epochs that it has behind it."""
         epochs = int(state["epochs"])
-        phase = [phase for phase in plan_phases(self.lesson.recipe) if phase.first < epochs][-1]
+        phase = [phase for phase in plan_phases(self.lesson.recipe, self.lesson.schedule) if phase.first < epochs][-1]
         self.enter(phase)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

@@ -17,7 +17,8 @@ from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import group_parameters, set_training
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import isolate_randomness, make_generator
-from tasks.learning.step import Step, keep_as_is
+from tasks.learning.step import Step
+from tasks.learning.views import Views
 from tasks.report import Report
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -43,7 +44,7 @@ def find_lr(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = 
     batches are drawn again and again, so that three are enough. Smith 2015, "Cyclical Learning Rates for
     Training Neural Networks".
     """
-    check_batch_size(lesson.parts.train, lesson.recipe.batch_size)
+    check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
     lesson.device.place(network)
     kept, was_training = copy.deepcopy(network.state_dict()), network.training
     try:
@@ -73,13 +74,13 @@ def suggest_lr(curve: Curve) -> float:
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
     # Mixing and augmentation would add noise to the loss and nothing to the question.
-    recipe = lesson.recipe.model_copy(update={"mixup_alpha": 0.0})
-    optimiser = AdamW(group_parameters(network, recipe, lr=1.0))
+    views = Views(prepare=lesson.views.prepare)
+    optimiser = AdamW(group_parameters(network, lesson.recipe, lr=1.0))
     shares = [group["lr"] for group in optimiser.param_groups]
-    step = Step(network, recipe, lesson.device, keep_as_is, lesson.n_classes)
+    step = Step(network, lesson.recipe, lesson.device, views, lesson.n_classes)
     set_training(network)
     rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
-    batches = _draw_endlessly(lesson.parts.train, recipe.batch_size, lesson.seed)
+    batches = _draw_endlessly(lesson.parts.train, lesson.schedule.batch_size, lesson.seed)
     for done, (rate, (batch, generator)) in enumerate(zip(rates, batches, strict=False), start=1):
         for group, share in zip(optimiser.param_groups, shares, strict=True):
             group["lr"] = rate * share

@@ -34,7 +34,7 @@ class ClassScores:
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
-    clips: NDArray[np.int64]
+    examples: NDArray[np.int64]
 
 
 def score(predictions: Predictions) -> Scores:
@@ -55,7 +55,7 @@ def score(predictions: Predictions) -> Scores:
 
 
 def score_classes(predictions: Predictions) -> ClassScores:
-    """Return precision, recall, F1 and number of clips of each class."""
+    """Return precision, recall, F1 and number of examples of each class."""
     classes = np.arange(predictions.probabilities.shape[1])
     figures = precision_recall_fscore_support(
         predictions.labels, predictions.probabilities.argmax(1), labels=classes, zero_division=0.0
@@ -75,7 +75,7 @@ class Reliability:
 
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
-    clips: NDArray[np.int64]
+    examples: NDArray[np.int64]
 
 
 def measure_reliability(predictions: Predictions) -> Reliability:
@@ -83,7 +83,7 @@ def measure_reliability(predictions: Predictions) -> Reliability:
     confidence = predictions.probabilities.max(1).astype(np.float64)
     right = predictions.probabilities.argmax(1) == predictions.labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    clips = np.bincount(bins, minlength=BINS)
-    there = clips > 0
-    sums = [np.bincount(bins, values, minlength=BINS)[there] / clips[there] for values in (confidence, right)]
-    return Reliability(sums[0], sums[1], clips[there])
+    examples = np.bincount(bins, minlength=BINS)
+    there = examples > 0
+    sums = [np.bincount(bins, values, minlength=BINS)[there] / examples[there] for values in (confidence, right)]
+    return Reliability(sums[0], sums[1], examples[there])

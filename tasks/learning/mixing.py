@@ -10,7 +10,7 @@ def spread_labels(labels: Tensor, n_classes: int) -> Tensor:
     return F.one_hot(labels, n_classes).float()
 
 
-def mix_up(inputs: Tensor, targets: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mix_up(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, alpha: float) -> tuple[Tensor, Tensor]:
     """Blend each example with another one of the batch; every pair draws its own share.
 
     inputs (batch, ...), targets (batch, n_classes); the share is Beta(alpha, alpha), the larger part always

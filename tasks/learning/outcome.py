@@ -20,6 +20,6 @@ def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Traine
     draw_history(out, trained.history)
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
-            told = predict_examples(network, examples, lesson.device, lesson.recipe.batch_size)
+            told = predict_examples(network, examples, lesson)
             write_predictions(out / f"{part}.csv", told)
     write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape))

@@ -4,17 +4,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from tasks.learning.device import Device
 from tasks.learning.examples import Examples
+from tasks.learning.lesson import Lesson
 from tasks.learning.predictions import Predictions
 
 
 @torch.no_grad()
-def predict_examples(network: nn.Module, examples: Examples, device: Device, batch_size: int) -> Predictions:
-    """Return the network's probabilities for every example, in order, in float32 whatever the training's."""
+def predict_examples(network: nn.Module, examples: Examples, lesson: Lesson) -> Predictions:
+    """Return the network's probabilities for every example, in order, in float32 whatever the training's.
+
+    An example that is shown in several turns gets the mean of its answers.
+    """
     network.eval()
-    blocks = [
-        network(device.move(inputs)).float().softmax(1).cpu().numpy() for inputs, _ in examples.batches(batch_size)
-    ]
+    blocks = []
+    for inputs, _ in examples.batches(lesson.schedule.batch_size):
+        shown = lesson.views.prepare(lesson.device.move(inputs))
+        told = [network(turn(shown)).float().softmax(1) for turn in lesson.views.turns]
+        blocks.append(torch.stack(told).mean(0).cpu().numpy())
     rows = examples.rows
     return Predictions(rows.numpy(), examples.labels[rows].numpy(), np.concatenate(blocks))

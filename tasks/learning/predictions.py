@@ -1,4 +1,4 @@
-"""What networks said of clips: probabilities, and the tables that keep them."""
+"""What networks said of examples: probabilities, and the tables that keep them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,37 +14,37 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Predictions:
-    """Clips (n), their labels (n) and probabilities (n, classes)."""
+    """Examples (n), their labels (n) and probabilities (n, classes)."""
 
-    clips: NDArray[np.int64]
+    examples: NDArray[np.int64]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.examples)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a table clip, label, p0, p1 ...: probabilities with six decimals."""
-    write_rows(path, ["clip", "label", *_name_classes(predictions)], _tell_rows(predictions))
+    """Write a table example, label, p0, p1 ...: probabilities with six decimals."""
+    write_rows(path, ["example", "label", *_name_classes(predictions)], _tell_rows(predictions))
 
 
 def read_predictions(path: Path) -> Predictions:
     """Read what `write_predictions` wrote."""
-    return _gather(read_rows(path, ["clip", "label"]))
+    return _gather(read_rows(path, ["example", "label"]))
 
 
 def write_rounds(path: Path, rounds: Mapping[tuple[str, ...], Predictions], columns: Sequence[str]) -> None:
     """Write the predictions of several rounds under one header; each key fills the leading `columns`."""
     first = next(iter(rounds.values()))
     rows = (dict(zip(columns, key, strict=True)) | row for key, told in rounds.items() for row in _tell_rows(told))
-    write_rows(path, [*columns, "clip", "label", *_name_classes(first)], rows)
+    write_rows(path, [*columns, "example", "label", *_name_classes(first)], rows)
 
 
 def read_rounds(path: Path, columns: Sequence[str]) -> dict[tuple[str, ...], Predictions]:
     """Read what `write_rounds` wrote."""
     blocks: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for row in read_rows(path, [*columns, "clip", "label"]):
+    for row in read_rows(path, [*columns, "example", "label"]):
         blocks.setdefault(tuple(row[name] for name in columns), []).append(row)
     return {key: _gather(rows) for key, rows in blocks.items()}
 
@@ -52,7 +52,7 @@ def read_rounds(path: Path, columns: Sequence[str]) -> dict[tuple[str, ...], Pre
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of several parts as one."""
     return Predictions(
-        np.concatenate([part.clips for part in parts]),
+        np.concatenate([part.examples for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
     )
@@ -64,17 +64,17 @@ def _name_classes(predictions: Predictions) -> list[str]:
 
 def _tell_rows(predictions: Predictions) -> list[dict[str, object]]:
     names = _name_classes(predictions)
-    triples = zip(predictions.clips, predictions.labels, predictions.probabilities, strict=True)
+    triples = zip(predictions.examples, predictions.labels, predictions.probabilities, strict=True)
     return [
-        {"clip": clip, "label": label} | {name: f"{p:.{DECIMALS}f}" for name, p in zip(names, row, strict=True)}
-        for clip, label, row in triples
+        {"example": example, "label": label} | {name: f"{p:.{DECIMALS}f}" for name, p in zip(names, row, strict=True)}
+        for example, label, row in triples
     ]
 
 
 def _gather(rows: Sequence[Mapping[str, str]]) -> Predictions:
     names = [name for name in rows[0] if name[0] == "p" and name[1:].isdigit()]
     return Predictions(
-        np.array([int(row["clip"]) for row in rows]),
+        np.array([int(row["example"]) for row in rows]),
         np.array([int(row["label"]) for row in rows]),
         np.array([[float(row[name]) for name in names] for row in rows], np.float32),
     )

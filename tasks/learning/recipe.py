@@ -1,30 +1,52 @@
 """How a network is trained: what the three domains' members have in common."""
 
-from typing import Self
+from pathlib import Path
+from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.section import Section
 
+TASKS = Path(__file__).parents[1]
+
+
+class Schedule(Section):
+    """How long, in what steps and how fast."""
+
+    epochs: int = Field(ge=1, description="passes over the training part with every layer learning")
+    batch_size: int = Field(ge=2, description="examples a step")
+    lr_scale: float = Field(gt=0, description="factor on the learning rate that the range test found")
+
 
 class Recipe(Section):
-    """The values of one training; each domain adds its own augmentation."""
+    """The values of one training but its schedule; each domain adds its own augmentation."""
+
+    domain: ClassVar[str]
+    """The folder of tasks/ whose members it names."""
 
     network: str = Field(description="name of a module in the domain's members folder")
     width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
-    epochs: int = Field(ge=1, description="passes over the training part with every layer learning")
     head_epochs: int = Field(ge=0, description="passes before them with only the head learning; 0: none")
-    batch_size: int = Field(ge=2, description="examples a step")
-    lr_scale: float = Field(gt=0, description="factor on the learning rate that the range test found")
     weight_decay: float = Field(ge=0, lt=1, description="AdamW's, on weight matrices and kernels only")
     dropout: float = Field(ge=0, lt=1, description="share of the head's inputs that a step leaves out")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
     mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
     ema_decay: float = Field(ge=0, lt=1, description="of the running average of the weights; 0: the last ones")
     clip_norm: float = Field(gt=0, description="longest gradient, all parameters together")
+    train_batch_norm: bool = Field(description="head epochs: batch normalisation learns too, and measures anew")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
     seed: int = Field(ge=0, lt=2**31, description="of everything drawn: weights, order, augmentation, dropout")
+
+    @field_validator("network")
+    @classmethod
+    def _check_network(cls, name: str) -> str:
+        known = list_networks(cls.domain)
+        if name not in known:
+            raise ValueError(
+                f"no network is named {name!r}; those in tasks/{cls.domain}/members are {', '.join(known)}"
+            )
+        return name
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -32,6 +54,15 @@ class Recipe(Section):
             raise ValueError("head_epochs must be 0 with weights none: what is frozen then would stay random")
         return self
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the network's module, which the stages that train and export it import by name."""
+        return (f"tasks.{self.domain}.members.{self.network}",)
+
     def files(self) -> tuple[str, ...]:
         """Return the local weights to start from, if any."""
         return () if self.weights in ("none", "pretrained") else (self.weights,)
+
+
+def list_networks(domain: str) -> list[str]:
+    """Return the names of the networks that a domain has."""
+    return sorted(path.stem for path in (TASKS / domain / "members").glob("*.py") if not path.stem.startswith("_"))

@@ -30,10 +30,10 @@ def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str])
 
 
 def draw_calibration(folder: Path, predictions: Predictions) -> None:
-    """Write `calibration.csv` (confidence, accuracy, clips of each bin) and `calibration.png`."""
+    """Write `calibration.csv` (confidence, accuracy, examples of each bin) and `calibration.png`."""
     seen = measure_reliability(predictions)
-    columns = ["confidence", "accuracy", "clips"]
-    rows = zip(seen.confidence.round(6), seen.accuracy.round(6), seen.clips, strict=True)
+    columns = ["confidence", "accuracy", "examples"]
+    rows = zip(seen.confidence.round(6), seen.accuracy.round(6), seen.examples, strict=True)
     write_rows(folder / "calibration.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
     axes = make_axes("Calibration", "mean confidence of a bin", "share of it that is right", size_inch=(5.0, 5.0))
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")

@@ -1,6 +1,5 @@
 """One step of training: what the loop and the learning-rate finder share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,11 +8,9 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tasks.learning.device import Device
-from tasks.learning.mixing import mix_up, spread_labels
+from tasks.learning.mixing import spread_labels
 from tasks.learning.recipe import Recipe
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""Alters a batch on its device; each example draws for itself from the generator (on the cpu)."""
+from tasks.learning.views import Views
 
 
 @dataclass(frozen=True)
@@ -23,14 +20,14 @@ class Step:
     network: nn.Module
     recipe: Recipe
     device: Device
-    augment: Augment
+    views: Views
     n_classes: int
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
         inputs, labels = (self.device.move(part) for part in batch)
-        inputs = self.augment(inputs, generator)
-        inputs, targets = mix_up(inputs, spread_labels(labels, self.n_classes), self.recipe.mixup_alpha, generator)
+        inputs = self.views.augment(self.views.prepare(inputs), generator)
+        inputs, targets = self.views.mix(inputs, spread_labels(labels, self.n_classes), generator)
         with self.device.autocast():
             logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)
@@ -43,8 +40,3 @@ class Step:
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         optimiser.step()
         return loss.detach()
-
-
-def keep_as_is(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Augment nothing."""
-    return batch

@@ -1,4 +1,4 @@
-"""No recording on two sides, every class on every side, and each clip held out once."""
+"""No recording on two sides, every class on every side, and each example held out once."""
 
 import json
 from collections.abc import Callable
@@ -25,8 +25,8 @@ def make_clips(with_folds: bool = True) -> list[Clip]:
     ]
 
 
-def split(folder: Path, clips: list[Clip], **values: object) -> Path:
-    write_rows(folder / "clips.csv", ["label", "group", "fold"], clips)
+def split(folder: Path, examples: list[Clip], **values: object) -> Path:
+    write_rows(folder / "examples.csv", list(examples[0]), examples)
     out = folder / "folds"
     out.mkdir()
     split_folds(folder, Folds.model_validate(VALUES | values), out=out)
@@ -75,58 +75,97 @@ def test_what_is_written_says_the_mode_and_the_rounds(tmp_path: Path) -> None:
     assert told == {"mode": "holdout", "rounds": [{"train": [1, 2, 3], "valid": [4], "test": [5]}]}
 
 
-def tear(clips: list[Clip]) -> None:
-    clips[0]["group"] = clips[-1]["group"] = "torn"
+OWN = [("train", 36), ("valid", 12), ("test", 12)]
 
 
-def tear_within_train(clips: list[Clip]) -> None:
-    clips[0]["group"] = clips[4]["group"] = "torn"  # folds 1 and 2
+def make_split(parts: list[tuple[str, int]]) -> list[Clip]:
+    """Three classes in turn, in the source's own parts."""
+    names = [name for name, count in parts for _ in range(count)]
+    return [{"label": n % 3, "group": f"g{n}", "fold": "", "split": name} for n, name in enumerate(names)]
 
 
-def unclass(clips: list[Clip]) -> None:
-    clips[:] = [clip for clip in clips if (clip["label"], clip["fold"]) != (1, 5)]
+@pytest.mark.parametrize(
+    ("parts", "values", "sizes"),
+    [
+        (OWN, {}, [36, 12, 12]),
+        (OWN, {"valid": 0}, [48, 0, 12]),
+        ([("train", 48), ("valid", 12)], {}, [36, 12, 12]),
+        ([("train", 48), ("valid", 12)], {"valid": 0}, [48, 0, 12]),
+        ([("train", 48), ("test", 12)], {"n_folds": 2, "valid": 0, "test": 2}, [48, 0, 12]),
+    ],
+)
+def test_the_source_s_last_part_judges_in_its_own_split(
+    tmp_path: Path, parts: list[tuple[str, int]], values: dict[str, object], sizes: list[int]
+) -> None:
+    table = make_split(parts)
+    out = split(tmp_path, table, mode="own", **values)
+    found = read_round(out, int(str(values.get("test", 5))))
+    assert [len(found.train), len(found.valid), len(found.test)] == sizes
+    assert {table[row]["split"] for row in found.test} == {parts[-1][0]}
+    assert not {table[row]["split"] for row in found.train} & {parts[-1][0]}
 
 
-def unfold(clips: list[Clip]) -> None:
-    clips[3]["fold"] = ""
+def test_a_source_without_parts_of_its_own_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"folds\.mode own needs a source with parts of its own"):
+        split(tmp_path, make_split([("", 60)]), mode="own")
 
 
-def narrow(clips: list[Clip]) -> None:
-    for clip in clips:
-        clip["fold"] = min(int(str(clip["fold"])), 4)
+def tear(examples: list[Clip]) -> None:
+    examples[0]["group"] = examples[-1]["group"] = "torn"
 
 
-def merge(clips: list[Clip]) -> None:
-    for clip in clips:
-        clip["fold"], clip["group"] = "", clip["group"] if clip["label"] != 2 else "one"
+def tear_within_train(examples: list[Clip]) -> None:
+    examples[0]["group"] = examples[4]["group"] = "torn"  # folds 1 and 2
+
+
+def unclass(examples: list[Clip]) -> None:
+    examples[:] = [example for example in examples if (example["label"], example["fold"]) != (1, 5)]
+
+
+def unfold(examples: list[Clip]) -> None:
+    examples[3]["fold"] = ""
+
+
+def narrow(examples: list[Clip]) -> None:
+    for example in examples:
+        example["fold"] = min(int(str(example["fold"])), 4)
+
+
+def merge(examples: list[Clip]) -> None:
+    for example in examples:
+        example["fold"], example["group"] = "", example["group"] if example["label"] != 2 else "one"
 
 
 @pytest.mark.parametrize(
     ("spoil", "mode", "told"),
     [
-        (tear, "holdout", "1 recordings stand on two sides when fold 5 is held out: torn"),
+        (
+            tear,
+            "holdout",
+            r"1 groups \(recordings, near-equal pictures\) stand on two sides when fold 5 is held out: torn",
+        ),
         (tear_within_train, "cross_validation", "two sides when fold 1 is held out: torn"),
         (unclass, "holdout", r"Class 1 is missing from test \(fold 5\)"),
         (unclass, "cross_validation", r"Class 1 is missing from test \(fold 5\)"),
-        (unfold, "holdout", "1 clips have no fold and 59 have one"),
+        (unfold, "holdout", "1 examples have no fold and 59 have one"),
         (narrow, "holdout", "has the folds 1, 2, 3, 4, folds.n_folds asks for 1 to 5; set folds.n_folds to 4"),
-        (merge, "holdout", "Class 2 comes from 1 recordings, too few for 5 folds"),
+        (merge, "holdout", r"Class 2 comes from 1 groups \(recordings, near-equal pictures\), too few for 5 folds"),
     ],
 )
 def test_folds_that_would_lie_are_refused(
     tmp_path: Path, spoil: Callable[[list[Clip]], None], mode: str, told: str
 ) -> None:
-    clips = make_clips()
-    spoil(clips)
+    examples = make_clips()
+    spoil(examples)
     with pytest.raises(UserError, match=told):
-        split(tmp_path, clips, mode=mode)
+        split(tmp_path, examples, mode=mode)
     assert not list((tmp_path / "folds").iterdir())
 
 
 def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path: Path) -> None:
-    clips = make_clips()
-    tear_within_train(clips)
-    split(tmp_path, clips)
+    examples = make_clips()
+    tear_within_train(examples)
+    split(tmp_path, examples)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +175,7 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
         ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
         ({"valid": 5}, "two different folds of 1..5"),
         ({"test": 6}, "two different folds of 1..5"),
-        ({"mode": "random"}, "'holdout' or 'cross_validation'"),
+        ({"mode": "random"}, "'holdout', 'cross_validation' or 'own'"),
         ({"n_folds": "5"}, "valid integer"),
     ],
 )

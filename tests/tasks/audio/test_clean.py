@@ -32,19 +32,19 @@ def run_clean(archive: Path, out: Path, **keys: object) -> Path:
 def test_a_clean_table_says_what_each_clip_is(tmp_path: Path) -> None:
     write_sound(tmp_path / "archive/set/audio/1-2-A-5.wav", make_noise(9, 0.25, 16000, channels=2), 16000)
     out = clean(tmp_path, [make_row(name) for name in GOOD])
-    rows = read_rows(out / "clips.csv")
+    rows = read_rows(out / "examples.csv")
     assert rows[1] == {
-        "clip": "1", "file": "set/audio/1-2-A-5.wav", "fold": "1", "label": "1", "category": "class5", "group": "2",
+        "example": "1", "file": "set/audio/1-2-A-5.wav", "fold": "1", "label": "1", "category": "class5", "group": "2",
         "duration_s": "0.2500", "sample_rate_hz": "16000", "channels": "2",
     }  # fmt: skip
     assert [row["label"] for row in rows] == ["0", "1", "0", "1", "0"]
     assert read_rows(out / "classes.csv") == [
-        {"label": "0", "category": "class0", "target": "0", "clips": "3"},
-        {"label": "1", "category": "class5", "target": "5", "clips": "2"},
+        {"label": "0", "category": "class0", "target": "0", "examples": "3"},
+        {"label": "1", "category": "class5", "target": "5", "examples": "2"},
     ]
     assert read_rows(out / "dropped.csv") == []
     told = json.loads((out / "report.json").read_text())
-    assert told["clips"] == 5
+    assert told["examples"] == 5
     assert told["channels"] == {"1": 4, "2": 1}
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("balance.png", "durations.png"))
 
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_used_is_set_aside(tmp_path: Path, fault: str, rea
     (dropped,) = read_rows(out / "dropped.csv")
     assert dropped["file"] == "1-9-A-0.wav"
     assert dropped["reason"].startswith(reason)
-    assert len(read_rows(out / "clips.csv")) == len(GOOD)
+    assert len(read_rows(out / "examples.csv")) == len(GOOD)
     assert json.loads((out / "report.json").read_text())["dropped"] == {reason.split(":")[0]: 1}
 
 
@@ -112,17 +112,17 @@ def test_a_row_that_cannot_be_right_is_set_aside(tmp_path: Path, changed: dict[s
     out = clean(tmp_path, [*(make_row(name) for name in GOOD), make_row("1-9-A-0.wav", **changed)])
     (dropped,) = read_rows(out / "dropped.csv")
     assert dropped["reason"].startswith(reason)
-    assert len(read_rows(out / "clips.csv")) == len(GOOD)
+    assert len(read_rows(out / "examples.csv")) == len(GOOD)
 
 
 def test_the_small_subset_is_chosen_by_its_column(tmp_path: Path) -> None:
     out = clean(tmp_path, [make_row(name) for name in GOOD], only_esc10=True)
-    assert {row["category"] for row in read_rows(out / "clips.csv")} == {"class0"}
+    assert {row["category"] for row in read_rows(out / "examples.csv")} == {"class0"}
 
 
 def test_data_without_folds_leaves_them_empty(tmp_path: Path) -> None:
     rows = [{key: value for key, value in make_row(name).items() if key != "fold"} for name in GOOD]
-    assert {row["fold"] for row in read_rows(clean(tmp_path, rows) / "clips.csv")} == {""}
+    assert {row["fold"] for row in read_rows(clean(tmp_path, rows) / "examples.csv")} == {""}
 
 
 @pytest.mark.parametrize(

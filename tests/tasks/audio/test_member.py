@@ -8,9 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tasks.audio.member import list_networks
 from tasks.audio.networks import build_network
 from tasks.errors import UserError
+from tasks.learning.recipe import list_networks
 from tests.tasks.learning.toys import PLAIN, make_member
 
 SHAPES = {"spectrogram": (32, 63), "waveform": (4000,)}
@@ -49,10 +49,10 @@ def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object
 
 
 def test_the_networks_are_the_modules_in_the_folder() -> None:
-    assert list_networks() == ["audionet", "melnet", "resnet18", "resnet34", "resnet50"]
+    assert list_networks("audio") == ["audionet", "melnet", "resnet18", "resnet34", "resnet50"]
 
 
-@pytest.mark.parametrize("network", list_networks())
+@pytest.mark.parametrize("network", list_networks("audio"))
 def test_every_network_turns_its_features_into_logits(network: str) -> None:
     member = make(network)
     shape = SHAPES[member.features]

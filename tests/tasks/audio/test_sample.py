@@ -50,7 +50,7 @@ def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) 
     download_archive(source, sample, out=archive, report=Silent(), checkpoints=checkpoints)
     clean_clips(archive, Clean(silence_db=-60, only_esc10=False), out=clips, report=Silent())
     split_folds(clips, Folds(mode="cross_validation", n_folds=5, valid=4, test=5, seed=1), out=folds)
-    rows = read_rows(clips / "clips.csv")
+    rows = read_rows(clips / "examples.csv")
     assert len(rows) == 150
     assert len({row["group"] for row in rows}) == 100
     assert {(row["duration_s"], row["channels"]) for row in rows} == {

@@ -41,7 +41,7 @@ def write_clips(root: Path, count: int) -> tuple[Path, Path]:
         name, rate_hz = f"audio/{n}.{('wav', 'ogg', 'flac')[n % 3]}", (8000, 16000, 44100)[n % 3]
         write_sound(archive / name, make_noise(n, 0.3 + 0.1 * (n % 4), rate_hz, 1 + n % 2), rate_hz)
         rows.append({"file": name, "label": 0, "group": n, "fold": n % 5 + 1})
-    write_rows(clips / "clips.csv", ["file", "label", "group", "fold"], rows)
+    write_rows(clips / "examples.csv", ["file", "label", "group", "fold"], rows)
     return archive, clips
 
 

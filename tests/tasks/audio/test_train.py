@@ -48,8 +48,8 @@ def test_a_fit_predicts_each_held_out_clip_once(
     assert {path.stem for path in out.glob("[tv]*.csv")} == set(parts)
     for part, folds in parts.items():
         told = read_predictions(out / f"{part}.csv")
-        assert set(told.clips.tolist()) == {clip for clip in range(60) if clip // 3 % 5 + 1 in folds}
-        assert (told.labels == told.clips % 3).all()
+        assert set(told.examples.tolist()) == {clip for clip in range(60) if clip // 3 % 5 + 1 in folds}
+        assert (told.labels == told.examples % 3).all()
         np.testing.assert_allclose(told.probabilities.sum(1), 1, atol=1e-5)
 
 
@@ -73,8 +73,8 @@ def test_from_folds_to_scores(tmp_path: Path) -> None:
         fit(toy, fold, name, seed=seed, epochs=5) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
     ]
     build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=told)
-    evaluate_predictions(toy.folder("ensemble"), toy.folder("clips"), out=toy.folder("scores"), report=told)
+    evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=told)
     metrics = json.loads((toy.folder("scores") / "metrics.json").read_text())
-    assert metrics["ensemble"]["clips"] == 60 and metrics["ensemble"]["folds"] == 5
+    assert metrics["ensemble"]["examples"] == 60 and metrics["ensemble"]["folds"] == 5
     assert set(metrics["members"]) == {"one", "two"}
     assert metrics["ensemble"]["accuracy_mean"] > 0.7

@@ -1,4 +1,4 @@
-"""Figures are right, and only of clips that were held out once."""
+"""Figures are right, and only of examples that were held out once."""
 
 import csv
 import json
@@ -24,13 +24,13 @@ def make_predictions(labels: list[int], chosen: list[int], confidence: float = 0
 
 def evaluate(root: Path, rounds: dict[int, Predictions]) -> tuple[dict, Told]:
     told = Told()
-    for name in ("ensemble", "clips", "out"):
+    for name in ("ensemble", "examples", "out"):
         (root / name).mkdir()
     write_rounds(root / "ensemble" / "test.csv", {(str(f),): p for f, p in rounds.items()}, ["fold"])
     write_rounds(root / "ensemble" / "members.csv", {("net", str(f)): p for f, p in rounds.items()}, ["member", "fold"])
     classes = [{"label": n, "category": name} for n, name in enumerate(("dog", "rain", "sea, waves"))]
-    write_rows(root / "clips" / "classes.csv", ["label", "category"], classes)
-    evaluate_predictions(root / "ensemble", root / "clips", out=root / "out", report=told)
+    write_rows(root / "examples" / "classes.csv", ["label", "category"], classes)
+    evaluate_predictions(root / "ensemble", root / "examples", out=root / "out", report=told)
     return json.loads((root / "out" / "metrics.json").read_text()), told
 
 
@@ -41,7 +41,7 @@ def test_accuracy_is_given_with_its_mean_and_spread_over_folds(tmp_path: Path) -
     assert figures["accuracy"] == pytest.approx(5 / 6, abs=1e-6)
     assert figures["accuracy_mean"] == pytest.approx(0.75)
     assert figures["accuracy_spread"] == pytest.approx(np.std([1, 0.5], ddof=1), abs=1e-6)
-    assert (figures["clips"], figures["folds"]) == (6, 2)
+    assert (figures["examples"], figures["folds"]) == (6, 2)
     assert metrics["members"]["net"] == figures
     assert "accuracy 75.0% ± 35.4% over 2 folds" in told.said[0]
     assert told.figures[0]["accuracy_mean"] == 0.75
@@ -49,7 +49,7 @@ def test_accuracy_is_given_with_its_mean_and_spread_over_folds(tmp_path: Path) -
 
 def test_a_clip_predicted_in_two_rounds_is_refused(tmp_path: Path) -> None:
     rounds = {1: make_predictions([0, 1], [0, 1]), 2: make_predictions([0, 1], [0, 1], first=1)}
-    with pytest.raises(UserError, match="clips 1 were predicted in more than one round"):
+    with pytest.raises(UserError, match="examples 1 were predicted in more than one round"):
         evaluate(tmp_path, rounds)
     assert not any((tmp_path / "out").iterdir())
 
@@ -85,5 +85,5 @@ def test_reliability_weighs_back_to_the_accuracy() -> None:
     rng = np.random.default_rng(0)
     told = Predictions(np.arange(200), rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200).astype(np.float32))
     seen = measure_reliability(told)
-    assert (seen.accuracy * seen.clips).sum() / 200 == pytest.approx(score(told).accuracy)
-    assert seen.clips.sum() == 200
+    assert (seen.accuracy * seen.examples).sum() / 200 == pytest.approx(score(told).accuracy)
+    assert seen.examples.sum() == 200

@@ -23,16 +23,26 @@ def step_once(network: nn.Module, weights: str) -> None:
 
 def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() -> None:
     network = make_network()
-    freeze_all_but_head(network)
+    freeze_all_but_head(network, train_batch_norm=False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"head.1.weight", "head.1.bias"}
 
 
+def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -> None:
+    network = make_network()
+    freeze_all_but_head(network, train_batch_norm=True)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    step_once(network, "some.pt")
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    kernels = {name for name, value in before.items() if value.ndim == 4}
+    assert changed == before.keys() - kernels - {"normalise.mean", "normalise.std"}
+
+
 def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
     network = make_network()
-    freeze_all_but_head(network)
+    freeze_all_but_head(network, train_batch_norm=False)
     unfreeze(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")

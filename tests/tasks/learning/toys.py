@@ -28,6 +28,7 @@ RECIPE = {
     "mixup_alpha": 0.2,
     "ema_decay": 0.9,
     "clip_norm": 5.0,
+    "train_batch_norm": False,
     "patience": 0,
     "seed": 7,
     "features": "spectrogram",
@@ -89,13 +90,13 @@ def make_toy(root: Path, *, mode: str = "holdout", noise: float = 3.0, seed: int
     toy, rng = Toy(root), np.random.default_rng(seed)
     labels = np.arange(60) % N_CLASSES
     features = rng.normal(-40, noise, (60, N_BANDS, N_FRAMES))
-    for clip, label in enumerate(labels):
-        features[clip, 5 * label : 5 * label + 4, 4:20] += 12
+    for example, label in enumerate(labels):
+        features[example, 5 * label : 5 * label + 4, 4:20] += 12
     np.save(toy.folder("features") / "features.npy", features.astype(np.float16))
     (toy.folder("features") / "front_end.json").write_text(json.dumps(FRONT_END))
     _write_folds(toy, labels, mode)
-    classes = [{"label": k, "category": f"kind{k}", "target": k, "clips": 20} for k in range(N_CLASSES)]
-    write_rows(toy.folder("clips") / "classes.csv", ["label", "category", "target", "clips"], classes)
+    classes = [{"label": k, "category": f"kind{k}", "target": k, "examples": 20} for k in range(N_CLASSES)]
+    write_rows(toy.folder("examples") / "classes.csv", ["label", "category", "target", "examples"], classes)
     for held_out in [5] if mode == "holdout" else range(1, 6):
         measure_bands(toy.folder("features"), toy.folder("folds"), fold=held_out, out=toy.folder(f"bands{held_out}"))
     return toy
@@ -103,8 +104,8 @@ def make_toy(root: Path, *, mode: str = "holdout", noise: float = 3.0, seed: int
 
 def _write_folds(toy: Toy, labels: np.ndarray, mode: str) -> None:
     folds = np.arange(60) // N_CLASSES % 5 + 1
-    rows = [{"clip": n, "label": labels[n], "group": n, "fold": folds[n]} for n in range(60)]
-    write_rows(toy.folder("folds") / "folds.csv", ["clip", "label", "group", "fold"], rows)
+    rows = [{"example": n, "label": labels[n], "group": n, "fold": folds[n]} for n in range(60)]
+    write_rows(toy.folder("folds") / "folds.csv", ["example", "label", "group", "fold"], rows)
     rounds = [{"train": [1, 2, 3], "valid": [4], "test": [5]}]
     if mode == "cross_validation":
         rounds = [{"train": [f for f in range(1, 6) if f != k], "valid": [], "test": [k]} for k in range(1, 6)]
