@@ -73,7 +73,7 @@ def graph(
 @app.command()
 def predict(
     flow: Flow,
-    files: Annotated[list[Path], typer.Argument(help="Files to classify")],
+    files: Annotated[list[Path], typer.Argument(help="Files to classify, or folders of them")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to print for each")] = 3,
 ) -> None:
     """Print the most probable classes of files, by the model that the flow exported."""
@@ -82,10 +82,10 @@ def predict(
 
     model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
     classify = importlib.import_module(f"tasks.{flow}.predict").predict_files
-    heard = classify(model, [STARTED_IN / file for file in files], top=top)
+    answers = classify(model, [STARTED_IN / file for file in files], top=top)
     rows = [
-        [str(file)] + [f"{name} {share:.1%}" for name, share in one.classes]
-        for file, one in zip(files, heard, strict=True)
+        [os.path.relpath(one.file, STARTED_IN), *(f"{name} {share:.1%}" for name, share in one.classes)]
+        for one in answers
     ]
     print_table(["file", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 

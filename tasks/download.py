@@ -14,13 +14,16 @@ from tasks.section import Section
 
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE = "sample"
+ADDRESSES = "addresses"
 
 
 class Source(Section):
     """Where the data comes from."""
 
-    archive: str = Field(min_length=1, description="sample, a path (from the project's folder) or an address")
-    sha256: str = Field(description="64 hex digits that the archive must have; empty for the sample only")
+    archive: str = Field(
+        min_length=1, description="sample, addresses, a path (from the project's folder) or an address"
+    )
+    sha256: str = Field(description="64 hex digits that the archive must have; empty where there is none")
     max_unpacked_mb: int = Field(ge=1, description="more than this is not unpacked, megabytes")
     timeout_s: float = Field(gt=0, le=3600, description="silence after which a connection is tried anew, seconds")
 
@@ -31,12 +34,12 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _check_digest(self) -> Self:
-        if self.archive == SAMPLE and not self.sha256:
+        if self.archive in (SAMPLE, ADDRESSES) and not self.sha256:
             return self
         if not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
             raise ValueError(
                 f"sha256 {self.sha256!r} must be the archive's 64 hex digits (`sha256sum FILE` prints them); "
-                "only the sample may leave it empty"
+                "only the sample and addresses may leave it empty"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -28,7 +29,7 @@ def write_features(
             file.write(np.ascontiguousarray(block, dtype).data)
 
 
-def open_features(folder: Path) -> NDArray[np.float16]:
+def open_features(folder: Path) -> NDArray[Any]:
     """Open a feature stage's `features.npy` as a read-only memory map, (items, ...)."""
-    features: NDArray[np.float16] = np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False)
+    features: NDArray[Any] = np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False)
     return features

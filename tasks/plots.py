@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 DPI = 100
 
@@ -41,3 +43,19 @@ def plot_histogram(path: Path, values: Sequence[float], *, title: str, x_label: 
     axes = make_axes(title, x_label, "count")
     axes.hist(values, bins=30)
     save_plot(axes, path)
+
+
+def draw_pictures(
+    path: Path, pictures: Sequence[NDArray[np.uint8]], captions: Sequence[str], *, title: str, columns: int
+) -> None:
+    """Draw pictures (height, width, 3) in rows of `columns`, each under its caption."""
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(1.7 * columns, 2.1 * rows + 0.5), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True), start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(caption, fontsize=7)
+        axes.set_axis_off()
+    save_plot(figure.axes[0], path)

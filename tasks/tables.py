@@ -28,6 +28,11 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
     return rows
 
 
+def read_classes(examples: Path) -> list[str]:
+    """Return the classes' names, in the order of their labels, as a clean stage's folder holds them."""
+    return [row["category"] for row in read_rows(examples / "classes.csv", ["label", "category"])]
+
+
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as CSV with the `columns` as its header, in their order."""
     with path.open("w", encoding="utf-8", newline="") as file:

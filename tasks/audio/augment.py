@@ -1,38 +1,42 @@
 """Augmentation of sounds, a batch at a time on the device; each clip draws for itself."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchaudio.functional import mask_along_axis_iid
 
 from tasks.audio.member import Member
 from tasks.learning.views import Augment
 
-Alter = Callable[[Tensor, torch.Generator], Tensor]
+TONE_POINTS = 4
 
 
-def make_augment(member: Member, bands: Tensor) -> Augment:
-    """Return the member's augmentation, for spectrograms (batch, bands, frames) in dB or waveforms (batch, samples).
-
-    `bands` (2, bands) holds the training clips' mean, which masked places are filled with.
-    """
-    alterations: list[Alter] = []
+def make_augment(member: Member) -> Augment:
+    """Return what changes each clip, for spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
+    alterations: list[Augment] = []
     if member.time_shift:
         alterations.append(partial(shift_time, largest=member.time_shift))
     if member.gain_db:
         change = change_gain if member.features == "spectrogram" else scale_waves
         alterations.append(partial(change, largest_db=member.gain_db))
+    if member.tone_db:
+        alterations.append(partial(change_tone, largest_db=member.tone_db))
     if member.pitch_shift_bands:
         alterations.append(partial(shift_pitch, largest=member.pitch_shift_bands))
-    if member.freq_mask_bands or member.time_mask_frames:
-        widths = (member.freq_mask_bands, member.time_mask_frames)
-        alterations.append(partial(mask_stripes, widths=widths, fill=bands[0].unsqueeze(1)))
     return partial(_apply_all, alterations)
 
 
-def _apply_all(alterations: list[Alter], batch: Tensor, generator: torch.Generator) -> Tensor:
+def make_masks(member: Member, bands: Tensor) -> Augment:
+    """Return what covers parts of each spectrogram; `bands` (2, bands) holds the mean that fills them."""
+    if not (member.freq_mask_bands or member.time_mask_frames):
+        return partial(_apply_all, [])
+    widths = (member.freq_mask_bands, member.time_mask_frames)
+    return partial(mask_stripes, widths=widths, fill=bands[0].unsqueeze(1))
+
+
+def _apply_all(alterations: list[Augment], batch: Tensor, generator: torch.Generator) -> Tensor:
     for alter in alterations:
         batch = alter(batch, generator)
     return batch
@@ -57,6 +61,17 @@ def change_gain(spectrograms: Tensor, generator: torch.Generator, *, largest_db:
 def scale_waves(waveforms: Tensor, generator: torch.Generator, *, largest_db: float) -> Tensor:
     """Make each waveform louder or softer."""
     return waveforms * 10 ** (_draw_db(waveforms, generator, largest_db) / 20)
+
+
+def change_tone(spectrograms: Tensor, generator: torch.Generator, *, largest_db: float) -> Tensor:
+    """Turn up or down low, middle and high bands of each spectrogram, as another room or microphone would.
+
+    Four gains are drawn for points spread evenly over the bands, those between follow from their neighbours.
+    """
+    uniform = torch.rand((len(spectrograms), 1, TONE_POINTS), generator=generator).to(spectrograms.device)
+    gains_db = (2 * uniform - 1) * largest_db
+    curve = interpolate(gains_db, size=spectrograms.shape[1], mode="linear", align_corners=True)
+    return spectrograms + curve.transpose(1, 2)
 
 
 def shift_pitch(spectrograms: Tensor, generator: torch.Generator, *, largest: int) -> Tensor:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from tasks.audio.member import Member
 from tasks.report import Report
-from tasks.tables import read_rows
+from tasks.tables import read_classes
 
 
 def export_torchscript(
@@ -30,9 +28,7 @@ def export_torchscript(
     that has only torch must give the same probabilities to within 1e-4.
     """
     from tasks.audio.script import write_model
-    from tasks.learning.export import check_alone, run_fresh
+    from tasks.learning.export import export_checked
 
-    labels = [row["category"] for row in read_rows(clips / "classes.csv", ["label", "category"])]
-    answer = run_fresh(write_model, ensemble, fitted, features, labels, members, out)
-    furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), answer)
-    report.say(f"model.pt alone gives the same probabilities (furthest apart {furthest:.1g})")
+    labels = read_classes(clips)
+    export_checked(write_model, ensemble, fitted, features, labels, members, out=out, report=report)

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.errors import UserError
 from tasks.learning.recipe import Recipe, Schedule
 
 
@@ -15,14 +16,22 @@ class Member(Recipe, Schedule):
     features: Literal["spectrogram", "waveform"] = Field(description="what the network reads")
     time_shift: float = Field(ge=0, le=1, description="largest cyclic shift, share of the clip")
     gain_db: float = Field(ge=0, le=40, description="largest change of loudness, dB up or down")
+    tone_db: float = Field(ge=0, le=40, description="largest change of a part of the spectrum, dB up or down")
     pitch_shift_bands: int = Field(ge=0, description="largest shift up or down, mel bands")
     freq_mask_bands: int = Field(ge=0, description="widest masked stripe of mel bands; 0: none")
     time_mask_frames: int = Field(ge=0, description="longest masked stretch, frames; 0: none")
 
     @model_validator(mode="after")
     def _check_features(self) -> Self:
-        keys = ("pitch_shift_bands", "freq_mask_bands", "time_mask_frames")
+        keys = ("tone_db", "pitch_shift_bands", "freq_mask_bands", "time_mask_frames")
         banded = [key for key in keys if getattr(self, key)]
         if self.features == "waveform" and banded:
             raise ValueError(f"{', '.join(banded)} must be 0 with features waveform: it has neither bands nor frames")
         return self
+
+    def check_features(self, network: str, features: str) -> None:
+        """Raise UserError when `network`, which reads `features`, is to read something else."""
+        if self.features != features:
+            raise UserError(
+                f"{network} reads the {features}, but its member says features: {self.features}; set it to {features}"
+            )

@@ -10,6 +10,7 @@ from tasks.learning.resnet import ResNet, build_resnet
 
 def make_picture_net(name: str, member: Member, n_classes: int, n_bands: int) -> "PictureNet":
     """Make the ResNet `name` for spectrograms; its widths are torchvision's."""
+    member.check_features(name, "spectrogram")
     if member.width:
         raise UserError(f"{name} has widths of its own: set width to 0, not {member.width}")
     return PictureNet(n_bands, build_resnet(name, n_classes, weights=member.weights, dropout=member.dropout))

@@ -1,18 +1,11 @@
 """What the exported model hears in sound files."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Heard:
-    """A file's most probable classes, the most probable first."""
-
-    file: Path
-    classes: tuple[tuple[str, float], ...]
+from tasks.learning.answers import Answer, ask_model
 
 
-def predict_files(model: Path, files: list[Path], *, top: int) -> list[Heard]:
+def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
     """Return the `top` classes of each sound file, by the TorchScript file `model`.
 
     Raises UserError when the model or a file cannot be read.
@@ -25,11 +18,4 @@ def predict_files(model: Path, files: list[Path], *, top: int) -> list[Heard]:
 
     script = load_script(model)
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
-    heard = []
-    for file in files:
-        clip = torch.from_numpy(read_clip(file, waveform)).unsqueeze(0)
-        with torch.inference_mode():
-            best = script(clip)[0].topk(min(top, len(script.labels)))
-        names = [script.labels[index] for index in best.indices.tolist()]
-        heard.append(Heard(file, tuple(zip(names, best.values.tolist(), strict=True))))
-    return heard
+    return [ask_model(script, file, torch.from_numpy(read_clip(file, waveform))[None], top=top) for file in files]

@@ -2,7 +2,6 @@
 
 import io
 import wave
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from tasks.archives import digest_file
-from tasks.audio.dice import Dice, Whole
 from tasks.audio.voices import SAMPLE_RATE_HZ, VOICES, sound_clip
+from tasks.dice import Dice, Whole
 from tasks.report import Report
+from tasks.sample_archive import write_archive
 from tasks.section import Section
 
 ROOT = "ESC-50-sample"
 N_FOLDS = 5
-TIME_STAMP = (2020, 1, 1, 0, 0, 0)
 N_ESC10 = 3  # so many of the classes are marked as the small subset
 SPOILT = 900  # recording number of the clips that cannot be used
 
@@ -61,12 +59,9 @@ def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
     another rate, and three that cannot be used (silent, a duplicate, a file of no bytes).
     """
     files = sorted(_make_files(sample), key=lambda file: file.name)
-    with zipfile.ZipFile(out / "archive.zip", "w", zipfile.ZIP_STORED) as archive:
-        for done, file in enumerate(files, start=1):
-            _store(archive, f"{ROOT}/audio/{file.name}", file.content)
-            report.progress(done, len(files), "clips")
-        _store(archive, f"{ROOT}/meta/esc50.csv", _list_files(files).encode())
-    (out / "archive.sha256").write_text(digest_file(out / "archive.zip") + "\n")
+    members = [(f"{ROOT}/audio/{file.name}", file.content) for file in files]
+    members.append((f"{ROOT}/meta/esc50.csv", _list_files(files).encode()))
+    write_archive(out, members, unit="files", report=report)
 
 
 def _make_files(sample: SampleSection) -> Iterator[_File]:
@@ -116,9 +111,3 @@ def _list_files(files: list[_File]) -> str:
         for file in files
     ]
     return "\n".join(lines) + "\n"
-
-
-def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name, TIME_STAMP)
-    info.create_system, info.external_attr = 3, 0o100644 << 16  # as made on Unix, wherever it is made
-    archive.writestr(info, content)

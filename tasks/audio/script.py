@@ -13,31 +13,10 @@ from torchaudio.transforms import Resample
 
 from tasks.audio.front_end import LogMel, pad_or_trim
 from tasks.audio.member import Member
-from tasks.audio.networks import build_network
 from tasks.audio.sections import Spectrogram, Waveform
-from tasks.learning.export import save_script
-from tasks.learning.fitted import Fit, read_fit
-from tasks.learning.weights import read_state_dict
+from tasks.learning.script import View, gather_voters, write_script
 
 EXAMPLE_CLIPS = 2
-
-
-class View(nn.Module):
-    """Members that read one kind of features, each with its weight."""
-
-    def __init__(self, front_end: nn.Module, networks: list[nn.Module], weights: list[float]) -> None:
-        super().__init__()
-        self.front_end = front_end
-        self.networks = nn.ModuleList(networks)
-        self.weights = weights
-
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Return the weighted sum of the members' probabilities (batch, classes)."""
-        features = self.front_end(waveforms)
-        told = torch.zeros(1, device=waveforms.device)
-        for index, network in enumerate(self.networks):
-            told = told + self.weights[index] * network(features).softmax(1)
-        return told
 
 
 class Fixed(nn.Module):
@@ -109,9 +88,6 @@ def write_model(
     """Write the exported files (see `export_torchscript`); return the Python model's answer to the example."""
     front_ends = read_front_ends(features)
     model = assemble(ensemble, fitted, front_ends, labels, members)
-    save_script(model, out / "model.pt")
-    example = draw_example(front_ends)
-    np.save(out / "example.npy", example)
     told = {
         "labels": labels,
         "members": sorted(members),
@@ -119,36 +95,21 @@ def write_model(
         "sample_rate_hz": front_ends.rate_hz,
         "n_samples": front_ends.n_samples,
     }
-    (out / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
-    (out / "export.json").write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
-    with torch.inference_mode():
-        answer: NDArray[np.float32] = model(torch.from_numpy(example)).numpy()
-    return answer
+    return write_script(model, draw_example(front_ends), told, out)
 
 
 def assemble(
     ensemble: Path, fitted: list[Path], front_ends: FrontEnds, labels: list[str], members: Mapping[str, Member]
 ) -> SoundClassifier:
     """Return the mean over the rounds of their ensembles, in evaluation mode."""
-    rounds = json.loads((ensemble / "ensemble.json").read_text())["rounds"]
-    weights = {(name, each["fold"]): w / len(rounds) for each in rounds for name, w in each["weights"].items()}
-    fits = [(read_fit(folder), folder) for folder in fitted]
+    voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member])
     views = []
     for kind in front_ends.by_kind:
-        chosen = [(fit, folder) for fit, folder in fits if members[fit.member].features == kind]
-        networks = [load_network(folder, fit, members[fit.member]) for fit, folder in chosen]
-        if networks:
-            shares = [weights[fit.member, fit.fold] for fit, _ in chosen]
+        chosen = [voter for voter in voters if voter.member.features == kind]
+        if chosen:
+            networks, shares = [voter.network for voter in chosen], [voter.share for voter in chosen]
             views.append(View(front_ends.make(kind), networks, shares))
     return SoundClassifier(views, labels, front_ends.rate_hz, front_ends.n_samples).eval()
-
-
-def load_network(folder: Path, fit: Fit, member: Member) -> nn.Module:
-    """Return a fitted network."""
-    scratch = member.model_copy(update={"weights": "none"})
-    network = build_network(scratch, fit.n_classes, fit.input_shape)
-    network.load_state_dict(read_state_dict(folder / "state_dict.pt"))
-    return network
 
 
 def read_front_ends(features: list[Path]) -> FrontEnds:

@@ -65,17 +65,14 @@ def fit_member(
 
 
 def _read_lesson(features: Path, folds: Path, bands: Path, member: Member, compute: Compute, fold: int) -> Lesson:
-    from functools import partial
-
     import numpy as np
     import torch
 
-    from tasks.audio.augment import make_augment
+    from tasks.audio.views import alter_with
     from tasks.folds import read_round
     from tasks.learning.device import open_device
     from tasks.learning.examples import read_examples
     from tasks.learning.lesson import Lesson
-    from tasks.learning.mixing import mix_up
     from tasks.learning.randomness import derive_seed
     from tasks.learning.views import Views
 
@@ -85,7 +82,7 @@ def _read_lesson(features: Path, folds: Path, bands: Path, member: Member, compu
         parts=parts,
         recipe=member,
         schedule=member,
-        views=Views(augment=make_augment(member, measured), mix=partial(mix_up, alpha=member.mixup_alpha)),
+        views=Views(alter=alter_with(member, measured)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )
@@ -96,8 +93,8 @@ def _make_network(lesson: Lesson, member: Member, bands: Path, fold: int) -> nn.
     import numpy as np
     import torch
 
-    from tasks.audio.networks import build_network
     from tasks.learning.layers import Normalise
+    from tasks.learning.networks import build_network
     from tasks.learning.randomness import isolate_randomness
 
     with isolate_randomness(lesson.device.torch_device, member.seed, fold, "weights"):

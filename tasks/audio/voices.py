@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tasks.audio.dice import Dice, Whole
+from tasks.dice import Dice, Whole
 
 SAMPLE_RATE_HZ = 8000
 FULL = 32767

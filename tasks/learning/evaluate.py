@@ -11,7 +11,7 @@ import numpy as np
 from tasks.errors import UserError
 from tasks.learning.predictions import Predictions, join_predictions, read_rounds
 from tasks.report import Report
-from tasks.tables import read_rows, write_rows
+from tasks.tables import read_classes, write_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def evaluate_predictions(ensemble: Path, examples: Path, *, out: Path, report: R
     """
     from tasks.learning.score_plots import draw_calibration, draw_confusion
 
-    classes = [row["category"] for row in read_rows(examples / "classes.csv", ["label", "category"])]
+    classes = read_classes(examples)
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     whole = join_predictions(list(rounds.values()))
     check_once(whole)

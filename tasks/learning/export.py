@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes, write_whole
+from tasks.report import Report
 
 TOLERANCE = 1e-4
 CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
@@ -42,6 +43,13 @@ def run_fresh(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs
     """Call a function in a process of its own: torch numbers what it scripts within a process, into the file."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *args, **kwargs).result()
+
+
+def export_checked(write: Callable[..., NDArray[np.float32]], *args: object, out: Path, report: Report) -> None:
+    """Have `write(*args, out)` write an exported model, and check that torch alone answers its example alike."""
+    answer = run_fresh(write, *args, out)
+    furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), answer)
+    report.say(f"model.pt alone gives the same probabilities (furthest apart {furthest:.1g})")
 
 
 def save_script(model: torch.nn.Module, path: Path) -> None:
@@ -76,7 +84,7 @@ def _sort_lines(lines: re.Match[bytes]) -> bytes:
     return b"".join(sorted(lines.group().splitlines(keepends=True)))
 
 
-def check_alone(model: Path, example: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+def check_alone(model: Path, example: NDArray[np.generic], expected: NDArray[np.float32]) -> float:
     """Run a TorchScript file in a fresh process with torch alone; return how far its answers are from `expected`.
 
     Raises ExportError when it fails there or is off by more than 1e-4.

@@ -14,6 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from tasks.errors import UserError
+from tasks.learning.activations import watch_layers
 from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.examples import Examples, check_batch_size
@@ -39,10 +40,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights that count, on the cpu, and the figures of every epoch."""
+    """The weights that count, on the cpu, and the figures and the layers' activations of every epoch."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
+    activations: list[dict[str, Any]]
 
 
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
@@ -65,7 +67,7 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
         report.metrics(figures | {"examples_per_s": examples_per_s}, step=epoch + 1)
         report.progress(epoch + 1, total, "epochs", **_pick_shown(figures), examples_per_s=examples_per_s)
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
-    return Trained(learner.choose_weights(), learner.history)
+    return Trained(learner.choose_weights(), learner.history, learner.activations)
 
 
 def plan_phases(recipe: Recipe, schedule: Schedule) -> list[Phase]:
@@ -83,6 +85,7 @@ class Learner:
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
         self.best = BestWeights(lesson.recipe.patience)
         self.history: list[dict[str, float]] = []
+        self.activations: list[dict[str, Any]] = []
         self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
         self.optimiser: AdamW
         self.schedule: OneCycleLR
@@ -118,15 +121,21 @@ class Learner:
     def _train_epoch(self, epoch: int) -> float:
         lesson = self.lesson
         set_training(self.network)
-        losses: list[Tensor] = []
+        batches = self._draw_batches(epoch)
         with isolate_randomness(lesson.device.torch_device, lesson.seed, "dropout", epoch):
-            for batch, generator in self._draw_batches(epoch):
-                losses.append(self.step.take(batch, generator, self.optimiser))
-                self.schedule.step()
-                self.average.update_parameters(self.network)
+            with watch_layers(self.network) as seen:
+                losses = [self._take_step(*next(batches))]
+            self.activations += seen.rows(epoch + 1)
+            losses += [self._take_step(*each) for each in batches]
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise UserError(_explain_divergence(loss, epoch, self.lr))
+        return loss
+
+    def _take_step(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        loss = self.step.take(batch, generator, self.optimiser)
+        self.schedule.step()
+        self.average.update_parameters(self.network)
         return loss
 
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
@@ -161,6 +170,7 @@ class Learner:
             "schedule": self.schedule.state_dict(),
             "best": self.best.state_dict(),
             "history": self.history,
+            "activations": self.activations,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> int:
@@ -174,6 +184,7 @@ class Learner:
         self.schedule.load_state_dict(state["schedule"])
         self.best.load_state_dict(state["best"])
         self.history = list(state["history"])
+        self.activations = list(state["activations"])
         return epochs
 
 

@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
 from torch import Tensor, nn
 from torch.optim import AdamW
 
@@ -26,6 +27,8 @@ STEPS = 100
 SMOOTHING = 0.9
 DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test ends
 FEWEST_POINTS = 5
+SLOPE_SHARE = 3  # a third of the points seen, about a decade, lies under the line that measures a slope
+FLAT = 1e-6  # a loss that falls by less a step does not fall
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,25 @@ def find_lr(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = 
 def suggest_lr(curve: Curve) -> float:
     """Return the rate at which the smoothed loss falls most steeply per decade, the ends left out.
 
-    Raises UserError when the loss nowhere falls.
+    The slope at a rate is that of a straight line through a third of the points, those around it: single batches
+    then hardly move it. Raises UserError when the loss nowhere falls.
     """
-    lowest = int(np.argmin(curve.smoothed))
-    first = len(curve.lr) // 10
-    slope = np.gradient(curve.smoothed, np.log10(curve.lr))[first : max(lowest, first + 1)]
-    if len(curve.lr) < FEWEST_POINTS or slope.min() >= 0:
-        raise UserError(
-            f"the learning-rate test saw no falling loss between {LOWEST:g} and {HIGHEST:g}: the network does not "
-            "learn from these features. Look at curve.csv, and at label_smoothing, mixup_alpha and augmentation"
-        )
-    return float(curve.lr[first + int(np.argmin(slope))])
+    if len(curve.lr) >= FEWEST_POINTS:
+        lowest, first = int(np.argmin(curve.smoothed)), len(curve.lr) // 10
+        slope = measure_slope(curve.smoothed[first:])[: max(lowest - first, 1)]
+        if slope.min() < -FLAT:
+            return float(curve.lr[first + int(np.argmin(slope))])
+    raise UserError(
+        f"the learning-rate test saw no falling loss between {LOWEST:g} and {HIGHEST:g}: the network does not "
+        "learn from these features. Look at curve.csv, and at label_smoothing, mixup_alpha and augmentation"
+    )
+
+
+def measure_slope(smoothed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the slope of a line fitted around each point, by equal steps of the rate's logarithm."""
+    window = max(3, len(smoothed) // SLOPE_SHARE | 1)
+    slope: NDArray[np.float64] = savgol_filter(smoothed, window, 1, deriv=1)
+    return slope
 
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:

@@ -8,16 +8,17 @@ from tasks.learning.checkpoints import save_to_bytes
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.lesson import Lesson
 from tasks.learning.loop import Trained
-from tasks.learning.plots import draw_history
+from tasks.learning.plots import draw_activations, draw_history
 from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import write_predictions
 
 
 def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, *, name: str, fold: int) -> None:
-    """Write weights, history, predictions of the valid and test parts, and `fit.json`."""
+    """Write weights, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
     draw_history(out, trained.history)
+    draw_activations(out, trained.activations)
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
             told = predict_examples(network, examples, lesson)

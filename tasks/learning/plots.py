@@ -3,11 +3,14 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 
 from tasks.learning.lr_finder import Curve
 from tasks.plots import make_axes, save_plot
+from tasks.tables import write_rows
 
 
 def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
@@ -21,6 +24,25 @@ def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
     axes.axvline(chosen, color="tab:red", linestyle="--", label=f"steepest: {chosen:.2g}")
     axes.legend()
     save_plot(axes, folder / "curve.png")
+
+
+def draw_activations(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write `activations.csv` (epoch, layer, mean, std) and `activations.png`: a line a layer, input to output."""
+    write_rows(
+        folder / "activations.csv",
+        list(rows[0]),
+        (row | {"mean": f"{row['mean']:.6g}", "std": f"{row['std']:.6g}"} for row in rows),
+    )
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    colours = colormaps["viridis"](np.linspace(0, 1, len(layers)))
+    axes = make_axes("Spread of each layer's output", "epoch", "standard deviation")
+    for layer, colour in zip(layers, colours, strict=True):
+        own = [row for row in rows if row["layer"] == layer]
+        label = layer if layer in (layers[0], layers[-1]) else None
+        axes.plot([row["epoch"] for row in own], [row["std"] for row in own], color=colour, label=label)
+    axes.set_yscale("log")
+    axes.legend()
+    save_plot(axes, folder / "activations.png")
 
 
 def draw_history(folder: Path, history: Sequence[dict[str, float]]) -> None:

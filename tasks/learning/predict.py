@@ -11,15 +11,11 @@ from tasks.learning.predictions import Predictions
 
 @torch.no_grad()
 def predict_examples(network: nn.Module, examples: Examples, lesson: Lesson) -> Predictions:
-    """Return the network's probabilities for every example, in order, in float32 whatever the training's.
-
-    An example that is shown in several turns gets the mean of its answers.
-    """
-    network.eval()
+    """Return the network's probabilities for every example, in order, in float32 whatever the training's."""
+    network = lesson.views.judge(network).eval()
     blocks = []
     for inputs, _ in examples.batches(lesson.schedule.batch_size):
         shown = lesson.views.prepare(lesson.device.move(inputs))
-        told = [network(turn(shown)).float().softmax(1) for turn in lesson.views.turns]
-        blocks.append(torch.stack(told).mean(0).cpu().numpy())
+        blocks.append(network(shown).float().softmax(1).cpu().numpy())
     rows = examples.rows
     return Predictions(rows.numpy(), examples.labels[rows].numpy(), np.concatenate(blocks))

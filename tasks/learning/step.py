@@ -26,8 +26,8 @@ class Step:
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
         inputs, labels = (self.device.move(part) for part in batch)
-        inputs = self.views.augment(self.views.prepare(inputs), generator)
-        inputs, targets = self.views.mix(inputs, spread_labels(labels, self.n_classes), generator)
+        targets = spread_labels(labels, self.n_classes)
+        inputs, targets = self.views.alter(self.views.prepare(inputs), targets, generator)
         with self.device.autocast():
             logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)

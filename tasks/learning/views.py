@@ -4,16 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Prepare = Callable[[Tensor], Tensor]
 """Turns a batch of features, moved to its device, into the network's input (float32)."""
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""Alters a prepared batch on its device; each example draws for itself from the generator (on the cpu)."""
+"""Changes a prepared batch on its device; each example draws for itself from the generator (on the cpu)."""
 
-Mix = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-"""Blends the inputs and targets (batch, classes) of a batch."""
+Judge = Callable[[nn.Module], nn.Module]
+"""Wraps a trained network for the examples that it judges, such as one that looks at each twice."""
+
+Alter = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""Changes inputs and targets (batch, classes) of a prepared batch in training: augments and mixes."""
 
 
 def to_float(batch: Tensor) -> Tensor:
@@ -21,29 +24,23 @@ def to_float(batch: Tensor) -> Tensor:
     return batch.float()
 
 
-def show_once(batch: Tensor) -> Tensor:
-    """Show a prepared batch as it is."""
-    return batch
+def look_once(network: nn.Module) -> nn.Module:
+    """Let the network judge an example as it is."""
+    return network
 
 
-def keep_as_is(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Augment nothing."""
-    return batch
-
-
-def keep_apart(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mix nothing."""
+def keep_as_is(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Change nothing."""
     return inputs, targets
 
 
 @dataclass(frozen=True)
 class Views:
-    """What is done to a batch before a network sees it: `prepare` always, the others in training only.
+    """What is done to a batch before a network sees it: `prepare` always, then `alter` in training.
 
-    `turns` are the ways in which an example is shown when it is judged; the answers are averaged.
+    `judge` wraps the trained network.
     """
 
     prepare: Prepare = to_float
-    augment: Augment = keep_as_is
-    mix: Mix = keep_apart
-    turns: tuple[Prepare, ...] = (show_once,)
+    alter: Alter = keep_as_is
+    judge: Judge = look_once

@@ -7,7 +7,6 @@ from tasks.errors import UserError
 from tasks.learning.layers import Normalise
 from tasks.learning.weights import start_from
 
-FEATURES = "waveform"
 OWN_WIDTH = 128
 HEAD = ("head.",)
 SHORTEST_SAMPLES = 1772  # what four convolutions and four poolings leave one frame of
@@ -15,6 +14,7 @@ SHORTEST_SAMPLES = 1772  # what four convolutions and four poolings leave one fr
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for waveforms of `input_shape` (samples,)."""
+    member.check_features("audionet", "waveform")
     if input_shape[0] < SHORTEST_SAMPLES:
         raise UserError(
             f"audionet needs clips of {SHORTEST_SAMPLES} samples or more, not {input_shape[0]}: "

@@ -5,8 +5,6 @@ from torch import nn
 from tasks.audio.member import Member
 from tasks.audio.picture import make_picture_net
 
-FEATURES = "spectrogram"
-
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for spectrograms of `input_shape` (bands, frames)."""

@@ -3,10 +3,23 @@
 import pytest
 import torch
 
-from tasks.audio.augment import change_gain, make_augment, mask_stripes, scale_waves, shift_pitch, shift_time
+from tasks.audio.augment import (
+    TONE_POINTS,
+    change_gain,
+    change_tone,
+    mask_stripes,
+    scale_waves,
+    shift_pitch,
+    shift_time,
+)
+from tasks.audio.mixing import mix_spectrograms
+from tasks.audio.views import alter_with
 from tests.tasks.learning.toys import PLAIN, make_member
 
 BANDS = torch.stack([torch.linspace(-50, -20, 16), torch.full((16,), 5.0)])
+
+
+UNCHANGED = {**PLAIN, "mixup_alpha": 0.0}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -34,6 +47,28 @@ def test_gain_adds_decibels_or_multiplies_samples_alike() -> None:
     assert 3 < louder.abs().max() <= 6
 
 
+def test_tone_is_a_smooth_curve_over_the_bands_and_differs_between_clips() -> None:
+    changed = change_tone(torch.zeros(64, 31, 5), seeded(), largest_db=12.0)
+    assert (changed == changed[:, :, :1]).all() and 6 < changed.abs().max() <= 12
+    knees = torch.linspace(0, 30, TONE_POINTS).round().long()[1:-1] - 1  # where the slope may change
+    bends = changed[:, :, 0].diff(n=2).abs().amax(0)
+    assert set(bends.topk(len(knees)).indices.tolist()) == set(knees.tolist())
+    assert changed[:, 0, 0].unique().numel() == 64
+
+
+def test_mixed_sounds_add_their_energies_between_their_loudnesses() -> None:
+    loud, soft = torch.full((16, 10), -190.0), torch.full((16, 10), -190.0)
+    loud[3], soft[12] = -10.0, -50.0
+    batch = torch.stack([loud, soft])
+    targets = torch.eye(2)
+    mixed, told = mix_spectrograms(batch, targets, seeded(3), alpha=1.0)
+    assert (told > 0).all(), "each must be mixed with the other for this to mean anything"
+    for one, target in zip(mixed, told, strict=True):
+        both = one[[3, 12], 0]
+        level = target @ torch.tensor([-10.0, -50.0])
+        torch.testing.assert_close(both, level + 20 * target.log10(), atol=1e-3, rtol=0)
+
+
 def test_pitch_shift_moves_bands_and_fills_from_the_edge() -> None:
     rising = torch.arange(16.0).view(1, 16, 1).expand(200, 16, 2)
     moved = shift_pitch(rising, seeded(), largest=3)
@@ -54,7 +89,7 @@ def test_masks_are_filled_with_the_bands_means_and_are_no_wider_than_asked() -> 
 
 
 @pytest.mark.parametrize(
-    "values", [{}, PLAIN, {"features": "waveform", "network": "audionet", **PLAIN, "gain_db": 3.0}]
+    "values", [{}, UNCHANGED, {"features": "waveform", "network": "audionet", **PLAIN, "gain_db": 3.0}]
 )
 def test_the_same_seed_gives_the_same_batch_of_the_same_shape(values: dict[str, object]) -> None:
     member = make_member(**values)
@@ -64,7 +99,7 @@ def test_the_same_seed_gives_the_same_batch_of_the_same_shape(values: dict[str, 
     for _ in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            augmented.append(make_augment(member, bands)(batch.clone(), seeded()))
+            augmented.append(alter_with(member, bands)(batch.clone(), torch.eye(8), seeded())[0])
     torch.testing.assert_close(*augmented)
     assert augmented[0].shape == batch.shape
-    assert torch.equal(augmented[0], batch) == (values == PLAIN)
+    assert torch.equal(augmented[0], batch) == (values == UNCHANGED)

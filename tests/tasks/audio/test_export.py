@@ -12,13 +12,13 @@ import torch
 
 from tasks.audio.export import export_torchscript
 from tasks.audio.member import Member
-from tasks.audio.networks import build_network
 from tasks.audio.predict import predict_files
 from tasks.audio.script import assemble, read_front_ends
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes
 from tasks.learning.export import ExportError, check_alone, load_script
 from tasks.learning.fitted import Fit, write_fit
+from tasks.learning.networks import build_network
 from tasks.report import Silent
 from tests.tasks.learning.toys import FRONT_END, PLAIN, make_member
 

@@ -85,3 +85,14 @@ def test_a_batch_larger_than_the_part_is_told(tmp_path: Path) -> None:
     lesson, _ = lesson_and_network(tmp_path, batch_size=64)
     with pytest.raises(UserError, match="batch_size is 64, but the training part has only 36"):
         find_lr(MelNet(16, 3, width=4, dropout=0.0), lesson, report=Silent())
+
+
+def test_noise_hardly_moves_the_suggestion() -> None:
+    rates = np.geomspace(1e-5, 1, 80)
+    loss = 2.0 - 1.2 / (1 + (1e-3 / rates) ** 2) + (rates / 0.1) ** 2
+    suggestions = []
+    for seed in range(20):
+        noisy = loss + np.random.default_rng(seed).normal(0, 0.15, len(rates))
+        suggestions.append(suggest_lr(Curve(rates, noisy, smooth(noisy))))
+    assert max(suggestions) / min(suggestions) < 4
+    assert 3e-4 < np.median(suggestions) < 3e-3  # steepest at 1e-3

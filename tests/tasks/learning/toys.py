@@ -34,11 +34,19 @@ RECIPE = {
     "features": "spectrogram",
     "time_shift": 0.2,
     "gain_db": 3.0,
+    "tone_db": 3.0,
     "pitch_shift_bands": 1,
     "freq_mask_bands": 2,
     "time_mask_frames": 3,
 }
-PLAIN = {"time_shift": 0.0, "gain_db": 0.0, "pitch_shift_bands": 0, "freq_mask_bands": 0, "time_mask_frames": 0}
+PLAIN = {
+    "time_shift": 0.0,
+    "gain_db": 0.0,
+    "tone_db": 0.0,
+    "pitch_shift_bands": 0,
+    "freq_mask_bands": 0,
+    "time_mask_frames": 0,
+}
 FRONT_END = {
     "sample_rate_hz": 8000,
     "clip_s": 0.368,
@@ -94,15 +102,21 @@ def make_toy(root: Path, *, mode: str = "holdout", noise: float = 3.0, seed: int
         features[example, 5 * label : 5 * label + 4, 4:20] += 12
     np.save(toy.folder("features") / "features.npy", features.astype(np.float16))
     (toy.folder("features") / "front_end.json").write_text(json.dumps(FRONT_END))
-    _write_folds(toy, labels, mode)
-    classes = [{"label": k, "category": f"kind{k}", "target": k, "examples": 20} for k in range(N_CLASSES)]
-    write_rows(toy.folder("examples") / "classes.csv", ["label", "category", "target", "examples"], classes)
+    write_toy_folds(toy, labels, mode)
+    write_toy_classes(toy)
     for held_out in [5] if mode == "holdout" else range(1, 6):
         measure_bands(toy.folder("features"), toy.folder("folds"), fold=held_out, out=toy.folder(f"bands{held_out}"))
     return toy
 
 
-def _write_folds(toy: Toy, labels: np.ndarray, mode: str) -> None:
+def write_toy_classes(toy: Toy) -> None:
+    """Name the three classes, as a clean stage does."""
+    classes = [{"label": k, "category": f"kind{k}", "target": k, "examples": 20} for k in range(N_CLASSES)]
+    write_rows(toy.folder("examples") / "classes.csv", ["label", "category", "target", "examples"], classes)
+
+
+def write_toy_folds(toy: Toy, labels: np.ndarray, mode: str) -> None:
+    """Put three examples in each fold in turn, five folds, and write the rounds."""
     folds = np.arange(60) // N_CLASSES % 5 + 1
     rows = [{"example": n, "label": labels[n], "group": n, "fold": folds[n]} for n in range(60)]
     write_rows(toy.folder("folds") / "folds.csv", ["example", "label", "group", "fold"], rows)

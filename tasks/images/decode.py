@@ -1,0 +1,108 @@
+"""Picture files to RGB pixels, upright: the one way in for cleaning, features and predictions."""
+
+import re
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tasks.errors import UserError
+
+# Formats that are pixels and nothing else: Pillow also runs programs (Ghostscript for EPS), which nobody vouches for.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+
+# What Pillow's readers let through when the bytes are not what they should be.
+BROKEN = (
+    OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError,
+    EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HUSHED = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_hush_lock = threading.Lock()
+
+
+def read_picture(path: Path, least_px: int | None = None) -> Image.Image:
+    """Return a picture in RGB, 8 bit, upright as its EXIF orientation says; transparent parts lie over white.
+
+    With `least_px` a larger JPEG is decoded at half, a quarter or an eighth of its size, much faster, as long as
+    its shorter side keeps `least_px`. Of a file with several pictures it is the first. Raises UserError, naming
+    the file, when it is no picture, is truncated, or is larger than Pillow's limit (about 179 million pixels).
+    """
+    try:
+        with open_picture(path) as picture:
+            if least_px is not None:
+                picture.draft(picture.mode, (least_px, least_px))
+            return make_rgb(picture, read_orientation(picture))
+    except BROKEN as error:
+        raise UserError(f"{path} cannot be read as a picture ({tell_fault(error)}); mend or remove it.") from error
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture file and read its header only; raises one of `BROKEN`."""
+    _hush_pillow()
+    return Image.open(path, formats=FORMATS)
+
+
+def read_orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) when there is none or it cannot be read."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG)
+    except BROKEN:
+        return 1
+    return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def make_rgb(picture: Image.Image, orientation: int) -> Image.Image:
+    """Decode an opened picture whole and return it in RGB, turned upright; raises one of `BROKEN`."""
+    picture.load()
+    turn = _TURNS.get(orientation)
+    upright = picture if turn is None else picture.transpose(turn)
+    if picture.has_transparency_data:
+        clear = upright.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    if upright.mode.startswith("I"):
+        upright = _keep_high_byte(upright)
+    if upright.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose white nobody knows")
+    return upright.convert("RGB")
+
+
+def tell_fault(error: BaseException) -> str:
+    """Return what is wrong with a picture in a few words that hold no path."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture, or cut within its first bytes"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _keep_high_byte(picture: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 bit with 8; those that Pillow widened to 32 bit but need only 8 stay."""
+    values = np.asarray(picture)
+    shift = 0 if picture.mode == "I" and values.max() <= 255 else 8
+    return Image.fromarray(np.clip(values >> shift, 0, 255).astype(np.uint8))
+
+
+def _hush_pillow() -> None:
+    """Have Pillow's warnings (odd metadata, a size near its limit) unsaid: what matters raises an error.
+
+    For good, once: Python's `catch_warnings` may not be used in several threads.
+    """
+    if _HUSHED not in warnings.filters:
+        with _hush_lock:
+            if _HUSHED not in warnings.filters:
+                warnings.filterwarnings("ignore", module=r"PIL\.")

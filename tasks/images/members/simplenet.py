@@ -1,0 +1,48 @@
+"""The book's first network: three linear layers on the pixels themselves (chapter 2), for one size only."""
+
+from torch import Tensor, nn
+
+from tasks.errors import UserError
+from tasks.images.colour import ColourSpace
+from tasks.images.member import Member
+from tasks.learning.weights import start_from
+
+OWN_WIDTH = 84
+HEAD = ("head.",)
+
+
+def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Make the network for pictures of `input_shape` (pixels, pixels, 3); `width` is that of the first layer."""
+    if member.sizes == "all":
+        raise UserError(
+            "simplenet has a weight for each pixel, so it learns at one size and cannot go on at another: "
+            "set its sizes to the name of one size, not all"
+        )
+    if member.gradient_checkpointing:
+        raise UserError("simplenet has no gradient checkpointing: set gradient_checkpointing to false")
+    network = SimpleNet(member, n_classes, input_shape)
+    start_from(network, member.weights, head=HEAD)
+    return network
+
+
+class SimpleNet(nn.Module):
+    """Pictures (batch, 3, pixels, pixels) to logits (batch, classes), by layers of 84 and 50 (or as `width` says)."""
+
+    def __init__(self, member: Member, n_classes: int, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        height, width, channels = input_shape
+        wide = member.width or OWN_WIDTH
+        narrow = max(1, wide * 50 // OWN_WIDTH)
+        self.colour = ColourSpace(member.colour)
+        self.body = nn.Sequential(
+            *(nn.Linear(height * width * channels, wide), nn.ReLU()), *(nn.Linear(wide, narrow), nn.ReLU())
+        )
+        self.head = nn.Sequential(nn.Dropout(member.dropout), nn.Linear(narrow, n_classes))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits."""
+        return self.head(self.body(self.colour(pictures).flatten(1)))
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Return head and body."""
+        return [[self.head], [self.body]]

@@ -1,0 +1,195 @@
+"""A member that makes no sense is refused, with the mend; every network reads pictures and can be exported."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from tasks.errors import UserError
+from tasks.images.member import Member
+from tasks.images.sections import Size
+from tasks.learning.layers import list_layer_groups
+from tasks.learning.networks import build_network
+from tasks.learning.recipe import list_networks
+from tests.tasks.images.recipe import draw_pictures, make_member
+
+NETWORKS = ["cnnnet", "resnet18", "resnet34", "resnet50", "simplenet"]
+FITTING = {"cnnnet": {"width": 4}, "simplenet": {"sizes": "px64"}}
+PIXELS = 64
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Batches of two pictures are no work for several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make(network: str, **values: object) -> Member:
+    return make_member(**{"network": network, **FITTING.get(network, {}), **values})
+
+
+def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: object) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build_network(make(network, **values), classes, (pixels, pixels, 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"network": "resnet19"}, "no network is named 'resnet19'; those in tasks/images/members are cnnnet, resnet18"),
+        ({"colour": "yuv"}, "colour"),
+        ({"crop_scale": 0.0}, "crop_scale"),
+        ({"jitter": 1.5}, "jitter"),
+        ({"hue": 0.6}, "hue"),
+        ({"rand_augment_magnitude": 31.0}, "rand_augment_magnitude"),
+        ({"flip_share": 2.0}, "flip_share"),
+        ({"cutmix_alpha": -1.0}, "cutmix_alpha"),
+        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"epochs": 3}, "epochs"),
+    ],
+)
+def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(told)):
+        make_member(**values)
+
+
+@pytest.mark.parametrize("values", [{"pixels": 7}, {"pixels": 1025}, {"strength": 1.1}, {"epochs": 0}])
+def test_a_size_that_makes_no_sense_is_refused_by_name(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "lr_scale": 1.0, "strength": 1.0} | values)
+
+
+def test_the_networks_are_the_modules_in_the_folder() -> None:
+    assert list_networks("images") == NETWORKS
+
+
+def test_only_its_own_module_belongs_to_a_member() -> None:
+    assert make("cnnnet").modules() == ("tasks.images.members.cnnnet",)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_turns_pictures_into_logits(network: str) -> None:
+    built, pictures = build(network), draw_pictures(2, PIXELS, PIXELS)
+    before = pictures.clone()
+    with torch.inference_mode():
+        logits = built.eval()(pictures)
+    assert logits.shape == (2, 3) and torch.equal(pictures, before)
+    assert not torch.allclose(logits.exp().sum(1), torch.ones(2)), "probabilities, but the loss wants logits"
+
+
+@pytest.mark.parametrize(
+    ("network", "values"),
+    [
+        ("simplenet", {"colour": "hsv"}),
+        ("cnnnet", {"colour": "lab"}),
+        ("resnet18", {"gradient_checkpointing": True}),
+        ("resnet50", {}),
+    ],
+)
+def test_a_trained_network_answers_the_same_in_torchscript(network: str, values: dict[str, object]) -> None:
+    built, pictures = build(network, **values), draw_pictures(2, PIXELS, PIXELS)
+    built.train()(pictures).sum().backward()
+    scripted = torch.jit.script(built.eval())
+    with torch.inference_mode():
+        assert torch.equal(scripted(pictures), built(pictures))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_names_each_of_its_layers_once_the_head_first(network: str) -> None:
+    built = build(network)
+    groups = list_layer_groups(built)
+    grouped = [id(p) for group in groups for layer in group for p in layer.parameters()]
+    assert sorted(grouped) == sorted(id(p) for p in built.parameters())
+    assert 3 in {p.shape[0] for layer in groups[0] for p in layer.parameters()}
+
+
+@pytest.mark.parametrize("colour", ["rgb", "hsv", "lab"])
+@pytest.mark.parametrize("network", ["cnnnet", "resnet18", "simplenet"])
+def test_a_network_sees_the_member_s_colours(network: str, colour: str) -> None:
+    assert build(network, colour=colour).colour.space == colour
+
+
+@pytest.mark.parametrize(("network", "pixels"), [("cnnnet", 63), ("cnnnet", 128), ("resnet18", 33), ("resnet18", 96)])
+def test_what_was_learned_at_one_size_goes_on_at_another(network: str, pixels: int) -> None:
+    smaller, larger = build(network), build(network, pixels=pixels)
+    larger.load_state_dict(smaller.state_dict())
+    assert larger.eval()(draw_pictures(2, pixels, pixels)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "values", "told"),
+    [
+        ("simplenet", {"sizes": "all"}, "learns at one size and cannot go on at another: set its sizes to the name"),
+        ("simplenet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
+        ("cnnnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
+        ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
+        ("resnet18", {"width": 16}, "resnet18 has widths of its own: set width to 0, not 16"),
+        ("simplenet", {"weights": "pretrained"}, "nobody publishes weights for SimpleNet"),
+        ("cnnnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+    ],
+)
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        build(network, **values)
+
+
+def test_simplenet_s_weights_of_one_size_are_refused_at_another(tmp_path: Path) -> None:
+    torch.save(build("simplenet", pixels=32).state_dict(), tmp_path / "px32.pt")
+    with pytest.raises(UserError, match=re.escape("body.0.weight (84, 3072) instead of (84, 12288)")):
+        build("simplenet", weights=str(tmp_path / "px32.pt"))
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        ("simplenet", 12288 * 84 + 84 + 84 * 50 + 50 + 50 * 2 + 2),
+        ("cnnnet", 57_012_034),  # AlexNet's 61,100,840 with 2 classes instead of 1,000
+    ],
+)
+def test_the_book_s_networks_have_the_book_s_parameters(network: str, count: int) -> None:
+    with torch.device("meta"):
+        built = build_network(make(network, width=0), 2, (64, 64, 3))
+    assert sum(p.numel() for p in built.parameters()) == count
+
+
+def learn(step: Callable[[Tensor], Tensor], network: nn.Module) -> tuple[int, Tensor]:
+    """Take the gradients of one batch; return the bytes that the step kept for them, and the logits."""
+    kept = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    pictures = draw_pictures(4, 32, 32)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        logits = step(pictures)
+    logits.square().sum().backward()
+    return kept, logits.detach()
+
+
+def test_checkpointing_gives_the_same_gradients_and_statistics_and_keeps_less() -> None:
+    plain, thrifty = (build("resnet18", dropout=0.0, gradient_checkpointing=on).train() for on in (False, True))
+    (kept, logits), (kept_less, same) = learn(plain, plain), learn(thrifty, thrifty)
+    assert torch.equal(logits, same)
+    for (name, one), other in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad), name
+    for (name, value), other in zip(plain.state_dict().items(), thrifty.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    assert kept_less < 0.5 * kept
+
+
+def test_a_frozen_body_may_be_checkpointed_too() -> None:
+    network = build("resnet18", gradient_checkpointing=True).train()
+    network.network.body.layer1.requires_grad_(False)
+    learn(network, network)
+    assert network.network.body.layer1[0].conv1.weight.grad is None
+    assert network.network.body.layer2[0].conv1.weight.grad is not None
