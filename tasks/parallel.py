@@ -1,8 +1,10 @@
 """Many small pieces of work on all cores, in order, with little in memory."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tasks.machine import count_cores
@@ -21,10 +23,28 @@ def map_cores(compute: Callable[[Item], Result], items: Sequence[Item]) -> Itera
     """
     cores = count_cores()
     coming: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(cores) as pool:
+    with _one_thread_each() as begin, ThreadPoolExecutor(cores, initializer=begin) as pool:
         for item in items:
             coming.append(pool.submit(compute, item))
             if len(coming) > AHEAD * cores:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[Callable[[], None]]:
+    """Give what a worker does to begin: let torch, where it is in use, not divide one item's work any further.
+
+    Every worker has a core already, and threads that wait for each other on it are slower than one. Threads
+    that come later get the number that was set before.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield lambda: None
+        return
+    before = torch.get_num_threads()
+    try:
+        yield lambda: torch.set_num_threads(1)
+    finally:
+        torch.set_num_threads(before)

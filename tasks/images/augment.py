@@ -20,9 +20,6 @@ from tasks.images.rand_augment import (
 from tasks.images.tones import change_tones, draw_tones
 from tasks.learning.views import Augment
 
-CACHED_BYTES = 2_000_000
-"""A batch on the cpu is changed in parts of about this size, which stay in its cache: two to three times faster."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -71,16 +68,8 @@ def make_augment(member: Member, strength: float = 1.0) -> Augment:
 
 
 def _augment(plan: Plan, batch: Tensor, generator: torch.Generator) -> Tensor:
-    changed = torch.empty_like(batch)
-    pictures = max(1, CACHED_BYTES // (batch[0].numel() * 4)) if batch.device.type == "cpu" else len(batch)
-    for part, place in zip(batch.split(pictures), changed.split(pictures), strict=True):
-        place.copy_(_change(plan, part.contiguous(), generator))
-    return changed
-
-
-def _change(plan: Plan, planes: Tensor, generator: torch.Generator) -> Tensor:
-    """Change pictures (some, 3, height, width), each plane of one channel whole: several times faster so."""
-    count = len(planes)
+    count = len(batch)
+    planes = batch.contiguous()  # what follows is several times faster on whole planes of one channel
     mirrors = draw_mirrors(count, *plan.flips, generator)
     drawn = draw_operations(count, plan.operations, strength=plan.magnitude, generator=generator)
     planes = _move(plan, planes, mirrors, drawn, generator) if plan.moves else flip(planes, mirrors)
@@ -93,7 +82,8 @@ def _change(plan: Plan, planes: Tensor, generator: torch.Generator) -> Tensor:
         planes = erase(planes, plan.erase_share, generator)
     if plan.noise_std:
         planes = add_noise(planes, plan.noise_std, generator)
-    return planes
+    last = batch.is_contiguous(memory_format=torch.channels_last)
+    return planes.contiguous(memory_format=torch.channels_last) if last else planes
 
 
 def _move(plan: Plan, planes: Tensor, mirrors: Tensor, drawn: Drawn, generator: torch.Generator) -> Tensor:

@@ -57,6 +57,13 @@ def open_picture(path: Path) -> Image.Image:
     return Image.open(path, formats=FORMATS)
 
 
+def starts_as_picture(start: bytes) -> bool:
+    """Tell whether the first bytes (16 or more) are those of a format that is read."""
+    Image.init()
+    accepts = [Image.OPEN[name][1] for name in FORMATS]
+    return any(accept is None or accept(start[:16]) is True for accept in accepts)
+
+
 def read_orientation(picture: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 (upright) when there is none or it cannot be read."""
     try:
@@ -78,7 +85,7 @@ def make_rgb(picture: Image.Image, orientation: int) -> Image.Image:
         upright = _keep_high_byte(upright)
     if upright.mode == "F":
         raise ValueError("its pixels are floating-point numbers, whose white nobody knows")
-    return upright.convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def tell_fault(error: BaseException) -> str:

@@ -58,6 +58,8 @@ def cut_square(picture: Image.Image, pixels: int) -> Pixels:
 
 def _resize_all(paths: list[Path], pixels: int, report: Report) -> Iterator[Pixels]:
     """Yield (1, pixels, pixels, 3) for each picture; each is made alone, so that it depends on nothing else."""
+    import torch  # noqa: F401  (here, as the workers divide the cores only if torch is there when they begin)
+
     squares = map_cores(lambda path: read_square(path, pixels), paths)
     for done, square in enumerate(squares, start=1):
         yield square[None]

@@ -47,7 +47,7 @@ def _make_usual(sample: SampleSection) -> Iterator[File]:
 
 def _make_odd(sample: SampleSection) -> Iterator[File]:
     cross, dots, ring, stripes, triangle = (_draw(sample, category, 0) for category in SHAPES)
-    yield _name_file("cross", 0), encode_png(cross.mean(axis=2, keepdims=True, dtype=np.int64).astype(np.uint8))
+    yield _name_file("cross", 0), encode_png((cross.sum(axis=2, keepdims=True) // 3).astype(np.uint8))
     yield _name_file("dots", 0), encode_png(_index_colours(dots), palette=_list_colours())
     yield _name_file("ring", 0), encode_png(_add_frame(ring))
     yield _name_file("stripes", 0), encode_png(np.rot90(stripes), orientation=6)

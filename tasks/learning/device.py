@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tasks.errors import UserError
 from tasks.learning.compute import Compute
+from tasks.learning.memory import keep_freed_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -40,6 +41,7 @@ def open_device(compute: Compute) -> Device:
     Raises UserError when what it asks for by name is not there.
     """
     torch.set_num_threads(compute.threads)
+    keep_freed_memory()
     has_cuda = torch.cuda.is_available()
     if compute.device == "cuda" and not has_cuda:
         raise UserError("compute.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")

@@ -2,8 +2,10 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from tasks.machine import count_cores
 from tasks.parallel import AHEAD, map_cores
@@ -31,3 +33,15 @@ def test_an_error_comes_where_its_result_would() -> None:
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_torch_works_with_one_thread_in_a_worker_and_as_before_elsewhere() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert list(map_cores(lambda item: torch.get_num_threads(), range(6))) == [1] * 6
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)

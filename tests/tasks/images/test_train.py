@@ -23,17 +23,17 @@ from tasks.learning.predictions import read_predictions
 from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows
-from tests.tasks.images.toys import make_member, make_pictures, make_size
+from tests.tasks.images.toys import make_learner, make_pictures, make_size
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
-NETWORK = make_member(network="cnnnet", width=4)
+NETWORK = make_learner()
 MEMBERS = {"cnnnet": NETWORK}
 
 
 def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e-3, **values: object) -> Path:
     """Fit at one size; return the fit's folder."""
-    member, size = make_member(**{"network": "cnnnet", "width": 4, **values}), make_size(pixels)
+    member, size = make_learner(**values), make_size(pixels)
     features, folds = toy.folder(f"px{pixels}"), toy.folder("folds")
     lr, out = toy.folder(f"lr{pixels}"), toy.folder(f"fit{pixels}")
     (lr / "lr.json").write_text(json.dumps({"lr": rate}))

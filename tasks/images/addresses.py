@@ -1,0 +1,205 @@
+"""A table of addresses to a folder of pictures: most can be had, many are dead, and each of those is told."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from tasks.errors import UserError
+from tasks.report import Report
+from tasks.section import Section
+from tasks.tables import read_rows, write_rows
+
+if TYPE_CHECKING:
+    from tasks.images.web_picture import Limits
+
+PROJECT = Path(__file__).resolve().parents[2]
+COLUMNS = ("url", "class", "type")
+SPLITS = ("train", "val", "test")
+MOST_FAULTS = 12  # pictures in a row that a host's connections may lose before the rest of it is given up
+FAULTS = ("dead", "timed out", "broke off")
+
+
+class Addresses(Section):
+    """Which pictures are fetched one by one, and what that may take."""
+
+    file: str = Field(description="path of a CSV url,class,type (from the project's folder); empty when unused")
+    workers: int = Field(ge=1, le=256, description="pictures fetched at once")
+    per_host: int = Field(ge=1, le=256, description="of them from one host")
+    retries: int = Field(ge=0, le=10, description="further tries of what the network broke")
+    timeout_s: float = Field(gt=0, le=3600, description="time that one picture may take in all, seconds")
+    max_mb: float = Field(gt=0, le=10_000, description="size that one picture may have, megabytes")
+    allow_private: bool = Field(description="fetch addresses of this machine and of private networks too")
+
+    def files(self) -> tuple[str, ...]:
+        """Return the table's path: it is an input."""
+        return (self.file,) if self.file else ()
+
+    @model_validator(mode="after")
+    def _check_workers(self) -> Self:
+        if self.per_host > self.workers:
+            raise ValueError(f"per_host {self.per_host} must be at most workers {self.workers}")
+        return self
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table; `number` counts from 1, below the header."""
+
+    number: int
+    url: str
+    category: str
+    split: str
+
+    @property
+    def host(self) -> str:
+        """The host's name, "" when the address has none."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
+
+
+def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, checkpoints: Path) -> None:
+    """Fetch pictures into `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
+
+    The extension tells what came, whatever the address says. Rows are set aside that name no address, class or
+    type, and addresses that are dead, slow, endless, too large, no picture, or lead to this machine or a private
+    network (unless allowed), also by a redirect. What was fetched is kept in `checkpoints` for the next run.
+    Connections go straight to the hosts, past any proxy. Raises UserError when the table cannot be read or
+    nothing at all could be fetched.
+    """
+    rows = _read_table(addresses)
+    reasons = {row.number: _judge(row) for row in rows}
+    asked = [row for row in rows if not reasons[row.number]]
+    for done, (row, reason) in enumerate(_fetch_all(asked, addresses, checkpoints), start=1):
+        reasons[row.number] = reason
+        report.progress(done, len(asked), "pictures")
+    kept = [row for row in rows if not reasons[row.number]]
+    if not kept:
+        raise UserError(_describe_nothing(rows, reasons))
+    for row in kept:
+        _place_picture(checkpoints / _name(row), out, row)
+    _write_dropped(out, rows, reasons)
+    report.say(f"{len(kept)} pictures fetched, {len(rows) - len(kept)} set aside (dropped.csv says why).")
+
+
+def _read_table(addresses: Addresses) -> list[Row]:
+    table = PROJECT / Path(addresses.file).expanduser()
+    if not addresses.file or not table.is_file():
+        raise UserError(f"addresses.file {addresses.file!r} is no file; give the path of a table url,class,type.")
+    listed = read_rows(table, COLUMNS)
+    return [
+        Row(number, row["url"].strip(), row["class"].strip(), row["type"].strip())
+        for number, row in enumerate(listed, start=1)
+    ]
+
+
+def _judge(row: Row) -> str:
+    if row.split not in SPLITS:
+        return f"unknown type: {row.split!r} is not train, val or test"
+    if not row.category:
+        return "empty class"
+    if re.search(r"[/\\\x00-\x1f]", row.category) or row.category.startswith(".") or len(row.category.encode()) > 200:
+        return f"class is no folder name: {row.category[:50]!r}"
+    if not re.match(r"https?://", row.url, re.IGNORECASE):
+        return "refused: only http and https are fetched"
+    return "" if row.host else "malformed: it names no host"
+
+
+def _fetch_all(rows: Sequence[Row], addresses: Addresses, checkpoints: Path) -> Iterator[tuple[Row, str]]:
+    """Yield each row, as it is done, with the reason why its picture cannot be had, or with ""."""
+    from tasks.images.connections import hush_urllib3, load_certificates
+    from tasks.images.hosts import map_hosts
+    from tasks.images.web_picture import Limits
+
+    limits = Limits(addresses.timeout_s, int(addresses.max_mb * 1e6), addresses.retries, addresses.allow_private)
+    by_host = defaultdict(list)
+    for row in rows:
+        by_host[row.host].append(row)
+    hush_urllib3()
+    load_certificates()  # once, before the threads
+    fetcher = _Fetcher(limits, checkpoints)
+    yield from map_hosts(fetcher.fetch, by_host, workers=addresses.workers, per_host=addresses.per_host)
+
+
+class _Fetcher:
+    """Fetches pictures, in any thread, and gives up hosts that are gone."""
+
+    def __init__(self, limits: Limits, checkpoints: Path) -> None:
+        self._limits, self._checkpoints = limits, checkpoints
+        self._faults: Counter[str] = Counter()  # of each host, in a row
+        self._lock = threading.Lock()
+
+    def fetch(self, row: Row) -> str:
+        """Return "" when the picture is in the checkpoints, else the reason why it cannot be had."""
+        from tasks.images.web_picture import fetch_picture
+
+        target = self._checkpoints / _name(row)
+        if target.exists():
+            return ""
+        if self._faults[row.host] >= MOST_FAULTS:
+            return f"host given up: {MOST_FAULTS} pictures of it in a row were dead or timed out"
+        reason = fetch_picture(row.url, target, self._limits)
+        with self._lock:
+            self._faults[row.host] = self._faults[row.host] + 1 if reason.startswith(FAULTS) else 0
+        return reason
+
+
+def _place_picture(fetched: Path, out: Path, row: Row) -> None:
+    from tasks.disk import name_disk_faults
+    from tasks.images.web_picture import name_extension
+
+    folder = out / row.split / row.category
+    with name_disk_faults(out, fetched.stat().st_size):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(fetched, folder / f"{_name(row)}.{name_extension(fetched)}")
+
+
+def _name(row: Row) -> str:
+    return f"{row.number:04}"
+
+
+def _write_dropped(out: Path, rows: Sequence[Row], reasons: dict[int, str]) -> None:
+    dropped = (
+        {
+            "row": row.number,
+            "url": _show(row.url),
+            "class": row.category,
+            "type": row.split,
+            "reason": reasons[row.number],
+        }
+        for row in rows
+        if reasons[row.number]
+    )
+    write_rows(out / "dropped.csv", ["row", *COLUMNS, "reason"], dropped)
+
+
+def _show(url: str) -> str:
+    """Return an address without its secrets; nothing of one whose parts cannot be told apart."""
+    from tasks.fetch import hide_secrets
+
+    try:
+        shown, host = hide_secrets(url), urlsplit(url).netloc
+    except ValueError:
+        return "(malformed)"
+    return shown if host or "@" not in shown else "(malformed)"
+
+
+def _describe_nothing(rows: Sequence[Row], reasons: dict[int, str]) -> str:
+    kinds = Counter(reasons[row.number].split(":")[0] for row in rows)
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) or "the table has no rows"
+    such = f"; such as row {rows[0].number}: {reasons[rows[0].number]}" if rows else ""
+    return (
+        f"No picture of {len(rows)} could be fetched ({told}{such}). "
+        "Check the network and addresses.file, then run again."
+    )
