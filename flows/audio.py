@@ -2,6 +2,7 @@
 
 from flows.engine.params import Params
 from flows.engine.stage import Artifact, Look, pipeline, stage
+from flows.looks import CURVE, HISTORY, SCORES
 from tasks import download, folds
 from tasks.audio import bands, clean, export, member, sample, sections, spectrograms, train, waveforms
 from tasks.learning import compute, ensemble, evaluate
@@ -21,18 +22,8 @@ class AudioParams(Params):
     ensemble: ensemble.Ensemble
 
 
-# How DVC draws what the stages write.
+# How DVC draws the clips.
 BALANCE = Look(plots={"balance.png": {}, "durations.png": {}})
-CURVE = Look(plots={"curve.csv": {"x": "lr", "y": "smoothed", "title": "learning rate range test"}})
-HISTORY = Look(plots={"history.csv": {"x": "epoch", "y": "train_loss", "title": "training loss"}})
-SCORES = Look(
-    metrics=("metrics.json",),
-    plots={
-        "confusion.csv": {"x": "predicted", "y": "actual", "template": "confusion"},
-        "confusion.png": {},
-        "calibration.png": {},
-    },
-)
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download")

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,8 @@ class BusyError(Exception):
 
 # One thread at a time asks DVC, and lets go while its stage computes.
 _gate = threading.RLock()
+# DVC opens its database of hashes anew for each thread: one thread asks for all what is fresh.
+_asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 # Opening a repository takes half a second: an idle one serves the next who asks.
 _idle: list[_OpenRepo] = []
 # How the stages under way compute, by name: DVC calls back through `_run_in_process`.
@@ -120,9 +123,10 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
             _gate.acquire()
 
     _find_inputs(stage)
+    if fresh := _asker.submit(_find_fresh, stage, force).result():
+        return fresh
     with _open_repo() as opened:
         found = opened.load(stage.name)
-        _compare_command(found, stage)
         _works[stage.name] = compute
         try:
             done = found.reproduce(force=force)
@@ -138,6 +142,13 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
             _mark_recorded(stage.name)
         verdict = Verdict.RAN if ran else Verdict.RESTORED if done else Verdict.CACHED
         return _describe(found, verdict)
+
+
+def _find_fresh(stage: Stage, force: bool) -> Outcome | None:
+    with _open_repo() as opened:
+        found = opened.load(stage.name)
+        _compare_command(found, stage)
+        return None if force or found.changed() else _describe(found, Verdict.CACHED)
 
 
 def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:

@@ -23,6 +23,9 @@ from flows.engine.detached import stop_group
 from flows.engine.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
 from flows.engine.tracking import Journal, count_waiting
 
+# One worker runs them all: they share ports and two slow servers.
+pytestmark = pytest.mark.xdist_group("servers")
+
 
 def is_alive(server: Server) -> bool:
     return any(not member.is_gone() for member in server.members)
@@ -108,7 +111,8 @@ def test_a_port_lost_to_another_server_while_starting_is_given_up(
     other = up(tmp_path_factory.mktemp("other"), ["tiny"])["tiny"]
     monkeypatch.setattr(server_module, "find_port", lambda first: first)
     try:
-        assert up(tiny, ["tiny"])["tiny"].port == other.port + 1
+        # Not surely the very next one: that may be taken too.
+        assert up(tiny, ["tiny"])["tiny"].port > other.port
     finally:
         stop_group(other.members, patience_s=1)
 
