@@ -22,8 +22,8 @@ from tasks.images.member import Member
 from tasks.images.resize import resize_pictures
 from tasks.images.views import to_pictures
 from tasks.learning.examples import Examples
-from tasks.learning.memory import keep_freed_memory
 from tasks.learning.randomness import make_generator
+from tasks.memory import keep_freed_memory
 from tasks.report import Silent
 from tasks.tables import write_rows
 

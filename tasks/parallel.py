@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from tasks.machine import count_cores
+from tasks.memory import keep_freed_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +23,7 @@ def map_cores(compute: Callable[[Item], Result], items: Sequence[Item]) -> Itera
     are, only a few results wait in memory. An error of `compute` is raised where its result would come.
     """
     cores = count_cores()
+    keep_freed_memory()
     coming: deque[Future[Result]] = deque()
     with _one_thread_each() as begin, ThreadPoolExecutor(cores, initializer=begin) as pool:
         for item in items:

@@ -4,7 +4,8 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram
+from torchaudio.transforms import MelScale
+from torchaudio.transforms import Spectrogram as ShortFourier
 
 from tasks.audio.sections import Spectrogram
 
@@ -20,21 +21,25 @@ class LogMel(nn.Module):
 
     def __init__(self, settings: Spectrogram) -> None:
         super().__init__()
-        self.mel = MelSpectrogram(
+        # torchaudio's MelSpectrogram takes the modulus and squares it, which doubles the time.
+        self.fourier = ShortFourier(
+            n_fft=settings.n_fft, hop_length=settings.hop_samples, power=None, pad_mode="constant"
+        )
+        self.mel_scale = MelScale(
+            n_mels=settings.n_mels,
             sample_rate=settings.sample_rate_hz,
-            n_fft=settings.n_fft,
-            hop_length=settings.hop_samples,
             f_min=settings.f_min_hz,
             f_max=settings.f_max_hz,
-            n_mels=settings.n_mels,
-            pad_mode="constant",
+            n_stft=settings.n_fft // 2 + 1,
             norm="slaney",
             mel_scale="slaney",
         )
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Return the log-mel spectrograms (batch, n_mels, frames) of waveforms (batch, samples)."""
-        return 10.0 * torch.log10(torch.clamp(self.mel(waveforms), min=self.floor))
+        waves = self.fourier(waveforms)
+        power = waves.real.square() + waves.imag.square()
+        return 10.0 * torch.log10(torch.clamp(self.mel_scale(power), min=self.floor))
 
 
 def pad_or_trim(waveforms: Tensor, n_samples: int) -> Tensor:

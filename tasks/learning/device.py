@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tasks.errors import UserError
 from tasks.learning.compute import Compute
-from tasks.learning.memory import keep_freed_memory
+from tasks.memory import keep_freed_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 

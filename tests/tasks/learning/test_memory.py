@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 BATCHES = """
 import resource, sys
 import numpy as np
-from tasks.learning.memory import keep_freed_memory
+from tasks.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()
