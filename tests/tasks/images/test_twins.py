@@ -37,7 +37,7 @@ def see(*places: tuple[str, str, int]) -> list[Sight]:
         (see(("train", "a", 0), ("valid", "a", 1)), {0: "in two splits: nearly the same picture as 1.png (valid)"}),
         # Near enough to stay together within a split, and so not to stand in two.
         (see(("", "a", 0), ("", "a", 0b1111)), {}),
-        (see(("train", "a", 0), ("valid", "a", 0b1111)), {0: "in two splits: nearly the same picture as 1.png (valid)"}),
+        (see(("train", "a", 0), ("test", "a", 0b1111)), {0: "in two splits: nearly the same picture as 1.png (test)"}),
         (see(("train", "a", 0), ("test", "a", 1), ("test", "a", 1)), {
             0: "in two splits: nearly the same picture as 1.png (test)", 2: "exact duplicate: the same pixels as 1.png",
         }),
