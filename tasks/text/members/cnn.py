@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.learning.weights import start_from
-from tasks.text.layers import WordVectors, count_words
+from tasks.text.layers import WordVectors, count_words, mark_words
 from tasks.text.member import Member
 
 OWN_WIDTH, OWN_EMBEDDING = 100, 300
@@ -36,7 +36,7 @@ class TextCnn(nn.Module):
 
     def forward(self, words: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
-        vectors = self.vectors(words).transpose(1, 2)
+        vectors = self.vectors(words).masked_fill(~mark_words(words), 0.0).transpose(1, 2)
         found: list[Tensor] = []
         for window in self.windows:
             maps = torch.relu(window(vectors))
