@@ -27,9 +27,9 @@ def list_grams(words: Tensor, n_words: int, pad: int = PAD, pair_buckets: int = 
 class WeighedBag(nn.EmbeddingBag):
     """The sum of what each bucket of a text says for each class, by how telling Bayes' rule finds it.
 
-    Buckets (batch, n) to logits (batch, classes): the sum of (1 + w) r, r the logarithm of how much more often texts
-    of the class hold the bucket than others do. Weight decay draws w to 0, the naive Bayes classifier. Wang and
-    Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
+    Buckets (batch, n) to logits (batch, classes): the sum of w r, r the logarithm of how much more often texts of the
+    class hold the bucket than others do; with w all alike it is naive Bayes. Wang and Manning 2012, "Baselines and
+    Bigrams: Simple, Good Sentiment and Topic Classification".
     """
 
     ratio: Tensor
@@ -41,7 +41,7 @@ class WeighedBag(nn.EmbeddingBag):
 
     def forward(self, grams: Tensor) -> Tensor:  # type: ignore[override]
         """Return logits."""
-        return F.embedding_bag(grams, (1 + self.weight) * self.ratio, mode="sum", padding_idx=self.padding_idx)
+        return F.embedding_bag(grams, self.weight * self.ratio, mode="sum", padding_idx=self.padding_idx)
 
     def measure(self, counts: Tensor, texts: Tensor) -> None:
         """Take over in how many of each class's `texts` (classes) each bucket stands, (buckets, classes)."""

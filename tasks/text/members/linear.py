@@ -24,8 +24,6 @@ class Linear(nn.Module):
         super().__init__()
         self.n_words, self.n_classes, self.dropout = n_words, n_classes, dropout
         self.bag = WeighedBag(n_words + PAIR_BUCKETS, n_classes)
-        # Naive Bayes is far too sure of itself, since words do not come independently.
-        self.sureness = nn.Parameter(torch.tensor(0.3))
         self.bias = nn.Parameter(torch.zeros(n_classes))
 
     def forward(self, words: Tensor) -> Tensor:
@@ -33,7 +31,7 @@ class Linear(nn.Module):
         grams = list_grams(words, self.n_words)
         if self.training:
             grams = grams.masked_fill(torch.rand(grams.shape, device=grams.device) < self.dropout, 1)
-        return self.sureness * self.bag(grams) + self.bias
+        return self.bag(grams) + self.bias
 
     def measure(self, train: Examples) -> None:
         """Count words and pairs in the training part's classes."""
