@@ -60,7 +60,8 @@ def write_words(path: Path, train: Whole, tokens: Tokens, *, out: Path, report: 
     blocks = _gather_ids(chunks, cut, ids, lengths)
     write_features(out, blocks, shape=(int(offsets[-1]),), dtype=np.int32, name="tokens.npy")
     report.progress(3, 3, "steps")
-    report.say(f"{len(words) - len(SPECIALS)} words known of {len(cut.tokens)}, {offsets[-1] / len(lengths):.1f} tokens a tweet.")
+    n_words = len(words) - len(SPECIALS)
+    report.say(f"{n_words} words known of {len(cut.tokens)}, {offsets[-1] / len(lengths):.1f} tokens a tweet.")
 
 
 def split_texts(path: Path) -> Chunks:
