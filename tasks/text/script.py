@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from tasks.learning.ragged import PAD
 from tasks.learning.script import View, gather_voters, write_script
 from tasks.text.member import Member
-from tasks.text.views import UNKNOWN
-from tasks.text.vocabulary import join_vocabularies, read_vocabulary
+from tasks.text.tokens import UNK, read_vocabulary
+from tasks.text.vocabulary import join_vocabularies
 
 EXAMPLE_SHAPE = (2, 12)
 
@@ -25,7 +25,7 @@ class Renumber(nn.Module):
     def __init__(self, words: list[str], of_round: list[str]) -> None:
         super().__init__()
         known = {word: number for number, word in enumerate(of_round)}
-        self.register_buffer("numbers", torch.tensor([known.get(word, UNKNOWN) for word in words]))
+        self.register_buffer("numbers", torch.tensor([known.get(word, UNK) for word in words]))
 
     def forward(self, words: Tensor) -> Tensor:
         """Return word numbers (batch, longest) int64."""
@@ -95,5 +95,5 @@ def draw_example(n_words: int) -> NDArray[np.int64]:
     """Return two made-up texts, the second one short, so padded, and with an unknown word."""
     count, longest = EXAMPLE_SHAPE
     texts = 2 + np.arange(count * longest).reshape(EXAMPLE_SHAPE) * 7 % max(1, n_words - 2)
-    texts[1, 1], texts[1, 4:] = UNKNOWN, PAD
+    texts[1, 1], texts[1, 4:] = UNK, PAD
     return texts.clip(max=n_words - 1).astype(np.int64)

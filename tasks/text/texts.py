@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.folds import read_round
 from tasks.learning.examples import Examples, Parts, divide_examples
 from tasks.learning.ragged import Ragged, open_ragged
-from tasks.text.vocabulary import read_vocabulary
+from tasks.text.tokens import read_vocabulary
 
 
 def read_texts(tokens: Path, folds: Path, fold: int) -> Parts:

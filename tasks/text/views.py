@@ -6,8 +6,7 @@ from torch import Tensor
 from tasks.learning.ragged import PAD
 from tasks.learning.views import Alter
 from tasks.text.member import Reader
-
-UNKNOWN = 0
+from tasks.text.tokens import UNK
 
 
 def keep_numbers(words: Tensor) -> Tensor:
@@ -29,4 +28,4 @@ def drop_words(words: Tensor, generator: torch.Generator, *, share: float) -> Te
     if share == 0:
         return words
     drawn = torch.rand(words.shape, generator=generator).to(words.device)
-    return words.masked_fill((drawn < share) & (words != PAD), UNKNOWN)
+    return words.masked_fill((drawn < share) & (words != PAD), UNK)

@@ -1,17 +1,14 @@
-"""The words of a round, by number, as the stage that cuts texts into words leaves them."""
+"""One numbering of words for all rounds, beside an exported model."""
 
 import json
+import shutil
 from itertools import chain
 from pathlib import Path
 
 from tasks.errors import UserError
+from tasks.text.tokens import read_vocabulary
 
-VOCABULARY, TOKENISER = "vocabulary.json", "tokeniser.json"
-
-
-def read_vocabulary(tokens: Path) -> list[str]:
-    """Return the words in the order of their numbers: 0 is `<unk>`, 1 is `<pad>`."""
-    return list(json.loads((tokens / VOCABULARY).read_text(encoding="utf-8")))
+SETTINGS = ("tokeniser.json", "bpe.model")  # the second one for byte pairs only
 
 
 def join_vocabularies(vocabularies: list[list[str]]) -> list[str]:
@@ -20,16 +17,17 @@ def join_vocabularies(vocabularies: list[list[str]]) -> list[str]:
 
 
 def write_joined(tokens: list[Path], out: Path) -> None:
-    """Write the vocabulary of all rounds, and the tokeniser's settings, beside an exported model.
+    """Write the vocabulary of all rounds, and the tokeniser's settings, so that texts can be turned into numbers.
 
     Raises UserError when the rounds cut texts in different ways.
     """
-    settings = {(each / TOKENISER).read_bytes() for each in tokens}
-    if len(settings) > 1:
-        raise UserError(
-            f"the {len(tokens)} rounds cut texts into different pieces (byte pairs are learnt in each), which one "
-            "model cannot read together: set folds.mode to holdout, or tokens.kind to whole words"
-        )
+    for name in SETTINGS:
+        if len({(each / name).read_bytes() for each in tokens if (each / name).exists()}) > 1:
+            raise UserError(
+                f"{name} differs between the {len(tokens)} rounds (byte pairs are learnt in each), so one model cannot "
+                "read them all: set folds.mode to holdout, or tokens.tokeniser to spacy or whitespace"
+            )
+        if (tokens[0] / name).exists():
+            shutil.copyfile(tokens[0] / name, out / name)
     words = join_vocabularies([read_vocabulary(each) for each in tokens])
-    (out / VOCABULARY).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
-    (out / TOKENISER).write_bytes(settings.pop())
+    (out / "vocabulary.json").write_text(json.dumps(words, indent=0) + "\n")
