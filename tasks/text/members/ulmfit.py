@@ -25,8 +25,10 @@ class Ulmfit(nn.Module):
     def __init__(self, member: Member, n_classes: int, n_words: int) -> None:
         super().__init__()
         self.encoder = Encoder(member, n_words)
+        seen = 3 * self.encoder.size
         self.head = nn.Sequential(
-            *(nn.Dropout(member.dropout), nn.Linear(3 * self.encoder.size, HIDDEN), nn.ReLU()),
+            nn.LayerNorm(seen),  # for the paper's batch normalisation, which would make answers depend on the batch
+            *(nn.Dropout(member.dropout), nn.Linear(seen, HIDDEN), nn.ReLU()),
             *(nn.Dropout(member.dropout), nn.Linear(HIDDEN, n_classes)),
         )
 
