@@ -169,7 +169,9 @@ def _draw_folds(table: FoldTable, folds: Folds, n_folds: int) -> Whole:
 
 def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
     for label in np.unique(table.labels).tolist():
-        n_groups = len(np.unique(table.groups[table.labels == label]))
+        is_there = np.zeros(len(table.names), np.bool_)
+        is_there[table.groups[table.labels == label]] = True
+        n_groups = int(is_there.sum())
         if n_groups < n_folds:
             raise UserError(
                 f"Class {label} comes from {n_groups} groups (recordings, near-equal pictures), too few for "

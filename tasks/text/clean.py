@@ -19,7 +19,7 @@ def clean_tweets(archive: Path, clean: CleanTweets, *, out: Path, report: Report
     Raises UserError when the files are not Sentiment140's, or fewer than two classes remain.
     """
     from tasks.text.cleaned import judge_rows, write_classes, write_dropped, write_examples
-    from tasks.text.describe import describe_texts, draw_plots
+    from tasks.text.describe import describe_all, draw_plots
     from tasks.text.gather import gather_rows
 
     with gather_rows(find_layout(archive), clean, out, report) as rows:
@@ -27,7 +27,7 @@ def clean_tweets(archive: Path, clean: CleanTweets, *, out: Path, report: Report
         write_examples(cleaned, out)
         write_classes(cleaned, out)
         dropped = write_dropped(cleaned, out)
-        told = describe_texts(batch["text"] for _, batch in cleaned.walk())
+        told = describe_all(batch["text"] for _, batch in cleaned.walk())
         counts = cleaned.as_report() | told.as_report()
     draw_plots(out, cleaned.balance, told)
     counts |= {"dropped": dict(dropped), "lines_encoded": dict(rows.encodings)}

@@ -18,7 +18,8 @@ def read_dates(texts: pa.StringArray) -> NDArray[np.datetime64]:
     """Return dates in UTC, datetime64[s] (rows); NaT where a text is no date of Twitter's or its zone is unknown."""
     found = np.full(len(texts), NO_DATE)
     fits = pc.match_substring_regex(texts, LAYOUT).to_numpy(zero_copy_only=False)
-    letters = np.frombuffer("".join(texts.filter(pa.array(fits)).to_pylist()).encode(), np.uint8).reshape(-1, WIDTH)
+    some = texts.filter(pa.array(fits))
+    letters = np.frombuffer(some.buffers()[2] or b"", np.uint8)[: len(some) * WIDTH].reshape(-1, WIDTH)
     months, is_month = _look_up(letters[:, 4:7], dict(zip(MONTHS, range(12), strict=True)))
     hours, is_zone = _look_up(letters[:, 20:23], ZONES_HOURS)
     date = (_read_number(letters[:, 24:28]) - 1970).astype("M8[Y]").astype("M8[M]") + months

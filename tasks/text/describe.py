@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.parallel import map_cores
 from tasks.plots import make_axes, plot_bars, save_plot
 from tasks.text.wash import ADDRESS, NAME
 
@@ -23,13 +24,11 @@ SCRIPTS = {
     "japanese": r"[\p{Hiragana}\p{Katakana}]", "korean": r"\p{Hangul}", "chinese": r"\p{Han}", "thai": r"\p{Thai}",
     "latin with accents": r"[\x{c0}-\x{24f}]", "other beyond ascii": r"[^\x00-\x7f]",
 }  # fmt: skip
-FOUND = {
-    "address": rf"\b{ADDRESS}\b", "name": rf"\b{NAME}\b", "smiley": r"(?:^|[^\w])[:;=8][-o*']?[)(\]\[dDpP/\\|]|<3",
-    "letter": r"\pL",
-}  # fmt: skip
+SMILEY = r"[:;=8][-o*']?[)(\]\[dDpP/\\|]|<3"
+FOUND = {"address": ADDRESS, "name": NAME, "smiley": SMILEY}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Description:
     """Counts over texts: how many have 0, 1, 2 ... characters and words, which script, and what is in them."""
 
@@ -38,25 +37,39 @@ class Description:
     scripts: Counter[str]
     found: Counter[str]
 
+    def __add__(self, other: Description) -> Description:
+        return Description(
+            _add_counts(self.n_chars, other.n_chars),
+            _add_counts(self.n_words, other.n_words),
+            self.scripts + other.scripts,
+            self.found + other.found,
+        )
+
     def as_report(self) -> dict[str, object]:
         """Return the counts by name."""
         return {
             "characters": _summarise(self.n_chars),
             "words": _summarise(self.n_words),
-            "scripts": {name: count for name, count in self.scripts.items() if count},
+            "scripts": dict(self.scripts),
             "texts_with": dict(self.found),
         }
 
 
-def describe_texts(blocks: Iterable[pa.StringArray]) -> Description:
-    """Return counts over all texts; memory holds a block."""
-    told = Description(np.zeros(0, np.int64), np.zeros(0, np.int64), Counter(), Counter())
-    for texts in blocks:
-        told.n_chars = _add_counts(told.n_chars, pc.utf8_length(texts))
-        told.n_words = _add_counts(told.n_words, pc.add(pc.count_substring(texts, " "), 1))
-        told.found.update({name: _count(texts, pattern) for name, pattern in FOUND.items()})
-        told.scripts.update(_count_scripts(texts))
-    return told
+def describe_texts(texts: pa.StringArray) -> Description:
+    """Return counts over some texts."""
+    n_words = pc.add(pc.count_substring(texts, " "), 1)
+    return Description(
+        np.bincount(pc.utf8_length(texts).to_numpy()),
+        np.bincount(n_words.to_numpy()),
+        _count_scripts(texts),
+        Counter({name: _count(texts, pattern) for name, pattern in FOUND.items()}),
+    )
+
+
+def describe_all(blocks: Iterable[pa.StringArray]) -> Description:
+    """Return counts over all texts, on all cores; memory holds some blocks."""
+    nothing = np.zeros(1, np.int64)
+    return sum(map_cores(describe_texts, blocks), Description(nothing, nothing, Counter(), Counter()))
 
 
 def draw_plots(out: Path, balance: Mapping[str, int], told: Description) -> None:
@@ -67,9 +80,9 @@ def draw_plots(out: Path, balance: Mapping[str, int], told: Description) -> None
     save_plot(axes, out / "lengths.png")
 
 
-def _count_scripts(texts: pa.StringArray) -> dict[str, int]:
+def _count_scripts(texts: pa.StringArray) -> Counter[str]:
     rest = texts.filter(pc.invert(pc.string_is_ascii(texts)))
-    counts = {"ascii": len(texts) - len(rest)}
+    counts = Counter({"ascii": len(texts) - len(rest)})
     for name, pattern in SCRIPTS.items():
         there = pc.match_substring_regex(rest, pattern)
         counts[name] = pc.sum(there).as_py() or 0
@@ -81,10 +94,11 @@ def _count(texts: pa.StringArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
 
 
-def _add_counts(counts: Whole, lengths: pa.Int32Array) -> Whole:
-    more = np.bincount(lengths.to_numpy(), minlength=len(counts))
-    more[: len(counts)] += counts
-    return more
+def _add_counts(some: Whole, other: Whole) -> Whole:
+    fewer, more = sorted((some, other), key=len)
+    total = more.copy()
+    total[: len(fewer)] += fewer
+    return total
 
 
 def _summarise(counts: Whole) -> dict[str, float]:

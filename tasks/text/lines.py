@@ -15,7 +15,7 @@ from pyarrow.csv import ConvertOptions, ReadOptions, read_csv
 from tasks.text.decode import decode_block
 from tasks.text.layout import COLUMNS
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 16 << 20
 START_CHARS = 140  # of a line set aside, so that a person can find it
 # Six values, quoted or plain, and nothing else.
 _VALUE = r'(?:"(?:[^"]|"")*"|[^",]*)'
@@ -70,27 +70,19 @@ def read_lines(block: Block, *, encoding: str, max_chars: int) -> Lines:
     """
     with block.path.open("rb") as file:
         file.seek(block.start)
-        data, unread, encodings = decode_block(file.read(block.size), encoding)
-    lines = _cut_lines(data)
+        decoded = decode_block(file.read(block.size), encoding)
+    offsets = np.concatenate([[0], decoded.ends]).astype(np.int32)
+    lines = pa.StringArray.from_buffers(len(decoded.ends), pa.py_buffer(offsets), pa.py_buffer(decoded.data))
     good = pc.and_(pc.match_substring_regex(lines, ROW), pc.less_equal(pc.utf8_length(lines), max_chars))
     usable = good.to_numpy(zero_copy_only=False)
-    usable[list(unread)] = False
+    usable[list(decoded.unread)] = False
     numbers = np.arange(len(lines))
     faults = [
-        Fault(line, unread.get(line) or _name_fault(text, max_chars), text[:START_CHARS].rstrip("\r\n"))
+        Fault(line, decoded.unread.get(line) or _name_fault(text, max_chars), text[:START_CHARS].rstrip("\r\n"))
         for line, text in zip(numbers[~usable].tolist(), lines.filter(~usable).to_pylist(), strict=True)
     ]
     table = _parse(lines if usable.all() else lines.filter(pa.array(usable)))
-    return Lines(len(lines), numbers[usable], table, faults, encodings)
-
-
-def _cut_lines(data: bytes) -> pa.StringArray:
-    """Return the lines of `data`, each with its end, without a copy."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
-    if not data.endswith(b"\n"):
-        ends = np.append(ends, len(data))
-    offsets = np.concatenate([[0], ends]).astype(np.int32)
-    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
+    return Lines(len(lines), numbers[usable], table, faults, decoded.encodings)
 
 
 def _parse(lines: pa.StringArray) -> pa.Table:

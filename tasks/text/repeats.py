@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tasks.text.marks import MIN_WORDS, Hashes, Marks
 
+HASH_BITS = 22
+SHIFT = np.uint64(64 - HASH_BITS)
 KEPT, DOUBLE, CONTRADICTION, TESTED, NEAR_TEST = range(5)
 REASONS = {
     DOUBLE: "double: the text and label of an earlier row",
@@ -62,7 +64,7 @@ def group_texts(marks: Marks) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     with_words = np.flatnonzero(marks.words)
-    links = [link_equal(marks.words[with_words], with_words), link_equal(*_choose_near(marks))]
+    links = [link_equal(marks.words[with_words], with_words), link_equal(*_gather_near(marks))]
     ends = np.concatenate(links, axis=1)
     n = len(marks.words)
     graph = coo_array((np.ones(ends.shape[1], np.bool_), (ends[0], ends[1])), shape=(n, n))
@@ -71,7 +73,8 @@ def group_texts(marks: Marks) -> NDArray[np.int64]:
 
 def link_equal(keys: Hashes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return pairs of rows whose keys are equal, (2, pairs), so that all rows of a key hang together."""
-    order = np.argsort(keys, kind="stable")
+    keys, rows = _drop_lone(keys, rows)
+    order = np.argsort(keys)
     same = keys[order]
     equal = np.flatnonzero(same[1:] == same[:-1])
     return np.stack([rows[order[equal]], rows[order[equal + 1]]])
@@ -83,10 +86,17 @@ def join_marks(parts: Sequence[Marks]) -> Marks:
     return Marks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _choose_near(marks: Marks) -> tuple[Hashes, NDArray[np.int64]]:
-    """Return the near marks of users with several texts, and the row of each."""
-    _, user, counts = np.unique(marks.user, return_inverse=True, return_counts=True)
+def _drop_lone(keys: Hashes, rows: NDArray[np.int64]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Leave out most keys that stand alone, which is quicker than ordering them with their rows."""
+    same = np.sort(keys)
+    repeated = np.zeros(1 << HASH_BITS, np.bool_)
+    repeated[same[1:][same[1:] == same[:-1]] >> SHIFT] = True
+    kept = np.flatnonzero(repeated[keys >> SHIFT])
+    return keys[kept], rows[kept]
+
+
+def _gather_near(marks: Marks) -> tuple[Hashes, NDArray[np.int64]]:
+    """Return the marks without a word, and those with all, and the row of each."""
     enough = np.flatnonzero(marks.n_words >= MIN_WORDS)
-    several = np.repeat(counts[user[enough]] > 1, marks.n_words[enough] + 1)
-    rows = np.repeat(enough, marks.n_words[enough] + 1)
-    return marks.near[several], rows[several]
+    keys = np.concatenate([marks.near, (marks.words + marks.user)[enough]])
+    return keys, np.concatenate([np.repeat(enough, marks.n_words[enough]), enough])

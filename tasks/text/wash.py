@@ -34,14 +34,12 @@ def to_array(texts: Iterable[str]) -> pa.StringArray:
 def wash_texts(texts: pa.StringArray, wash: Wash) -> pa.StringArray:
     """Return every text washed: entities unescaped, marks set, runs shortened, single spaces between words.
 
-    Washing a washed text changes nothing: a text that one pass may have made dirty again (`&amp;lt;`, or
-    `htttp://` shortened to an address) is washed until it stays as it is. Never raises.
+    Washing a washed text changes nothing: a text that one pass may have made dirty again (`&gggg;` shortened to
+    an entity, `@a@b`) is washed until it stays as it is. Never raises.
     """
     washed = _wash_once(texts, wash)
     while True:
         waiting = _find_dirty(washed, wash)
-        if not pc.any(waiting).as_py():
-            return washed
         before = washed.filter(waiting)
         after = _wash_once(before, wash)
         if after.equals(before):
@@ -51,25 +49,27 @@ def wash_texts(texts: pa.StringArray, wash: Wash) -> pa.StringArray:
 
 def _wash_once(texts: pa.StringArray, wash: Wash) -> pa.StringArray:
     texts = _change_where(texts, ENTITY, _unescape)
-    texts = _change_where(texts, ODD_BLANK, lambda some: pc.replace_substring_regex(some, BLANK, " "))
+    texts = _change_where(texts, ODD_BLANK, lambda some: _replace(some, BLANK, " "))
     if wash.mark_addresses:
-        texts = _change_where(texts, r"://|(?i)www\.", lambda some: _replace(some, ADDRESS_PATTERN, f" {ADDRESS} "))
+        texts = _mark_addresses(texts)
     if wash.mark_names:
         texts = _change_where(texts, "@", lambda some: _replace(some, NAME_PATTERN, rf"\1 {NAME} "))
     if wash.shorten_elongated:
-        texts = _change_where(texts, LONG_RUN, _shorten_runs)
-    texts = _change_where(texts, "  ", lambda some: _replace(some, " +", " "))
-    return pc.utf8_trim(texts, " ")
+        # What is shortened may be an address then: htttp://.
+        shorten = (lambda some: _mark_addresses(_shorten_runs(some))) if wash.mark_addresses else _shorten_runs
+        texts = _change_where(texts, LONG_RUN, shorten)
+    texts = _change_where(texts, "  ", lambda some: _replace(some, "  +", " "))
+    return pc.ascii_trim(texts, " ")
+
+
+def _mark_addresses(texts: pa.StringArray) -> pa.StringArray:
+    return _change_where(texts, r"://|(?i)www\.", lambda some: _replace(some, ADDRESS_PATTERN, f" {ADDRESS} "))
 
 
 def _find_dirty(texts: pa.StringArray, wash: Wash) -> pa.BooleanArray:
-    """Return where a pass may have made what the next one would change."""
-    patterns = [ENTITY]
-    if wash.mark_addresses:
-        patterns.append(ADDRESS_PATTERN)
-    if wash.mark_names:
-        patterns.append(NAME_PATTERN)
-    return pc.match_substring_regex(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
+    """Return where a pass may have made what the next one would change: entities, or names behind names."""
+    entities = pc.match_substring_regex(texts, ENTITY)
+    return pc.or_(entities, pc.match_substring_regex(texts, r"@\w")) if wash.mark_names else entities
 
 
 def _change_where(texts: pa.StringArray, pattern: str, change: Change) -> pa.StringArray:
