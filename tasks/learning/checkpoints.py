@@ -1,7 +1,6 @@
 """What an unfinished training keeps on disk, so that a kill costs at most an epoch."""
 
 import io
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,10 @@ FILE = "training.pt"
 
 
 def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the folder's checkpoint: after a kill at any moment either the old or the new one is whole."""
+    """Replace the folder's checkpoint: after a kill at any moment either the old or the new one is whole.
+
+    Nobody waits for the disk: what a power cut may leave of the file is set aside when it is read.
+    """
     write_whole(folder / FILE, save_to_bytes(state))
 
 
@@ -44,8 +46,5 @@ def save_to_bytes(content: Any) -> bytes:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half-written."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_bytes(content)
     temporary.replace(path)

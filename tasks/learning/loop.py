@@ -106,7 +106,7 @@ class Learner:
         if phase is not self.phases[-1]:
             freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
         groups = group_parameters(self.network, recipe, self.lr)
-        self.optimiser = AdamW(groups)
+        self.optimiser = AdamW(groups, fused=True)
         steps = phase.epochs * self.lesson.parts.train.count_batches(schedule.batch_size)
         peaks = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)

@@ -1,0 +1,91 @@
+"""Pictures, from an archive or a list of addresses to one TorchScript ensemble."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, Look, pipeline, stage
+from flows.looks import CURVE, HISTORY, SCORES
+from tasks import download, folds
+from tasks.images import addresses, clean, ensemble, export, look, member, resize, sample, sections, train
+from tasks.learning import compute, evaluate
+from tasks.learning import ensemble as blend
+
+
+class ImagesParams(Params):
+    """The sections of params/images.yaml."""
+
+    sample: sample.SampleSection
+    source: download.Source
+    addresses: addresses.Addresses
+    clean: clean.CleanPictures
+    folds: folds.Folds
+    compute: compute.Compute
+    sizes: dict[str, sections.Size]
+    members: dict[str, member.Member]
+    ensemble: ensemble.PictureEnsemble
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        sections.check_sizes(self.sizes, {name: one.sizes for name, one in self.members.items()})
+        return self
+
+
+# How DVC draws the pictures' sizes and classes, and what the last look shows.
+BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
+SHEETS = Look(
+    plots={
+        "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
+        **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
+    }
+)
+
+make_sample = stage(sample.make_sample, "sample")
+download_archive = stage(download.download_archive, "download")
+fetch_addresses = stage(addresses.fetch_addresses, "download")
+clean_pictures = stage(clean.clean_pictures, "clean", look=BALANCE)
+split_folds = stage(folds.split_folds, "folds")
+resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
+find_lr = stage(train.find_member_lr, "lr-{member}-{size}-fold{fold}", learns=True, look=CURVE)
+fit = stage(train.fit_member, "fit-{member}-{size}-fold{fold}", learns=True, look=HISTORY)
+build_ensemble = stage(blend.build_ensemble, "ensemble")
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
+export_ensemble = stage(
+    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="images")
+)
+
+
+@pipeline("images", ImagesParams)
+def images(p: ImagesParams) -> Artifact:
+    """Make one TorchScript ensemble of pictures.
+
+    Download or fetch, clean, split folds, resize once to each size;
+    for each fold and member, from the smallest size to the largest, find the learning rate and fit;
+    build the ensemble, evaluate it, look at what it sees, export it.
+    """
+    if p.source.archive == download.ADDRESSES:
+        archive = fetch_addresses(p.addresses)
+    else:
+        archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
+    pictures = clean_pictures(archive, p.clean)
+    split = split_folds(pictures, p.folds)
+    squares = {n: resize_pictures(archive, pictures, pixels=n) for n in sections.list_pixels(p.sizes)}
+
+    fitted, voters = [], []
+    for fold in p.folds.held_out:
+        for name, one in p.members.items():
+            course: list[Artifact] = []
+            for label, size in sections.pick_sizes(p.sizes, one.sizes).items():
+                inputs = (squares[size.pixels], split)
+                before = course[-1] if course else None
+                lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
+                course.append(fit(*inputs, lr, one, size, p.compute, before, name=f"{name}-{label}", fold=fold))
+            fitted += course
+            voters += course if p.ensemble.sizes == "all" else course[-1:]
+
+    together = build_ensemble(voters, p.ensemble)
+    evaluate_ensemble(together, pictures)
+    look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
+    return export_ensemble(together, voters, pictures, p.members)

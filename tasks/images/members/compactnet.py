@@ -1,0 +1,40 @@
+"""A compact residual network for pictures, made to learn from a few hundred of them."""
+
+import torch
+from torch import Tensor, nn
+
+from tasks.errors import UserError
+from tasks.images.colour import ColourSpace
+from tasks.images.member import Member
+from tasks.learning.trunk import N_STAGES, OWN_WIDTH, Trunk
+from tasks.learning.weights import start_from
+
+HEAD = ("head.",)
+
+
+def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Make the network for pictures of `input_shape` (pixels, pixels, 3) or any other size."""
+    if member.gradient_checkpointing:
+        raise UserError("compactnet has no gradient checkpointing: set gradient_checkpointing to false")
+    network = CompactNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
+    start_from(network, member.weights, head=HEAD)
+    return network
+
+
+class CompactNet(nn.Module):
+    """Pictures (batch, 3, height, width) to logits (batch, classes), pooled by mean and by largest value."""
+
+    def __init__(self, n_classes: int, *, width: int, colour: str, dropout: float) -> None:
+        super().__init__()
+        self.colour = ColourSpace(colour)
+        self.trunk = Trunk(3, width=width, strides=[1] + [2] * N_STAGES)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * self.trunk.n_outputs, n_classes))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits."""
+        maps = self.trunk(self.colour(pictures))
+        return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Return head, last stage, the one before, and the rest."""
+        return [[self.head], *self.trunk.layer_groups()]
