@@ -73,21 +73,27 @@ def graph(
 @app.command()
 def predict(
     flow: Flow,
-    files: Annotated[list[Path], typer.Argument(help="Files to classify, or folders of them")],
+    given: Annotated[
+        list[str], typer.Argument(help="Files to classify, or folders of them; for text: texts, or files of them")
+    ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to print for each")] = 3,
 ) -> None:
-    """Print the most probable classes of files, by the model that the flow exported."""
+    """Print the most probable classes of files or texts, by the model that the flow exported."""
     from flows.engine.console import print_table
     from flows.engine.graph import find_stage
 
     model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
-    classify = importlib.import_module(f"tasks.{flow}.predict").predict_files
-    answers = classify(model, [STARTED_IN / file for file in files], top=top)
-    rows = [
-        [os.path.relpath(one.file, STARTED_IN), *(f"{name} {share:.1%}" for name, share in one.classes)]
-        for one in answers
-    ]
-    print_table(["file", *(f"{place}." for place in range(1, len(rows[0])))], rows)
+    domain = importlib.import_module(f"tasks.{flow}.predict")
+    if hasattr(domain, "predict_texts"):
+        answers = domain.predict_texts(model, domain.read_texts(given, STARTED_IN), top=top)
+    else:
+        answers = domain.predict_files(model, [STARTED_IN / file for file in given], top=top)
+    rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
+    print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
+
+
+def _name(given: Path | str) -> str:
+    return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
 
 
 @app.command()

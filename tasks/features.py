@@ -13,9 +13,14 @@ FILE_NAME = "features.npy"
 
 
 def write_features(
-    folder: Path, blocks: Iterable[NDArray[np.generic]], *, shape: tuple[int, ...], dtype: DTypeLike
+    folder: Path,
+    blocks: Iterable[NDArray[np.generic]],
+    *,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    name: str = FILE_NAME,
 ) -> None:
-    """Write `blocks` (consecutive rows of an array of `shape`) as `features.npy`; memory holds one block.
+    """Write `blocks` (consecutive rows of an array of `shape`) as `name`; memory holds one block.
 
     Plain writes, not a memory map: a full disk is then an error that can be told, not a killed process.
     Raises UserError when the disk is full.
@@ -23,7 +28,7 @@ def write_features(
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     needed_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     check_free(folder, needed_bytes)
-    with name_disk_faults(folder, needed_bytes), (folder / FILE_NAME).open("wb") as file:
+    with name_disk_faults(folder, needed_bytes), (folder / name).open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             file.write(np.ascontiguousarray(block, dtype).data)

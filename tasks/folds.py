@@ -1,7 +1,8 @@
 """Who trains, who chooses, who judges: the folds of a data set and the rounds made of them."""
 
+from __future__ import annotations
+
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from tasks.columns import write_columns
+from tasks.dealing import deal_by_date, draw_folds
 from tasks.errors import UserError
+from tasks.fold_table import FoldTable, read_dates, read_numbers, read_table
 from tasks.section import Section
-from tasks.tables import read_rows, write_rows
 
 MAX_NAMED = 5  # offenders named in a message
+
+Whole = NDArray[np.int64]
 
 
 class Folds(Section):
     """How the examples are divided."""
 
-    mode: Literal["holdout", "cross_validation", "own"] = Field(
-        description="one round for working, n for measuring, or one round that the source's own test part judges"
+    mode: Literal["holdout", "cross_validation", "own", "date"] = Field(
+        description="one round for working, n for measuring, one that the source's own test part judges, or one that "
+        "trains on the past"
     )
     n_folds: int = Field(ge=2, le=100, description="number of folds; the data's own when it has them")
     valid: int = Field(ge=0, description="the fold that chooses (early stopping, ensemble weights); 0: nothing does")
@@ -35,7 +41,7 @@ class Folds(Section):
         return list(range(1, self.n_folds + 1)) if self.mode == "cross_validation" else [self.test]
 
     @property
-    def rounds(self) -> list["Sides"]:
+    def rounds(self) -> list[Sides]:
         """The rounds, one for each held-out fold; in cross-validation nothing is chosen, so `valid` is empty."""
         valid = [] if self.mode == "cross_validation" or not self.valid else [self.valid]
         every = range(1, self.n_folds + 1)
@@ -43,6 +49,15 @@ class Folds(Section):
             Sides(tuple(fold for fold in every if fold not in (*valid, test)), tuple(valid), (test,))
             for test in self.held_out
         ]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.mode == "date" and (self.test != self.n_folds or self.valid not in (0, self.n_folds - 1)):
+            raise ValueError(
+                f"date trains on the past: test {self.test} must be the newest fold, n_folds {self.n_folds}, and valid "
+                f"{self.valid} the one before it, {self.n_folds - 1}, or 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
@@ -79,32 +94,33 @@ class Round:
     test: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _Example:
-    label: int
-    group: str
-    fold: int | None
-    split: str
-
-
 def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
     """Write `folds.csv` (example, label, group, fold) and `folds.json` (the mode and its rounds).
 
-    The data's own folds are taken when the clean table has them; else scikit-learn draws folds that keep the
-    classes in proportion and every group (a recording, near-equal pictures) whole. In mode `own` the source's
-    test part, or where it has none its valid part, is the fold `test`. Raises UserError when the folds are not
-    1..n_folds, a group stands on two sides of a round, or a class is missing from a side.
+    The data's own folds are taken when the clean table has them; else folds are drawn that keep the classes in
+    proportion and every group (a recording, near-equal pictures or texts) whole. In mode `own` the source's test
+    part, or where it has none its valid part, is the fold `test`; in mode `date` the folds follow each other in
+    time. Raises UserError when the folds are not 1..n_folds, a group stands on two sides of a round, or a class is
+    missing from a side.
     """
-    table = [_read_example(row) for row in read_rows(examples / "examples.csv", ["label", "group", "fold"])]
-    own = [example.fold for example in table if example.fold is not None]
-    numbers = own or (_follow_split(table, folds) if folds.mode == "own" else _draw_folds(table, folds))
-    if len(numbers) != len(table):
-        raise UserError(f"{len(table) - len(own)} examples have no fold and {len(own)} have one: give all or none.")
+    table = read_table(examples / "examples.csv")
+    n_own = int(np.count_nonzero(table.folds))
+    if n_own not in (0, len(table)):
+        raise UserError(f"{len(table) - n_own} examples have no fold and {n_own} have one: give all or none.")
+    numbers = table.folds if n_own else _make_folds(table, folds)
     _check_numbers(numbers, folds.n_folds)
     for sides in folds.rounds:
-        _check_groups(table, numbers, sides)
-        _check_classes(table, numbers, sides)
-    _write_folds(out, table, numbers, folds)
+        places = _find_sides(numbers, sides)
+        _check_groups(table, places, sides)
+        _check_classes(table, places, sides)
+    names = table.names[table.groups]
+    write_columns(
+        out / "folds.csv",
+        {"example": np.arange(len(table)), "label": table.labels, "group": names, "fold": numbers},
+    )
+    rounds = [{"train": each.train, "valid": each.valid, "test": each.test} for each in folds.rounds]
+    text = json.dumps({"mode": folds.mode, "rounds": rounds}, indent=2, sort_keys=True)
+    (out / "folds.json").write_text(text + "\n")
 
 
 def read_round(folds: Path, held_out: int) -> Round:
@@ -114,19 +130,20 @@ def read_round(folds: Path, held_out: int) -> Round:
     if sides is None:
         known = ", ".join(str(each["test"][0]) for each in rounds)
         raise UserError(f"No round holds out fold {held_out}; the rounds hold out {known}.")
-    numbers = np.array([int(row["fold"]) for row in read_rows(folds / "folds.csv", ["fold"])])
+    numbers = read_numbers(folds / "folds.csv", "fold")
     train, valid, test = (np.flatnonzero(np.isin(numbers, sides[name])) for name in ("train", "valid", "test"))
     return Round(train, valid, test)
 
 
-def _read_example(row: dict[str, str]) -> _Example:
-    fold = int(row["fold"]) if row["fold"] else None
-    return _Example(int(row["label"]), row["group"], fold, row.get("split", ""))
+def _make_folds(table: FoldTable, folds: Folds) -> Whole:
+    if folds.mode == "date":
+        return deal_by_date(read_dates(table), table.groups, n_folds=folds.n_folds)
+    return _follow_split(table, folds) if folds.mode == "own" else _draw_folds(table, folds, folds.n_folds)
 
 
-def _follow_split(table: list[_Example], folds: Folds) -> list[int]:
+def _follow_split(table: FoldTable, folds: Folds) -> Whole:
     """Give the source's last part the fold `test` and its valid part, if it has one more, the fold `valid`."""
-    parts = {example.split for example in table}
+    parts = set(np.unique(table.splits).tolist())
     judge = next((part for part in ("test", "valid") if part in parts), "")
     if "train" not in parts or not judge:
         raise UserError(
@@ -135,45 +152,35 @@ def _follow_split(table: list[_Example], folds: Folds) -> list[int]:
         )
     chooses = bool(folds.valid) and judge == "test" and "valid" in parts
     fixed = {judge: folds.test} | ({"valid": folds.valid} if chooses else {})
-    numbers = [fixed.get(example.split, 0) for example in table]
-    rest = [row for row, number in enumerate(numbers) if not number]
-    free = [fold for fold in range(1, folds.n_folds + 1) if fold not in fixed.values()]
-    drawn = _draw_folds([table[row] for row in rest], folds, len(free))
-    for row, fold in zip(rest, drawn, strict=True):
-        numbers[row] = free[fold - 1]
+    numbers = np.zeros(len(table), np.int64)
+    for part, fold in fixed.items():
+        numbers[table.splits == part] = fold
+    free = np.array([fold for fold in range(1, folds.n_folds + 1) if fold not in fixed.values()])
+    rest = np.flatnonzero(numbers == 0)
+    numbers[rest] = free[_draw_folds(table.take(rest), folds, len(free)) - 1]
     return numbers
 
 
-def _draw_folds(table: list[_Example], folds: Folds, n_folds: int | None = None) -> list[int]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    n_folds = n_folds or folds.n_folds
-    if n_folds == 1:
-        return [1] * len(table)
-    _check_enough_groups(table, n_folds)
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=folds.seed)
-    numbers = [0] * len(table)
-    labels, groups = [example.label for example in table], [example.group for example in table]
-    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups), start=1):
-        for row in held_out:
-            numbers[row] = fold
-    return numbers
+def _draw_folds(table: FoldTable, folds: Folds, n_folds: int) -> Whole:
+    if n_folds > 1:
+        _check_enough_groups(table, n_folds)
+    return draw_folds(table.labels, table.groups, names=table.names, n_folds=n_folds, seed=folds.seed)
 
 
-def _check_enough_groups(table: list[_Example], n_folds: int) -> None:
-    groups: dict[int, set[str]] = defaultdict(set)
-    for example in table:
-        groups[example.label].add(example.group)
-    for label, names in sorted(groups.items()):
-        if len(names) < n_folds:
+def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
+    for label in np.unique(table.labels).tolist():
+        is_there = np.zeros(len(table.names), np.bool_)
+        is_there[table.groups[table.labels == label]] = True
+        n_groups = int(is_there.sum())
+        if n_groups < n_folds:
             raise UserError(
-                f"Class {label} comes from {len(names)} groups (recordings, near-equal pictures), too few for "
-                f"{n_folds} folds; set folds.n_folds to {len(names)} or less, or add more."
+                f"Class {label} comes from {n_groups} groups (recordings, near-equal pictures), too few for "
+                f"{n_folds} folds; set folds.n_folds to {n_groups} or less, or add more."
             )
 
 
-def _check_numbers(numbers: list[int], n_folds: int) -> None:
-    there = sorted(set(numbers))
+def _check_numbers(numbers: Whole, n_folds: int) -> None:
+    there = np.unique(numbers).tolist()
     if there != list(range(1, n_folds + 1)):
         raise UserError(
             f"The data has the folds {_join(there)}, folds.n_folds asks for 1 to {n_folds}; "
@@ -181,13 +188,18 @@ def _check_numbers(numbers: list[int], n_folds: int) -> None:
         )
 
 
-def _check_groups(table: list[_Example], numbers: list[int], sides: Sides) -> None:
-    seen: dict[str, set[str]] = defaultdict(set)
-    for name, folds in sides.named():
-        for example, fold in zip(table, numbers, strict=True):
-            if fold in folds:
-                seen[example.group].add(name)
-    torn = sorted(group for group, names in seen.items() if len(names) > 1)
+def _find_sides(numbers: Whole, sides: Sides) -> Whole:
+    """Return for each example the place of its side in `sides.named()`."""
+    place_of = np.zeros(numbers.max() + 1, np.int64)
+    for place, (_, folds) in enumerate(sides.named()):
+        place_of[list(folds)] = place
+    return place_of[numbers]
+
+
+def _check_groups(table: FoldTable, places: Whole, sides: Sides) -> None:
+    one_of = np.zeros(len(table.names), np.int64)
+    one_of[table.groups] = places
+    torn = sorted(table.names[np.unique(table.groups[one_of[table.groups] != places])].tolist())
     if torn:
         raise UserError(
             f"{len(torn)} groups (recordings, near-equal pictures) stand on two sides when fold {sides.test[0]} "
@@ -196,26 +208,15 @@ def _check_groups(table: list[_Example], numbers: list[int], sides: Sides) -> No
         )
 
 
-def _check_classes(table: list[_Example], numbers: list[int], sides: Sides) -> None:
-    every = {example.label for example in table}
-    for name, folds in sides.named():
-        there = {example.label for example, fold in zip(table, numbers, strict=True) if fold in folds}
+def _check_classes(table: FoldTable, places: Whole, sides: Sides) -> None:
+    every = set(np.unique(table.labels).tolist())
+    for place, (name, folds) in enumerate(sides.named()):
+        there = set(np.unique(table.labels[places == place]).tolist())
         if there != every:
             raise UserError(
                 f"Class {_join(sorted(every - there))} is missing from {name} (fold {_join(folds)}) when fold "
                 f"{sides.test[0]} is held out; every side needs every class. Mend the folds or drop the class."
             )
-
-
-def _write_folds(out: Path, table: list[_Example], numbers: list[int], folds: Folds) -> None:
-    rows = (
-        {"example": example, "label": each.label, "group": each.group, "fold": fold}
-        for example, (each, fold) in enumerate(zip(table, numbers, strict=True))
-    )
-    write_rows(out / "folds.csv", ["example", "label", "group", "fold"], rows)
-    rounds = [{"train": each.train, "valid": each.valid, "test": each.test} for each in folds.rounds]
-    text = json.dumps({"mode": folds.mode, "rounds": rounds}, indent=2, sort_keys=True)
-    (out / "folds.json").write_text(text + "\n")
 
 
 def _join(values: Iterable[object]) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 AHEAD = 4  # results that may wait to be taken, for each core
 
 
-def map_cores(compute: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def map_cores(compute: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield `compute(item)` for each item, in order, computed by one thread a core.
 
     For work that lets go of the interpreter's lock, as libsndfile, soxr and torch do. However many items there

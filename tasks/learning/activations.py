@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.Embedding, nn.RNNBase)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase)
 
 
 @dataclass

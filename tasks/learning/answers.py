@@ -1,4 +1,4 @@
-"""What an exported model answers about one file."""
+"""What an exported model answers about one file or text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """A file's most probable classes with their probabilities, the most probable first."""
+    """The most probable classes of a file, or of a text itself, with their probabilities, the most probable first."""
 
-    file: Path
+    file: Path | str
     classes: tuple[tuple[str, float], ...]
 
 
-def ask_model(script: Any, file: Path, batch: "Tensor", *, top: int) -> Answer:
-    """Return the `top` classes of one file, given as a batch of one, by an exported model with `labels`."""
+def ask_model(script: Any, file: Path | str, batch: "Tensor", *, top: int) -> Answer:
+    """Return the `top` classes of one file or text, given as a batch of one, by an exported model with `labels`."""
     import torch
 
     with torch.inference_mode():

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 Rounds = dict[tuple[str, ...], Predictions]
 
 
-def evaluate_predictions(ensemble: Path, examples: Path, *, out: Path, report: Report) -> None:
+def evaluate_predictions(
+    ensemble: Path, examples: Path, everyone: Path | None = None, *, out: Path, report: Report
+) -> None:
     """Score the held-out predictions of `ensemble`; `examples` names the classes.
 
-    Writes `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss,
-    calibration error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row an example), `confusion.png`,
-    `calibration.csv` and `.png`. Raises UserError when an example was predicted twice.
+    `everyone` is an ensemble that has also the members that cannot be exported: its figures stand beside. Writes
+    `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss, calibration
+    error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row an example), `confusion.png`, `calibration.csv` and
+    `.png`. Raises UserError when an example was predicted twice.
     """
     from tasks.learning.score_plots import draw_calibration, draw_confusion
 
@@ -32,10 +35,14 @@ def evaluate_predictions(ensemble: Path, examples: Path, *, out: Path, report: R
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     whole = join_predictions(list(rounds.values()))
     check_once(whole)
-    members = _split_members(read_rounds(ensemble / "members.csv", ["member", "fold"]))
-    metrics = {"ensemble": summarise(rounds), "members": {name: summarise(of) for name, of in members.items()}}
+    members = _split_members(read_rounds((everyone or ensemble) / "members.csv", ["member", "fold"]))
+    together = {"ensemble": rounds}
+    if everyone is not None:
+        together["everyone"] = read_rounds(everyone / "test.csv", ["fold"])
+    metrics: dict[str, Any] = {name: summarise(of) for name, of in together.items()}
+    metrics["members"] = {name: summarise(of) for name, of in members.items()}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
-    _write_folds(out / "folds.csv", {"ensemble": rounds} | members)
+    _write_folds(out / "folds.csv", together | members)
     _write_classes(out, whole, classes)
     draw_confusion(out / "confusion.png", whole, classes)
     draw_calibration(out, whole)

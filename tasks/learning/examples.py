@@ -1,6 +1,6 @@
 """The examples of one part of a round, indexed in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,15 @@ from torch import Tensor
 from tasks.errors import UserError
 from tasks.features import FILE_NAME
 from tasks.folds import Round
+from tasks.learning.ragged import Ragged, sort_by_length
 from tasks.tables import read_rows
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of arrays that may lie on disk: features (n, ...) of any type, labels (n) int64."""
+    """Rows of arrays that may lie on disk: features (n, ...) of any type or of many lengths, labels (n) int64."""
 
-    features: Tensor
+    features: Tensor | Ragged
     labels: Tensor
     rows: Tensor
 
@@ -26,22 +27,33 @@ class Examples:
         return len(self.rows)
 
     def fetch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features, as they lie on disk, and labels of the examples at `positions` of this part."""
+        """Return features, as they lie on disk (ragged ones padded), and labels of the examples at `positions`."""
         rows = self.rows[positions]
         return self.features[rows], self.labels[rows]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every example once, in order."""
-        for positions in torch.arange(len(self)).split(batch_size):
+        """Yield every example once, in the order of `list_batches`."""
+        for positions in self.list_batches(batch_size):
             yield self.fetch(positions)
+
+    def list_batches(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Return the positions of each batch: in order, or ragged ones from the shortest to the longest."""
+        order = torch.arange(len(self))
+        if isinstance(self.features, Ragged):
+            order = self.features.lengths[self.rows].argsort(stable=True)
+        return order.split(batch_size)
 
     def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every example once, in random order, in batches whose sizes differ by at most one.
 
-        So no batch is so small that batch normalisation has nothing to measure.
+        So no batch is so small that batch normalisation has nothing to measure. Ragged examples come in batches of
+        similar length.
         """
         order = torch.randperm(len(self), generator=generator)
-        for positions in order.tensor_split(self.count_batches(batch_size)):
+        batches: Sequence[Tensor] = order.tensor_split(self.count_batches(batch_size))
+        if isinstance(self.features, Ragged):
+            batches = sort_by_length(batches, self.features.lengths[self.rows], generator)
+        for positions in batches:
             yield self.fetch(positions)
 
     def count_batches(self, batch_size: int) -> int:
@@ -62,9 +74,14 @@ def read_examples(features: Path, folds: Path, rows: Round) -> Parts:
     """Return the parts of a round, their features memory-mapped, so that memory holds a batch at a time."""
     # Copy on write: torch warns of arrays that may not be written to, and nothing here writes.
     array = torch.from_numpy(np.load(features / FILE_NAME, mmap_mode="c", allow_pickle=False))
+    return divide_examples(array, folds, rows)
+
+
+def divide_examples(features: Tensor | Ragged, folds: Path, rows: Round) -> Parts:
+    """Return the parts of a round, whose labels `folds` holds."""
     labels = torch.tensor([int(row["label"]) for row in read_rows(folds / "folds.csv", ["label"])])
     train, valid, test = (
-        Examples(array, labels, torch.from_numpy(part)) for part in (rows.train, rows.valid, rows.test)
+        Examples(features, labels, torch.from_numpy(part)) for part in (rows.train, rows.valid, rows.test)
     )
     return Parts(train, valid if len(valid) else None, test)
 

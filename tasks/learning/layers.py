@@ -49,12 +49,12 @@ def list_layer_groups(network: nn.Module) -> list[list[nn.Module]]:
     return network.layer_groups() if isinstance(network, Grouped) else [[network]]
 
 
-def freeze_all_but_head(network: nn.Module, *, train_batch_norm: bool) -> None:
-    """Let only the first layer group learn; the others keep weights and running statistics.
+def freeze_all_but(n_groups: int, network: nn.Module, *, train_batch_norm: bool) -> None:
+    """Let only the first layer groups, from the head down, learn; the others keep weights and running statistics.
 
     With `train_batch_norm` every batch normalisation goes on learning and measuring.
     """
-    for group in list_layer_groups(network)[1:]:
+    for group in list_layer_groups(network)[n_groups:]:
         for layer in group:
             layer.requires_grad_(False)
     if train_batch_norm:

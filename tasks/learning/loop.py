@@ -18,7 +18,7 @@ from tasks.learning.activations import watch_layers
 from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.examples import Examples, check_batch_size
-from tasks.learning.layers import freeze_all_but_head, group_parameters, set_training, unfreeze
+from tasks.learning.layers import freeze_all_but, group_parameters, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.recipe import Recipe, Schedule
@@ -31,11 +31,11 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs with the same layers learning and one learning-rate cycle."""
+    """Epochs with the same layer groups learning, so many from the head down, and one learning-rate cycle."""
 
     first: int
     epochs: int
-    head_only: bool
+    learning: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
     learner = Learner(network, lesson, lr)
     kept = read_checkpoint(checkpoints, report)
     first = learner.load_state_dict(kept) if kept else 0
-    total = lesson.recipe.head_epochs + lesson.schedule.epochs
+    total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
         if learner.best.exhausted:
             report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
@@ -70,10 +70,17 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
     return Trained(learner.choose_weights(), learner.history, learner.activations)
 
 
-def plan_phases(recipe: Recipe, schedule: Schedule) -> list[Phase]:
-    """Return the phases of a training: the head alone, where asked for, then everything."""
-    head = [Phase(0, recipe.head_epochs, head_only=True)] if recipe.head_epochs else []
-    return [*head, Phase(recipe.head_epochs, schedule.epochs, head_only=False)]
+def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase]:
+    """Return the phases of a training: the head alone, then with one more group at a time, then everything.
+
+    All but the last are there where asked for (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
+    """
+    thawing = [recipe.count_thaw_epochs()] * max(0, n_groups - 2)
+    phases: list[Phase] = []
+    for learning, epochs in enumerate([recipe.head_epochs, *thawing, schedule.epochs], start=1):
+        if epochs:
+            phases.append(Phase(sum(phase.epochs for phase in phases), epochs, learning))
+    return phases
 
 
 class Learner:
@@ -82,6 +89,7 @@ class Learner:
     def __init__(self, network: nn.Module, lesson: Lesson, lr: float) -> None:
         self.lesson, self.lr = lesson, lr
         self.network = lesson.device.place(network)
+        self.phases = plan_phases(lesson.recipe, lesson.schedule, len(list_layer_groups(network)))
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
         self.best = BestWeights(lesson.recipe.patience)
         self.history: list[dict[str, float]] = []
@@ -95,8 +103,8 @@ class Learner:
         self.best.epochs_since = 0
         recipe, schedule = self.lesson.recipe, self.lesson.schedule
         unfreeze(self.network)
-        if phase.head_only:
-            freeze_all_but_head(self.network, train_batch_norm=recipe.train_batch_norm)
+        if phase is not self.phases[-1]:
+            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
         groups = group_parameters(self.network, recipe, self.lr)
         self.optimiser = AdamW(groups, fused=True)
         steps = phase.epochs * self.lesson.parts.train.count_batches(schedule.batch_size)
@@ -105,7 +113,7 @@ class Learner:
 
     def run_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
         """Train one epoch; return its figures (kept in the history) and the examples per second."""
-        for phase in plan_phases(self.lesson.recipe, self.lesson.schedule):
+        for phase in self.phases:
             if phase.first == epoch:
                 self.enter(phase)
         start_s = time.perf_counter()
@@ -176,8 +184,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> int:
         """Continue from a checkpoint; return the number of epochs that it has behind it."""
         epochs = int(state["epochs"])
-        phase = [phase for phase in plan_phases(self.lesson.recipe, self.lesson.schedule) if phase.first < epochs][-1]
-        self.enter(phase)
+        self.enter([phase for phase in self.phases if phase.first < epochs][-1])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

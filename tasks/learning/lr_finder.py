@@ -85,7 +85,7 @@ def measure_slope(smoothed: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
     # Mixing and augmentation would add noise to the loss and nothing to the question.
-    views = Views(prepare=lesson.views.prepare)
+    views = Views(prepare=lesson.views.prepare, aim=lesson.views.aim)
     optimiser = AdamW(group_parameters(network, lesson.recipe, lr=1.0), fused=True)
     shares = [group["lr"] for group in optimiser.param_groups]
     step = Step(network, lesson.recipe, lesson.device, views, lesson.n_classes)

@@ -14,13 +14,18 @@ from tasks.learning.predictions import write_predictions
 
 
 def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, *, name: str, fold: int) -> None:
-    """Write weights, history, activations, predictions of the valid and test parts, and `fit.json`."""
+    """Write `state_dict.pt`, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
-    draw_history(out, trained.history)
-    draw_activations(out, trained.activations)
+    draw_training(out, trained)
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
             told = predict_examples(network, examples, lesson)
             write_predictions(out / f"{part}.csv", told)
     write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape))
+
+
+def draw_training(out: Path, trained: Trained) -> None:
+    """Write `history.csv`, `activations.csv` and a drawing of each."""
+    draw_history(out, trained.history)
+    draw_activations(out, trained.activations)

@@ -13,9 +13,12 @@ from tasks.learning.predictions import Predictions
 def predict_examples(network: nn.Module, examples: Examples, lesson: Lesson) -> Predictions:
     """Return the network's probabilities for every example, in order, in float32 whatever the training's."""
     network = lesson.views.judge(network).eval()
-    blocks = []
-    for inputs, _ in examples.batches(lesson.schedule.batch_size):
+    blocks, batches = [], examples.list_batches(lesson.schedule.batch_size)
+    for positions in batches:
+        inputs, _ = examples.fetch(positions)
         shown = lesson.views.prepare(lesson.device.move(inputs))
         blocks.append(network(shown).float().softmax(1).cpu().numpy())
+    probabilities = np.concatenate(blocks)
+    probabilities[torch.cat(batches).numpy()] = probabilities.copy()
     rows = examples.rows
-    return Predictions(rows.numpy(), examples.labels[rows].numpy(), np.concatenate(blocks))
+    return Predictions(rows.numpy(), examples.labels[rows].numpy(), probabilities)

@@ -54,6 +54,10 @@ class Recipe(Section):
             raise ValueError("head_epochs must be 0 with weights none: what is frozen then would stay random")
         return self
 
+    def count_thaw_epochs(self) -> int:
+        """Return the passes before each further layer group learns, after the head's own; 0: all learn at once."""
+        return 0
+
     def modules(self) -> tuple[str, ...]:
         """Return the network's module, which the stages that train and export it import by name."""
         return (f"tasks.{self.domain}.members.{self.network}",)

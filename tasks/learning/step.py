@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tasks.learning.device import Device
-from tasks.learning.mixing import spread_labels
 from tasks.learning.recipe import Recipe
 from tasks.learning.views import Views
 
@@ -26,8 +25,9 @@ class Step:
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
         inputs, labels = (self.device.move(part) for part in batch)
-        targets = spread_labels(labels, self.n_classes)
-        inputs, targets = self.views.alter(self.views.prepare(inputs), targets, generator)
+        inputs = self.views.prepare(inputs)
+        targets = self.views.aim(inputs, labels, self.n_classes)
+        inputs, targets = self.views.alter(inputs, targets, generator)
         with self.device.autocast():
             logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)

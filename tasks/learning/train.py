@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from tasks.learning.lesson import Lesson
-from tasks.learning.loop import train_network
+from tasks.learning.loop import Trained, train_network
 from tasks.learning.lr_finder import find_lr, suggest_lr
 from tasks.learning.outcome import write_outcome
 from tasks.learning.plots import draw_lr_curve
@@ -26,6 +26,11 @@ def write_fit_of(
     network: nn.Module, lesson: Lesson, lr: Path, *, name: str, fold: int, out: Path, report: Report, checkpoints: Path
 ) -> None:
     """Train a network at the rate that `lr` holds, and write what `write_outcome` says."""
-    peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale
-    trained = train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)
+    trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
     write_outcome(out, network, lesson, trained, name=name, fold=fold)
+
+
+def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:
+    """Train a network at the rate that `lr` holds, times the schedule's factor."""
+    peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale
+    return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tasks.learning.mixing import spread_labels
+
 Prepare = Callable[[Tensor], Tensor]
 """Turns a batch of features, moved to its device, into the network's input (float32)."""
 
@@ -17,6 +19,10 @@ Judge = Callable[[nn.Module], nn.Module]
 
 Alter = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """Changes inputs and targets (batch, classes) of a prepared batch in training: augments and mixes."""
+
+
+Aim = Callable[[Tensor, Tensor, int], Tensor]
+"""Says what a network should answer to a prepared batch, from its inputs, labels (batch) and number of classes."""
 
 
 def to_float(batch: Tensor) -> Tensor:
@@ -34,13 +40,19 @@ def keep_as_is(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> t
     return inputs, targets
 
 
+def aim_at_labels(inputs: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Return the labels as rows of probabilities (batch, n_classes)."""
+    return spread_labels(labels, n_classes)
+
+
 @dataclass(frozen=True)
 class Views:
-    """What is done to a batch before a network sees it: `prepare` always, then `alter` in training.
+    """What is done to a batch before a network sees it: `prepare` always, then `aim` and `alter` in training.
 
     `judge` wraps the trained network.
     """
 
     prepare: Prepare = to_float
+    aim: Aim = aim_at_labels
     alter: Alter = keep_as_is
     judge: Judge = look_once

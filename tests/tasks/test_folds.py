@@ -175,7 +175,7 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
         ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
         ({"valid": 5}, "two different folds of 1..5"),
         ({"test": 6}, "two different folds of 1..5"),
-        ({"mode": "random"}, "'holdout', 'cross_validation' or 'own'"),
+        ({"mode": "random"}, "'holdout', 'cross_validation', 'own' or 'date'"),
         ({"n_folds": "5"}, "valid integer"),
     ],
 )

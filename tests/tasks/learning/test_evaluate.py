@@ -47,6 +47,19 @@ def test_accuracy_is_given_with_its_mean_and_spread_over_folds(tmp_path: Path) -
     assert told.figures[0]["accuracy_mean"] == 0.75
 
 
+def test_an_ensemble_with_members_that_cannot_be_exported_stands_beside(tmp_path: Path) -> None:
+    evaluate(tmp_path, {5: make_predictions([0, 1, 2, 0], [0, 1, 1, 1])})
+    everyone, better = tmp_path / "everyone", make_predictions([0, 1, 2, 0], [0, 1, 2, 1])
+    everyone.mkdir()
+    write_rounds(everyone / "test.csv", {("5",): better}, ["fold"])
+    write_rounds(everyone / "members.csv", {("net", "5"): better, ("svm", "5"): better}, ["member", "fold"])
+    places = tmp_path / "ensemble", tmp_path / "examples", everyone
+    evaluate_predictions(*places, out=tmp_path / "out", report=Told())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["ensemble"]["accuracy"], metrics["everyone"]["accuracy"]) == (0.5, 0.75)
+    assert set(metrics["members"]) == {"net", "svm"}
+
+
 def test_a_clip_predicted_in_two_rounds_is_refused(tmp_path: Path) -> None:
     rounds = {1: make_predictions([0, 1], [0, 1]), 2: make_predictions([0, 1], [0, 1], first=1)}
     with pytest.raises(UserError, match="examples 1 were predicted in more than one round"):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tasks.audio.members.melnet import MelNet
-from tasks.learning.layers import freeze_all_but_head, group_parameters, set_training, unfreeze
+from tasks.learning.layers import freeze_all_but, group_parameters, set_training, unfreeze
 from tasks.learning.resnet import build_resnet
 from tests.tasks.learning.toys import make_member
 
@@ -23,7 +23,7 @@ def step_once(network: nn.Module, weights: str) -> None:
 
 def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() -> None:
     network = make_network()
-    freeze_all_but_head(network, train_batch_norm=False)
+    freeze_all_but(1, network, train_batch_norm=False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -32,7 +32,7 @@ def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() ->
 
 def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -> None:
     network = make_network()
-    freeze_all_but_head(network, train_batch_norm=True)
+    freeze_all_but(1, network, train_batch_norm=True)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -42,7 +42,7 @@ def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -
 
 def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
     network = make_network()
-    freeze_all_but_head(network, train_batch_norm=False)
+    freeze_all_but(1, network, train_batch_norm=False)
     unfreeze(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")

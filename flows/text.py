@@ -1,0 +1,78 @@
+"""Tweets, from a raw archive to one TorchScript ensemble."""
+
+from flows.engine.params import Params
+from flows.engine.stage import Artifact, Look, pipeline, stage
+from flows.looks import CURVE, HISTORY, SCORES
+from tasks import download, folds
+from tasks.learning import compute, ensemble, evaluate
+from tasks.text import clean, export, member, ngrams, pretrain, sample, slices, tokens, train
+
+
+class TextParams(Params):
+    """The sections of params/text.yaml."""
+
+    sample: sample.SampleSection
+    source: download.Source
+    clean: clean.CleanTweets
+    folds: folds.Folds
+    tokens: tokens.Tokens
+    compute: compute.Compute
+    pretrain: pretrain.Pretrain
+    members: dict[str, member.Member]
+    ngrams: dict[str, ngrams.Ngrams]
+    ensemble: ensemble.Ensemble
+
+
+# How DVC draws the tweets, and on which kinds of them the ensemble is right.
+BALANCE = Look(plots={"balance.png": {}, "lengths.png": {}})
+SLICES = Look(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
+
+make_sample = stage(sample.make_sample, "sample")
+download_archive = stage(download.download_archive, "download")
+clean_tweets = stage(clean.clean_tweets, "clean", look=BALANCE)
+split_folds = stage(folds.split_folds, "folds")
+tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
+find_language_lr = stage(pretrain.find_language_lr, "lr-lm-fold{fold}", learns=True, look=CURVE)
+pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
+find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True, look=CURVE)
+fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
+fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", learns=True)
+build_ensemble = stage(ensemble.build_ensemble, "ensemble")
+build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+score_slices = stage(slices.score_slices, "slices", look=SLICES)
+export_ensemble = stage(
+    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="text")
+)
+
+
+@pipeline("text", TextParams)
+def text(p: TextParams) -> Artifact:
+    """Make one TorchScript ensemble that tells what tweets feel.
+
+    Download, clean, split folds;
+    for each fold cut the tweets into words, learn their language where a member starts from it, then for each
+    member find its learning rate and fit it, and fit those that count n-grams;
+    build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
+    """
+    archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
+    tweets = clean_tweets(archive, p.clean)
+    split = split_folds(tweets, p.folds)
+
+    words, fitted, outside = [], [], []
+    for fold in p.folds.held_out:
+        words.append(tokenise(tweets, split, p.tokens, fold=fold))
+        inputs, language = (words[-1], split), None
+        if any(one.weights == "pretrained" for one in p.members.values()):
+            lr = find_language_lr(*inputs, p.pretrain, p.compute, fold=fold)
+            language = pretrain_encoder(*inputs, lr, p.pretrain, p.compute, fold=fold)
+        for name, one in p.members.items():
+            start = language if one.weights == "pretrained" else None
+            lr = find_lr(*inputs, one, p.compute, start, fold=fold)
+            fitted.append(fit(*inputs, lr, one, p.compute, start, name=name, fold=fold))
+        outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
+
+    together = build_ensemble(fitted, p.ensemble)
+    evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
+    score_slices(together, tweets, words)
+    return export_ensemble(together, fitted, words, tweets, p.members)

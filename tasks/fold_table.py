@@ -1,0 +1,87 @@
+"""What the folds are drawn from: the labels, groups, parts and dates of a clean table, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.columns import read_columns
+from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FoldTable:
+    """The examples, (n) each: label, group (an index into `names`), the data's own fold (0: none), split, date."""
+
+    labels: Whole
+    groups: Whole
+    names: NDArray[np.str_]
+    folds: Whole
+    splits: NDArray[np.str_]
+    dates: pa.ChunkedArray | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Whole) -> FoldTable:
+        """Return some of the examples, with the names of their groups alone and no dates."""
+        there, groups = np.unique(self.groups[rows], return_inverse=True)
+        return FoldTable(self.labels[rows], groups, self.names[there], self.folds[rows], self.splits[rows], None)
+
+
+def read_numbers(path: Path, column: str) -> Whole:
+    """Return a column of whole numbers of a CSV file, (n)."""
+    return _to_numbers(read_columns(path, [column])[column])
+
+
+def read_table(path: Path) -> FoldTable:
+    """Return the columns of `examples.csv` that folds are drawn from; raises UserError when one is missing."""
+    columns = read_columns(path, ["label", "group", "fold"], ["split", "date"])
+    coded = columns["group"].combine_chunks().dictionary_encode()
+    return FoldTable(
+        labels=_to_numbers(columns["label"]),
+        groups=coded.indices.to_numpy().astype(np.int64),
+        names=_to_texts(coded.dictionary),
+        folds=_to_numbers(columns["fold"]),
+        splits=_to_texts(columns["split"]) if "split" in columns.column_names else np.full(len(columns), ""),
+        dates=columns["date"] if "date" in columns.column_names else None,
+    )
+
+
+def _to_numbers(column: pa.ChunkedArray) -> Whole:
+    """Return whole numbers in text, 0 where there is none, (n)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers: Whole = pc.if_else(pc.equal(column, ""), "0", column).cast(pa.int64()).to_numpy()
+    return numbers
+
+
+def _to_texts(column: pa.ChunkedArray | pa.Array) -> NDArray[np.str_]:
+    return np.array(column.to_pylist(), np.str_)
+
+
+def read_dates(table: FoldTable) -> Whole:
+    """Return seconds since 1970, (n); raises UserError where an example has no date."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if table.dates is None:
+        raise UserError("folds.mode date needs a column date, and the clean table has none. Set another folds.mode.")
+    undated = pc.equal(table.dates, "")
+    missing = pc.sum(undated).as_py() or 0
+    if missing:
+        raise UserError(
+            f"folds.mode date needs a date for each example, and {missing} have none. Set another folds.mode."
+        )
+    seconds: Whole = table.dates.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
+    return seconds

@@ -1,0 +1,151 @@
+"""The clean table of tweets, and what is told about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow.csv import CSVWriter, WriteOptions
+
+from tasks.errors import UserError
+from tasks.tables import write_rows
+from tasks.text.gather import Dropped, Rows
+from tasks.text.layout import CATEGORIES
+from tasks.text.lines import START_CHARS
+from tasks.text.repeats import KEPT, REASONS, group_texts, judge_repeats
+
+NAMES = list(CATEGORIES.values())
+SAMPLE_ROWS = 10_000
+SCHEMA = pa.schema(
+    [
+        ("example", pa.int64()), ("fold", pa.string()), ("split", pa.string()), ("label", pa.int64()),
+        ("category", pa.string()), ("group", pa.int64()), ("user", pa.string()), ("date", pa.timestamp("s")),
+        ("text", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The usable rows with their verdicts, (rows), and of those kept the group and the label's code, (kept)."""
+
+    rows: Rows
+    verdicts: NDArray[np.int8]
+    groups: NDArray[np.int64]
+    codes: NDArray[np.int8]
+
+    @property
+    def balance(self) -> dict[str, int]:
+        """The number of examples of each class that there is, in the order of the labels."""
+        counts = np.bincount(self.codes, minlength=len(NAMES))
+        return {name: int(count) for name, count in zip(NAMES, counts, strict=True) if count}
+
+    def as_report(self) -> dict[str, object]:
+        """Return the counts by name."""
+        n_test = int(self.rows.texts.is_test[self.verdicts == KEPT].sum())
+        undated = sum(batch["date"].null_count for _, batch in self.walk())
+        return {
+            "examples": len(self.codes),
+            "groups": len(np.unique(self.groups)),
+            "classes": self.balance,
+            "splits": {"train": len(self.codes) - n_test, "test": n_test},
+            "without_date": undated,
+        }
+
+    def walk(self) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Yield the split and the kept rows of each part, in order."""
+        start = 0
+        for part in self.rows.parts:
+            end = start + len(part.rows)
+            yield part.split, part.rows.filter(pa.array(self.verdicts[start:end] == KEPT))
+            start = end
+
+
+def judge_rows(rows: Rows) -> Cleaned:
+    """Set repeated texts aside; raises UserError when fewer than two classes are left."""
+    import pandas as pd
+
+    groups = group_texts(rows.texts.marks)
+    verdicts = judge_repeats(rows.texts, groups)
+    kept = verdicts == KEPT
+    cleaned = Cleaned(rows, verdicts, pd.factorize(groups[kept])[0].astype(np.int64), rows.texts.labels[kept])
+    if len(cleaned.balance) < 2:
+        reasons = Counter(one.reason.split(":")[0] for one in rows.dropped)
+        told = ", ".join(f"{count} for: {reason}" for reason, count in reasons.most_common(3)) or "none is set aside"
+        raise UserError(
+            f"Two classes or more are needed, and the usable rows have {', '.join(cleaned.balance) or 'none'} "
+            f"({kept.sum()} rows usable, {told}). Give a training file with rows labelled 0 and 4."
+        )
+    return cleaned
+
+
+def write_examples(cleaned: Cleaned, out: Path) -> None:
+    """Write `examples.csv`, and 10,000 of its rows, evenly spaced, as `sample.csv`."""
+    n_rows = len(cleaned.codes)
+    chosen = np.zeros(n_rows, np.bool_)
+    chosen[np.linspace(0, n_rows - 1, min(n_rows, SAMPLE_ROWS)).astype(np.int64)] = True
+    with _open_table(out / "examples.csv") as table, _open_table(out / "sample.csv") as sample:
+        start = 0
+        for batch in _make_batches(cleaned):
+            table.write_batch(batch)
+            sample.write_batch(batch.filter(pa.array(chosen[start : start + len(batch)])))
+            start += len(batch)
+
+
+def write_classes(cleaned: Cleaned, out: Path) -> None:
+    """Write `classes.csv`."""
+    rows = [
+        {"label": label, "category": name, "examples": count}
+        for label, (name, count) in enumerate(cleaned.balance.items())
+    ]
+    write_rows(out / "classes.csv", ["label", "category", "examples"], rows)
+
+
+def write_dropped(cleaned: Cleaned, out: Path) -> Counter[str]:
+    """Write `dropped.csv`, by file and line, and return how many rows went for each kind of reason."""
+    dropped = sorted([*cleaned.rows.dropped, *_list_repeats(cleaned)], key=lambda one: (one.file, one.row))
+    write_rows(out / "dropped.csv", ["file", "row", "reason", "text"], (vars(one) for one in dropped))
+    return Counter(one.reason.split(":")[0] for one in dropped)
+
+
+def _list_repeats(cleaned: Cleaned) -> Iterator[Dropped]:
+    start = 0
+    for part in cleaned.rows.parts:
+        verdicts = cleaned.verdicts[start : start + len(part.rows)]
+        gone = np.flatnonzero(verdicts != KEPT)
+        rows = part.rows.take(pa.array(gone)).select(["row", "text"]).to_pylist()
+        for row, verdict in zip(rows, verdicts[gone].tolist(), strict=True):
+            yield Dropped(part.file, row["row"], REASONS[verdict], row["text"][:START_CHARS])
+        start += len(part.rows)
+
+
+def _make_batches(cleaned: Cleaned) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `examples.csv`, a batch a part."""
+    there = np.unique(cleaned.codes)
+    names = pa.array([NAMES[code] for code in there])
+    start = 0
+    for split, rows in cleaned.walk():
+        end = start + len(rows)
+        labels = np.searchsorted(there, cleaned.codes[start:end])
+        columns = [
+            np.arange(start, end), _repeat("", len(rows)), _repeat(split, len(rows)), labels,
+            names.take(pa.array(labels)), cleaned.groups[start:end], rows["user"], rows["date"], rows["text"],
+        ]  # fmt: skip
+        yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SCHEMA)
+        start = end
+
+
+def _repeat(value: str, times: int) -> pa.StringArray:
+    return pa.repeat(pa.scalar(value), times)
+
+
+def _open_table(path: Path) -> CSVWriter:
+    """Open a CSV file whose header has no quotes, unlike its text."""
+    file = path.open("wb")
+    file.write((",".join(SCHEMA.names) + "\n").encode())
+    return CSVWriter(file, SCHEMA, write_options=WriteOptions(include_header=False))

@@ -1,0 +1,76 @@
+"""Bytes to UTF-8, line by line: the original is Latin-1, and copies of it are either or both."""
+
+import codecs
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def _name_byte(byte: int) -> str:
+    try:
+        return bytes([byte]).decode("cp1252")
+    except UnicodeDecodeError:
+        return chr(byte)
+
+
+# Latin-1, with Windows' quotes and dashes where Latin-1 has control characters, as browsers read it.
+TABLE = "".join(_name_byte(byte) for byte in range(256))
+UNREAD = {
+    "binary": "no text: it holds a zero byte",
+    "unknown": "encoding: not UTF-8, as clean.encoding says it must be",
+}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A block of lines as UTF-8, where each ends, those that are no text with the reason, and their encodings."""
+
+    data: bytes
+    ends: NDArray[np.int64]
+    unread: dict[int, str]
+    encodings: Counter[str]
+
+
+def decode_block(data: bytes, encoding: str) -> Decoded:
+    """Return a block of lines as UTF-8.
+
+    `encoding` is utf-8, latin-1, or auto: each line that is not UTF-8 is Latin-1, which knows every byte. A line
+    that cannot be read is kept, with its bytes told as Latin-1.
+    """
+    letters = np.frombuffer(data, np.uint8)
+    ends = find_ends(data)
+    odd = np.unique(np.searchsorted(ends, np.flatnonzero((letters > 127) | (letters == 0)), side="right"))
+    unread: dict[int, str] = {}
+    encodings = Counter({"ascii": len(ends) - len(odd)})
+    pieces, start = [], 0
+    for number in odd.tolist():
+        first = int(ends[number - 1]) if number else 0
+        line, name = _decode_line(data[first : ends[number]], encoding)
+        encodings[name] += 1
+        if name in UNREAD:
+            unread[number] = UNREAD[name]
+        pieces += [data[start:first], line]
+        start = int(ends[number])
+    pieces.append(data[start:])
+    whole = b"".join(pieces) if odd.size else data
+    return Decoded(whole, find_ends(whole) if len(whole) != len(data) else ends, unread, encodings)
+
+
+def find_ends(data: bytes) -> NDArray[np.int64]:
+    """Return where each line of `data` ends, behind its line end, (lines)."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+    return ends if data.endswith(b"\n") or not data else np.append(ends, len(data))
+
+
+def _decode_line(line: bytes, encoding: str) -> tuple[bytes, str]:
+    """Return a line as UTF-8, and the name of the encoding that it was in, or of what it is."""
+    if encoding != "latin-1":
+        try:
+            line.decode("utf-8")
+            return line, "binary" if b"\0" in line else "utf-8"
+        except UnicodeDecodeError:
+            pass
+    text, _ = codecs.charmap_decode(line, "strict", TABLE)
+    return text.encode(), "binary" if b"\0" in line else "latin-1" if encoding != "utf-8" else "unknown"

@@ -1,0 +1,73 @@
+"""A language model: the encoder, and the next word by its own table of words."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.errors import UserError
+from tasks.learning.checkpoints import save_to_bytes
+from tasks.learning.examples import Examples
+from tasks.learning.lesson import Lesson
+from tasks.learning.ragged import PAD
+from tasks.learning.weights import load_weights, read_state_dict
+from tasks.text.encoder import Encoder
+from tasks.text.member import Member, Reader
+
+FILE = "encoder.pt"
+
+
+class LanguageModel(nn.Module):
+    """Word numbers (batch, longest) to logits (places, words) of the next word, at each place that has one.
+
+    The table of word vectors is also what the next word is read from (Press and Wolf 2017, "Using the Output
+    Embedding to Improve Language Models").
+    """
+
+    def __init__(self, reader: Reader, n_words: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(reader, n_words)
+        self.bias = nn.Parameter(torch.zeros(n_words))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return logits."""
+        states = self.encoder(words[:, :-1])[words[:, 1:] != PAD]
+        return F.linear(states, self.encoder.vectors.table.weight, self.bias)
+
+
+def aim_at_next(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Return the words that follow another: (places) int64, in the order of the language model's logits."""
+    following = words[:, 1:]
+    return following[following != PAD]
+
+
+@torch.no_grad()
+def measure_perplexity(model: nn.Module, texts: Examples, lesson: Lesson) -> float:
+    """Return e to the mean loss of a word that follows another: among how many words the model is still undecided."""
+    loss, count = 0.0, 0
+    model.eval()
+    for words, _ in texts.batches(lesson.schedule.batch_size):
+        shown = lesson.device.move(words)
+        following = aim_at_next(shown, shown, 0)
+        loss += float(F.cross_entropy(model(shown).float(), following, reduction="sum"))
+        count += len(following)
+    return round(math.exp(loss / count), 3)
+
+
+def save_encoder(folder: Path, model: LanguageModel) -> None:
+    """Write the encoder's state_dict."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.encoder.state_dict().items()}
+    (folder / FILE).write_bytes(save_to_bytes(weights))
+
+
+def load_encoder(network: nn.Module, member: Member, language: Path | None) -> None:
+    """Give a network the encoder of a language model's folder. Raises UserError when it has none, or another."""
+    encoder = getattr(network, "encoder", None)
+    if not isinstance(encoder, Encoder):
+        raise UserError(f"weights pretrained: {member.network} has no language model's encoder; set weights to none")
+    if language is None:
+        raise UserError("weights pretrained needs the round's language model; hand it on in the flow")
+    weights = read_state_dict(language / FILE)
+    load_weights(encoder, weights, source=f"of the language model ({language.name})", head=())

@@ -1,0 +1,113 @@
+"""What tells texts apart or together in a few whole numbers: of the text, of its words, and of its words but one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.text.wash import ADDRESS, NAME
+
+Hashes = NDArray[np.uint64]
+
+RETWEET = "rt"
+UNCOUNTED = ["", RETWEET, "via", ADDRESS, NAME]  # words that say nothing of what a text is
+BASE = np.uint64(0xD1342543DE82EF95)  # odd, so that no power of it is 0 modulo 2^64
+MIX = np.uint64(0x9E3779B97F4A7C15)
+OF_BYTE = np.asarray(np.random.PCG64(1).random_raw(256), np.uint64)
+MIN_WORDS = 4  # of a text that may be near another one: shorter ones differ when a word does
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Of n texts: `text`, `words`, `user` and `n_words` (n), and `near`, in text order, n_words each.
+
+    `words` is 0 where a text has none that count. `near` is there for texts of MIN_WORDS words or more.
+    """
+
+    text: Hashes
+    words: Hashes
+    user: Hashes
+    n_words: NDArray[np.int64]
+    near: Hashes
+
+
+def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
+    """Return the marks of washed texts, none of them empty.
+
+    `words` is a sum over the words, so their order, case and punctuation do not count, nor what stands before RT:
+    a retweet has the mark of what it repeats. `near` is `words` + `user` without each word in turn: when two texts of
+    a user differ in one word, a near mark of one is a near mark of the other, or its `words` + `user`.
+    """
+    user = hash_strings(users)
+    if not len(texts):
+        return Marks(user, user, user, np.zeros(0, np.int64), user)
+    split = pc.split_pattern(texts, " ")
+    chunks = split.flatten().dictionary_encode()
+    codes = chunks.indices.to_numpy()
+    offsets = split.offsets.to_numpy()
+    starts = offsets[:-1].astype(np.int64)
+    places = np.arange(len(codes)) - np.repeat(starts, np.diff(offsets))
+    text = np.add.reduceat(hash_strings(chunks.dictionary)[codes] * _raise(places), starts)
+    of_word, is_retweet = _hash_words(chunks.dictionary)
+    hashes = _forget_before_retweet(of_word[codes], is_retweet[codes], starts)
+    counted = hashes != 0
+    words = np.add.reduceat(hashes, starts)
+    n_words = np.add.reduceat(counted, starts, dtype=np.int64)
+    return Marks(text, words, user, n_words, _mark_near(hashes[counted], words + user, n_words))
+
+
+def hash_strings(texts: pa.StringArray) -> Hashes:
+    """Return a number of 64 bits for each text, (n): a polynomial over its bytes, the same on every machine."""
+    _, offsets, values = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    letters = np.frombuffer(values or b"", np.uint8)[bounds[0] : bounds[-1]]
+    sizes = np.diff(bounds)
+    places = np.arange(len(letters)) - np.repeat(bounds[:-1] - bounds[0], sizes)
+    terms = OF_BYTE[letters] * _raise(places)
+    sums = np.zeros(len(texts), np.uint64)
+    filled = sizes > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(terms, (bounds[:-1] - bounds[0])[filled])
+    return sums * MIX
+
+
+def _raise(exponents: NDArray[np.int64]) -> Hashes:
+    """Return BASE to the power of each exponent, modulo 2^64."""
+    most = int(exponents.max(initial=0)) + 1
+    return np.multiply.accumulate(np.concatenate([[np.uint64(1)], np.full(most, BASE)]))[exponents]
+
+
+def _hash_words(words: pa.StringArray) -> tuple[Hashes, NDArray[np.bool_]]:
+    """Return a hash of each word as it counts, 0 where it does not, and which of them is RT."""
+    bare = pc.replace_substring_regex(pc.utf8_lower(words), r"@\w+|[^\pL\pN]+", "")
+    # What has neither letter nor digit, such as a smiley, counts as it stands.
+    whole = pc.if_else(pc.equal(bare, ""), _drop_punctuation(words), bare)
+    hashes = hash_strings(whole) | np.uint64(1)
+    hashes[pc.is_in(whole, pa.array(UNCOUNTED)).to_numpy(zero_copy_only=False)] = 0
+    return hashes, pc.equal(bare, RETWEET).to_numpy(zero_copy_only=False)
+
+
+def _drop_punctuation(words: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring_regex(words, r"^(?:[-.,;:!?\"'*]+|@\w*)$", "")
+
+
+def _forget_before_retweet(hashes: Hashes, is_retweet: NDArray[np.bool_], starts: NDArray[np.int64]) -> Hashes:
+    """Return the hashes with those before a text's last RT set to 0."""
+    places = np.flatnonzero(is_retweet)
+    if not len(places):
+        return hashes
+    kept = hashes.copy()
+    rows = np.searchsorted(starts, places, side="right") - 1
+    for row, place in dict(zip(rows.tolist(), places.tolist(), strict=True)).items():
+        kept[starts[row] : place] = 0
+    return kept
+
+
+def _mark_near(hashes: Hashes, whole: Hashes, n_words: NDArray[np.int64]) -> Hashes:
+    """Return for each text of enough words its mark without each word in turn, in a row."""
+    enough = n_words >= MIN_WORDS
+    return np.repeat(whole[enough], n_words[enough]) - hashes[np.repeat(enough, n_words)]

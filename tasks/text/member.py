@@ -1,0 +1,64 @@
+"""One member of the ensemble: its network, its recipe and what of a text it is not shown in training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
+
+from pydantic import Field, model_validator
+
+from tasks.errors import UserError
+from tasks.learning.recipe import Recipe, Schedule
+
+if TYPE_CHECKING:
+    from tasks.learning.examples import Examples
+
+
+class Reader(Recipe, Schedule):
+    """How one network learns texts, as rows of word numbers."""
+
+    domain: ClassVar[str] = "text"
+
+    embedding: int = Field(ge=0, le=2048, description="numbers that stand for a word; 0: the network's own")
+    layers: int = Field(ge=0, le=8, description="recurrent layers, one on the other; 0: the network's own")
+    word_dropout: float = Field(ge=0, lt=1, description="share of the words that a step takes for unknown ones")
+    embedding_dropout: float = Field(ge=0, lt=1, description="share of the words' numbers that a step leaves out")
+
+    @model_validator(mode="after")
+    def _check_mixing(self) -> Self:
+        if self.mixup_alpha:
+            raise ValueError(f"mixup_alpha is {self.mixup_alpha}, but words cannot be blended: set it to 0")
+        return self
+
+
+class Member(Reader):
+    """How one network learns to tell the classes of texts."""
+
+    thaw_epochs: int = Field(ge=0, description="passes before each further group of layers learns; 0: all at once")
+
+    def count_thaw_epochs(self) -> int:
+        """Return the passes before each further group learns."""
+        return self.thaw_epochs
+
+    @property
+    def own_weights(self) -> str:
+        """The weights that a network is built with: those of a language model are loaded into it afterwards."""
+        return "none" if self.weights == "pretrained" else self.weights
+
+    @model_validator(mode="after")
+    def _check_thawing(self) -> Self:
+        if self.thaw_epochs and not self.head_epochs:
+            raise ValueError("thaw_epochs needs head_epochs of 1 or more: the head learns first, then what is below it")
+        return self
+
+    def refuse(self, network: str, *keys: str) -> None:
+        """Raise UserError when one of `keys` is not 0 though `network` has nothing that it could change."""
+        if given := [key for key in keys if getattr(self, key)]:
+            raise UserError(f"{network} has no use for {', '.join(given)}: set them to 0")
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A network that measures its training part before it learns."""
+
+    def measure(self, train: Examples) -> None:
+        """Take over what it needs of the training part alone."""

@@ -1,0 +1,82 @@
+"""A linear classifier on runs of words and of characters, weighed by naive Bayes, in scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from tasks.report import Report
+from tasks.section import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from tasks.folds import Round
+    from tasks.text.voices import Counted, Voices
+
+__all__ = ["Ngrams", "fit_ngrams"]
+
+
+class Ngrams(Section):
+    """Which n-grams are counted, and how freely their weights are fitted."""
+
+    words: int = Field(ge=1, le=4, description="longest run of words")
+    shortest_chars: int = Field(ge=1, le=8, description="shortest run of characters within a word")
+    longest_chars: int = Field(ge=0, le=8, description="longest run of characters within a word; 0: none")
+    min_texts: int = Field(ge=1, description="training texts that an n-gram must stand in")
+    freedom: float = Field(gt=0, description="scikit-learn's C: the larger, the closer to the training part")
+
+    @model_validator(mode="after")
+    def _check_runs(self) -> Self:
+        if self.longest_chars and self.shortest_chars > self.longest_chars:
+            raise ValueError(f"shortest_chars {self.shortest_chars} is over longest_chars {self.longest_chars}")
+        return self
+
+
+def fit_ngrams(tweets: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: int, out: Path, report: Report) -> None:
+    """Fit the classifier `name` in the round that holds out `fold`, and predict what it never saw.
+
+    It reads the clean texts in `tweets`, not word numbers, so it stands outside what is exported. Writes `test.csv`
+    and, in holdout mode, `valid.csv` (probabilities), `fit.json`, and `heaviest.csv`, what speaks most for each
+    class. Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
+    """
+    import numpy as np
+
+    from tasks.folds import read_round
+    from tasks.learning.fitted import Fit, write_fit
+    from tasks.tables import read_rows
+    from tasks.text.voices import count_grams, fit_voices
+
+    rows = read_rows(tweets / "examples.csv", ["label", "text"])
+    labels = np.array([int(row["label"]) for row in rows])
+    parts = read_round(folds, fold)
+    counted = count_grams([row["text"] for row in rows], parts.train, ngrams)
+    voices = fit_voices(counted.grams[parts.train], labels[parts.train], freedom=ngrams.freedom)
+    _write_predictions(out, counted.grams, labels, parts, voices)
+    _write_heaviest(out, tweets, counted, voices)
+    write_fit(out, Fit(name, fold, int(labels.max()) + 1, (len(counted.names),)))
+    report.say(f"{len(counted.names)} n-grams of {len(parts.train)} texts")
+
+
+def _write_predictions(out: Path, grams: csr_matrix, labels: NDArray[np.int64], parts: Round, voices: Voices) -> None:
+    from tasks.learning.predictions import Predictions, write_predictions
+
+    for part, rows in (("valid", parts.valid), ("test", parts.test)):
+        if len(rows):
+            write_predictions(out / f"{part}.csv", Predictions(rows, labels[rows], voices.judge(grams[rows])))
+
+
+def _write_heaviest(out: Path, tweets: Path, counted: Counted, voices: Voices) -> None:
+    from tasks.tables import read_classes, write_rows
+    from tasks.text.voices import list_heaviest
+
+    classes = read_classes(tweets)
+    rows = (
+        {"category": classes[label], "ngram": ngram, "weight": f"{weight:.4f}"}
+        for label, ngram, weight in list_heaviest(counted, voices)
+    )
+    write_rows(out / "heaviest.csv", ["category", "ngram", "weight"], rows)

@@ -1,0 +1,102 @@
+"""Which texts are set aside as repeated, and which must stay in one fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.text.marks import MIN_WORDS, Hashes, Marks
+
+HASH_BITS = 22
+SHIFT = np.uint64(64 - HASH_BITS)
+KEPT, DOUBLE, CONTRADICTION, TESTED, NEAR_TEST = range(5)
+REASONS = {
+    DOUBLE: "double: the text and label of an earlier row",
+    CONTRADICTION: "contradiction: the same text has another label elsewhere",
+    TESTED: "test text: the hand-labelled file has it too",
+    NEAR_TEST: "near a test text: the same words as a text of the hand-labelled file",
+}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is known of all texts together, each array (n)."""
+
+    marks: Marks
+    labels: NDArray[np.int8]
+    is_test: NDArray[np.bool_]
+
+
+def judge_repeats(texts: Texts, groups: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return for each text KEPT or why it is set aside, (n).
+
+    Of a text with one label the first row is kept, of one with several none. The hand-labelled rows all stay, and
+    training rows that are or resemble one of them go.
+    """
+    order = np.argsort(texts.marks.text, kind="stable")
+    same = texts.marks.text[order]
+    starts = np.flatnonzero(np.concatenate([[True], same[1:] != same[:-1]]))
+    labels, is_test = texts.labels[order], texts.is_test[order]
+    counts = np.diff(np.append(starts, len(same)))
+    torn = np.minimum.reduceat(labels, starts) != np.maximum.reduceat(labels, starts)
+    tested = np.logical_or.reduceat(is_test, starts)
+    verdicts = np.full(len(same), DOUBLE, np.int8)
+    verdicts[starts] = KEPT
+    verdicts[np.repeat(torn, counts)] = CONTRADICTION
+    verdicts[np.repeat(tested, counts)] = TESTED
+    judged = np.empty_like(verdicts)
+    judged[order] = verdicts
+    near = np.isin(groups, groups[texts.is_test])
+    judged[near & (judged == KEPT)] = NEAR_TEST
+    judged[texts.is_test] = KEPT
+    return judged
+
+
+def group_texts(marks: Marks) -> NDArray[np.int64]:
+    """Return a number for each text, (n): the same for texts of the same words and a user's texts one word apart.
+
+    Sorting makes it n log n; texts are linked in chains, so that a group may hold more than each other's neighbours.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    with_words = np.flatnonzero(marks.words)
+    links = [link_equal(marks.words[with_words], with_words), link_equal(*_gather_near(marks))]
+    ends = np.concatenate(links, axis=1)
+    n = len(marks.words)
+    graph = coo_array((np.ones(ends.shape[1], np.bool_), (ends[0], ends[1])), shape=(n, n))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def link_equal(keys: Hashes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return pairs of rows whose keys are equal, (2, pairs), so that all rows of a key hang together."""
+    keys, rows = _drop_lone(keys, rows)
+    order = np.argsort(keys)
+    same = keys[order]
+    equal = np.flatnonzero(same[1:] == same[:-1])
+    return np.stack([rows[order[equal]], rows[order[equal + 1]]])
+
+
+def join_marks(parts: Sequence[Marks]) -> Marks:
+    """Return the marks of several blocks as one."""
+    names = ("text", "words", "user", "n_words", "near")
+    return Marks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _drop_lone(keys: Hashes, rows: NDArray[np.int64]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Leave out most keys that stand alone, which is quicker than ordering them with their rows."""
+    same = np.sort(keys)
+    repeated = np.zeros(1 << HASH_BITS, np.bool_)
+    repeated[same[1:][same[1:] == same[:-1]] >> SHIFT] = True
+    kept = np.flatnonzero(repeated[keys >> SHIFT])
+    return keys[kept], rows[kept]
+
+
+def _gather_near(marks: Marks) -> tuple[Hashes, NDArray[np.int64]]:
+    """Return the marks without a word, and those with all, and the row of each."""
+    enough = np.flatnonzero(marks.n_words >= MIN_WORDS)
+    keys = np.concatenate([marks.near, (marks.words + marks.user)[enough]])
+    return keys, np.concatenate([np.repeat(enough, marks.n_words[enough]), enough])

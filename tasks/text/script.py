@@ -1,0 +1,99 @@
+"""The ensemble as one module from word numbers to probabilities, as it is exported."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tasks.learning.ragged import PAD
+from tasks.learning.script import View, gather_voters, write_script
+from tasks.text.member import Member
+from tasks.text.tokens import UNK, read_vocabulary
+from tasks.text.vocabulary import join_vocabularies
+
+EXAMPLE_SHAPE = (2, 12)
+
+
+class Renumber(nn.Module):
+    """Word numbers of the exported vocabulary to those of one round; words that it never saw become unknown ones."""
+
+    numbers: Tensor
+
+    def __init__(self, words: list[str], of_round: list[str]) -> None:
+        super().__init__()
+        known = {word: number for number, word in enumerate(of_round)}
+        self.register_buffer("numbers", torch.tensor([known.get(word, UNK) for word in words]))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return word numbers (batch, longest) int64."""
+        return self.numbers[words]
+
+
+class TextClassifier(nn.Module):
+    """Word numbers (batch, longest) int64, padded at the end with `pad_id`, to probabilities (batch, classes).
+
+    What a word's number is stands in the vocabulary beside the file.
+    """
+
+    def __init__(self, views: list[View], labels: list[str], n_words: int) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(views)
+        self.labels = labels
+        self.n_words = n_words
+        self.pad_id = PAD
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return probabilities."""
+        told = torch.zeros(1, device=words.device)
+        for view in self.views:
+            told = told + view(words)
+        return told
+
+
+def write_model(
+    ensemble: Path,
+    fitted: list[Path],
+    tokens: list[Path],
+    labels: list[str],
+    members: Mapping[str, Member],
+    out: Path,
+) -> NDArray[np.float32]:
+    """Write the exported files (see `export_torchscript`); return the Python model's answer to the example."""
+    model = assemble(ensemble, fitted, [read_vocabulary(each) for each in tokens], labels, members)
+    told = {
+        "labels": labels,
+        "members": sorted(members),
+        "networks": len(fitted),
+        "n_words": model.n_words,
+        "pad_id": model.pad_id,
+    }
+    return write_script(model, draw_example(model.n_words), told, out)
+
+
+def assemble(
+    ensemble: Path, fitted: list[Path], vocabularies: list[list[str]], labels: list[str], members: Mapping[str, Member]
+) -> TextClassifier:
+    """Return the mean over the rounds of their ensembles, in evaluation mode.
+
+    `vocabularies` are those of the rounds, in the order of the folds that they hold out.
+    """
+    words = join_vocabularies(vocabularies)
+    voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member])
+    folds = sorted({voter.fit.fold for voter in voters})
+    views = []
+    for fold, of_round in zip(folds, vocabularies, strict=True):
+        chosen = [voter for voter in voters if voter.fit.fold == fold]
+        renumber = nn.Identity() if of_round == words else Renumber(words, of_round)
+        views.append(View(renumber, [voter.network for voter in chosen], [voter.share for voter in chosen]))
+    return TextClassifier(views, labels, len(words)).eval()
+
+
+def draw_example(n_words: int) -> NDArray[np.int64]:
+    """Return two made-up texts, the second one short, so padded, and with an unknown word."""
+    count, longest = EXAMPLE_SHAPE
+    texts = 2 + np.arange(count * longest).reshape(EXAMPLE_SHAPE) * 7 % max(1, n_words - 2)
+    texts[1, 1], texts[1, 4:] = UNK, PAD
+    return texts.clip(max=n_words - 1).astype(np.int64)

@@ -1,0 +1,31 @@
+"""What a network in training is shown of texts."""
+
+import torch
+from torch import Tensor
+
+from tasks.learning.ragged import PAD
+from tasks.learning.views import Alter
+from tasks.text.member import Reader
+from tasks.text.tokens import UNK
+
+
+def keep_numbers(words: Tensor) -> Tensor:
+    """Return word numbers as they are."""
+    return words
+
+
+def alter_with(reader: Reader) -> Alter:
+    """Return what the recipe does to a batch (batch, longest): a share of the words becomes unknown ones."""
+
+    def alter(words: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return drop_words(words, generator, share=reader.word_dropout), targets
+
+    return alter
+
+
+def drop_words(words: Tensor, generator: torch.Generator, *, share: float) -> Tensor:
+    """Replace each word with `<unk>` by chance, never padding: the network learns not to lean on one word."""
+    if share == 0:
+        return words
+    drawn = torch.rand(words.shape, generator=generator).to(words.device)
+    return words.masked_fill((drawn < share) & (words != PAD), UNK)

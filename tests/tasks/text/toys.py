@@ -1,0 +1,80 @@
+"""Sixty texts of three classes that a small network learns in seconds, in the folders that the stages hand on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tasks.text.member import Member
+from tasks.text.pretrain import Pretrain
+from tests.tasks.learning.toys import Toy, write_toy_classes, write_toy_folds
+
+N_TEXTS, N_CLASSES = 60, 3
+WORDS = ["<unk>", "<pad>", *["a", "b", "c", "good", "bad", "so", "not", "sun", "rain", "tea"]]
+N_WORDS = len(WORDS)
+TELLING = {0: 5, 1: 6, 2: 9}  # the word that gives each class away
+RECIPE = {
+    "network": "lstm",
+    "width": 8,
+    "embedding": 6,
+    "layers": 0,
+    "weights": "none",
+    "epochs": 4,
+    "head_epochs": 0,
+    "thaw_epochs": 0,
+    "batch_size": 8,
+    "lr_scale": 1.0,
+    "weight_decay": 0.01,
+    "dropout": 0.1,
+    "embedding_dropout": 0.1,
+    "word_dropout": 0.1,
+    "label_smoothing": 0.05,
+    "mixup_alpha": 0.0,
+    "ema_decay": 0.9,
+    "clip_norm": 5.0,
+    "train_batch_norm": False,
+    "patience": 0,
+    "seed": 7,
+}
+FITTING = {
+    "linear": {"width": 0, "embedding": 0, "embedding_dropout": 0.0},
+    "ulmfit": {"layers": 2},
+}
+
+
+def make_reader(network: str = "lstm", **values: object) -> Member:
+    """Return the toy recipe of a network with some values changed."""
+    return Member.model_validate({**RECIPE, "network": network, **FITTING.get(network, {}), **values})
+
+
+def make_pretrain(**values: object) -> Pretrain:
+    """Return a toy recipe of the language model that fits the toy ulmfit."""
+    plain = {key: value for key, value in RECIPE.items() if key != "thaw_epochs"}
+    return Pretrain.model_validate({**plain, "network": "ulmfit", "layers": 2, "epochs": 6, **values})
+
+
+def make_texts(root: Path, *, mode: str = "holdout") -> Toy:
+    """Write sixty texts of 1 to 12 words, each with its class's telling word, in five folds."""
+    toy, rng = Toy(root), np.random.default_rng(0)
+    labels = np.arange(N_TEXTS) % N_CLASSES
+    texts = [draw_text(int(label), int(rng.integers(1, 13)), rng) for label in labels]
+    write_tokens(toy.folder("tokens"), texts)
+    write_toy_folds(toy, labels, mode)
+    write_toy_classes(toy)
+    return toy
+
+
+def draw_text(label: int, length: int, rng: np.random.Generator) -> list[int]:
+    """Return the numbers of a text: `b` follows `a` and `c` follows `b`, and one word tells the class."""
+    start = int(rng.integers(0, 3))
+    words = [2 + (start + place) % 3 for place in range(length)]
+    words[int(rng.integers(0, length))] = TELLING[label]
+    return words
+
+
+def write_tokens(folder: Path, texts: list[list[int]], words: list[str] = WORDS) -> None:
+    """Write what the stage that cuts texts into words writes."""
+    np.save(folder / "tokens.npy", np.array([word for text in texts for word in text], np.int32))
+    np.save(folder / "offsets.npy", np.cumsum([0, *(len(text) for text in texts)]).astype(np.int64))
+    (folder / "vocabulary.json").write_text(json.dumps(words))
+    (folder / "tokeniser.json").write_text(json.dumps({"kind": "whitespace"}))
