@@ -14,8 +14,10 @@ help:  ## list these commands
 	.venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock
 	@touch $@
 
-demo: .venv/installed  ## the sounds flow on the embedded data, end to end
+demo: .venv/installed  ## the flows of sounds, pictures and tweets on the embedded data, end to end
 	python -m flows run audio
+	python -m flows run images
+	python -m flows run text
 
 test: .venv/installed  ## the tests, without real data, in under ten minutes
 	pytest -n 2 --dist loadgroup tests/engine tests/faults
