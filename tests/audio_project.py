@@ -9,10 +9,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from tests.project import NO_BYTECODE, REPOSITORY, Finished, Project
+from tests.project import Finished, Project
 from tests.warm import WarmPython
 
-FOLDERS = ("flows", "tasks", "params")
 # Everything but training: seconds, where the whole flow takes a minute.
 STAGES = ("sample", "download", "clean", "folds", "spectrograms", "bands-spectrograms-fold5")
 
@@ -23,9 +22,7 @@ class AudioProject(Project):
     @classmethod
     def create(cls, root: Path, warm: WarmPython) -> AudioProject:
         """Lay out a fresh checkout and compute its first stages."""
-        for folder in FOLDERS:
-            shutil.copytree(REPOSITORY / folder, root / folder, ignore=NO_BYTECODE)
-        project = cls(root, warm)
+        project = cls.check_out(root, warm)
         project.set_param("sample.clips_per_fold", "2")
         project.set_param("folds.mode", "holdout")
         project.make_repository()

@@ -16,6 +16,7 @@ from tests.warm import WarmPython
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+FOLDERS = ("flows", "tasks", "params")
 NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 
@@ -58,6 +59,13 @@ class Project:
         self.warm = warm
         self.env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         self._count = 0
+
+    @classmethod
+    def check_out(cls, root: Path, warm: WarmPython) -> Self:
+        """Lay out the flows, tasks and params as they are committed; no repository yet."""
+        for folder in FOLDERS:
+            shutil.copytree(REPOSITORY / folder, root / folder, ignore=NO_BYTECODE)
+        return cls(root, warm)
 
     def make_repository(self) -> None:
         """Make a DVC repository of the folder, and write dvc.yaml."""

@@ -34,7 +34,7 @@ class CleanPictures(Section):
     near_duplicate_bits: int = Field(
         ge=0, le=64, description="pictures whose perceptual hashes differ in no more of 64 bits are the same one"
     )
-    group_bits: int = Field(ge=0, le=64, description="pictures that differ in no more bits stay in one fold")
+    group_bits: int = Field(ge=0, le=64, description="pictures that differ in no more bits stay on one side")
     min_per_class: int = Field(ge=1, description="a class with fewer usable pictures ends the run")
 
     @model_validator(mode="after")
@@ -87,7 +87,8 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
 def _sort_out(rows: Sequence[Row], clean: CleanPictures) -> tuple[list[Row], list[Dropped]]:
     reasons = [_judge(row, clean) for row in rows]
     sound = [number for number, reason in enumerate(reasons) if not reason]
-    for number, reason in find_twins([_see(rows[number]) for number in sound], clean.near_duplicate_bits).items():
+    sights = [_see(rows[number]) for number in sound]
+    for number, reason in find_twins(sights, clean.near_duplicate_bits, clean.group_bits).items():
         reasons[sound[number]] = reason
     kept = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     pairs = zip((row.place for row in rows), reasons, strict=True)

@@ -22,21 +22,23 @@ class Sight:
     look: int
 
 
-def find_twins(sights: Sequence[Sight], bits: int) -> dict[int, str]:
+def find_twins(sights: Sequence[Sight], bits: int, group_bits: int) -> dict[int, str]:
     """Return the rows to set aside, each with the reason, so that no two that stay differ in `bits` or less.
 
     Of a picture under two labels every copy goes, as nobody can say which label is right; of one in two parts
-    (test, valid, train) that in the later one; within a part the first stays. One row is compared with all
-    others at once.
+    (test, valid, train) that in the later one, where `group_bits` or less count as one; within a part the first
+    stays. One row is compared with all others at once.
     """
+    splits = np.array([sight.split for sight in sights])
     looks = gather_looks(sights)
     reasons = _find_conflicts(sights, looks, bits)
     stays = np.zeros(len(sights), np.bool_)
     for row in sorted(range(len(sights)), key=lambda row: (RANKS.get(sights[row].split, 2), row)):
         if row in reasons:
             continue
-        near = find_near(looks, row, bits)
-        earlier = near[stays[near]]
+        near = find_near(looks, row, group_bits)
+        same = splits[near] == splits[row]
+        earlier = near[stays[near] & (~same | np.isin(near, find_near(looks, row, bits)))]
         if len(earlier):
             reasons[row] = _tell_twin(sights[row], [sights[other] for other in earlier])
         else:
@@ -87,7 +89,7 @@ def _tell_twin(sight: Sight, earlier: list[Sight]) -> str:
     equal = [other for other in earlier if other.digest == sight.digest]
     other = (equal or earlier)[0]
     if other.split != sight.split:
-        return f"in two splits: the same picture as {other.file} ({other.split})"
+        return f"in two splits: {'' if equal else 'nearly '}the same picture as {other.file} ({other.split})"
     if equal:
         return f"exact duplicate: the same pixels as {other.file}"
     differ = (sight.look ^ other.look).bit_count()

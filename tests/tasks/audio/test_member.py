@@ -105,7 +105,9 @@ def test_local_weights_count_as_an_input_file(tmp_path: Path) -> None:
     member = make("melnet", width=4, weights=str(path))
     assert member.files() == (str(path),)
     built = build_network(member, 3, (32, 63))
-    assert torch.equal(built.state_dict()["stem.0.weight"], torch.load(path, weights_only=True)["stem.0.weight"])
+    assert torch.equal(
+        built.state_dict()["trunk.stem.0.weight"], torch.load(path, weights_only=True)["trunk.stem.0.weight"]
+    )
 
 
 def test_only_its_own_module_belongs_to_a_member() -> None:

@@ -1,0 +1,90 @@
+"""The whole pictures flow, small: from size to size under Prefect, after which `dvc repro` has nothing to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.warm import WarmPython
+
+# One worker runs them all, since each would compute the flow anew.
+pytestmark = pytest.mark.xdist_group("images flow")
+SIZES = ("small", "medium", "large")
+SMALL = {
+    "sample.pictures_per_class": 20,
+    "members.compactnet.width": 4,
+    **{f"sizes.{size}.epochs": 1 for size in SIZES},
+    **{f"sizes.{size}.batch_size": 8 for size in SIZES},
+}
+
+
+@pytest.fixture(scope="module")
+def project(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A checkout that ran the whole flow once under Prefect, with one epoch at each size."""
+    made = Project.check_out(tmp_path_factory.mktemp("images") / "whole", warm)
+    made.make_repository()
+    (made.root / ".trifold").mkdir(exist_ok=True)
+    shutil.copy(server_state, made.root / ".trifold/servers.json")
+    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    made.call("python", "-m", "flows", "run", "images", *changes).check()
+    return made
+
+
+def test_each_size_goes_on_from_the_one_before(project: Project) -> None:
+    names = [f"images-fit-compactnet-{size}-fold5" for size in SIZES]
+    graph = (project.root / "dvc.yaml").read_text()
+    for name, before in zip(names[1:], names, strict=False):
+        stage = graph[graph.index(f"\n  {name}:") :]
+        assert f"data/images/{before.removeprefix('images-')}\n" in stage[: stage.index("outs:")]
+
+
+def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
+    before = (project.root / "dvc.lock").read_text()
+    done = project.call("python", "-m", "dvc", "repro", "images-look", "images-export", "images-evaluate").check()
+    assert "Running stage" not in done.output
+    assert (project.root / "dvc.lock").read_text() == before
+    status = project.call("python", "-m", "dvc", "status", "--with-deps", "images-look", "images-export").check()
+    assert "up to date" in status.output
+
+
+def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("images")
+    assert experiment is not None
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
+    looks = {Path(found.path).name for found in client.list_artifacts(runs["images-look"])}
+    assert {"worst.png", "uncertain.png", "maps.png", "course.png"} <= looks
+    assert "activations.png" in {
+        Path(found.path).name for found in client.list_artifacts(runs["images-fit-compactnet-large-fold5"])
+    }
+
+
+def test_figures_and_predictions_are_there_for_every_size(project: Project) -> None:
+    figures = json.loads((project.root / "data/images/evaluate/metrics.json").read_text())
+    assert set(figures["members"]) == {f"compactnet-{size}" for size in SIZES}
+    folder = project.root / "data/images/download"
+    pictures = [str(path) for path in sorted(folder.rglob("*.png")) if "-9000" not in path.name][:3]
+    told = project.call("python", "-m", "flows", "predict", "images", *pictures).check().output
+    assert told.count("%") == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("sizes.medium.pixels=16", "sizes go down: medium with 16 px follows small with 32 px"),
+        ("members.compactnet.sizes=huge", "members.compactnet.sizes is 'huge'; it must be all or one of small"),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(project: Project, change: str, told: str) -> None:
+    before = (project.root / "params/images.yaml").read_text()
+    refused = project.call("python", "-m", "flows", "run", "images", "--set", change)
+    assert refused.code == 1
+    assert told in " ".join(refused.output.split())
+    assert "Traceback" not in refused.output
+    assert (project.root / "params/images.yaml").read_text() == before
