@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
+from benchmarks.real_data import clone_for
 from benchmarks.table import Figure
-from benchmarks.text_training import PRESET, find_archive
+from benchmarks.text_training import PRESET
 from flows.engine.params import read_yaml
-from flows.engine.project import ROOT
 from tasks.archives import hash_file
 
 SEEDS = (1, 2, 3)
 TARGET = 0.78
 PUBLISHED = "with 1.6 million tweets: Go et al. above 80 %, CharSCNN 86.4 %"
 BOOK = "the book's ULMFiT 76 %, on its own split of 1.6 million"
-SETTINGS = {
-    "hand-labelled tweets": ["folds.mode=own", "clean.test_file=keep"],
-    "the split's own test part": ["folds.mode=holdout", "clean.test_file=leave_out"],
+SETTINGS: dict[str, dict[str, object]] = {
+    "hand-labelled tweets": {"folds.mode": "own", "clean.test_file": "keep"},
+    "tweets of the split's own test part": {"folds.mode": "holdout", "clean.test_file": "leave_out"},
 }
 
 
@@ -36,7 +32,7 @@ class Seen:
     examples: int = 0
     accuracies: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, metrics: dict[str, dict[str, object]]) -> None:
+    def add(self, metrics: dict[str, Any]) -> None:
         """Take over what one run wrote."""
         told = {name: metrics[name] for name in ("ensemble", "everyone")} | metrics["members"]
         self.examples = told["ensemble"]["examples"]
@@ -45,41 +41,21 @@ class Seen:
 
 
 def measure() -> list[Figure]:
-    """Run the flow with its preset in a fresh clone, for each seed and each way to judge; SENTIMENT140 is the zip."""
-    archive = find_archive("text_accuracy")
+    """Run the flow with its preset for each seed and each way to judge; SENTIMENT140 is the archive's path."""
     seen = {what: Seen() for what in SETTINGS}
-    with open_clone() as clone:
-        for what, overrides in SETTINGS.items():
+    with clone_for("text_accuracy", "SENTIMENT140", flow="text", preset="sentiment140") as clone:
+        digest = {"source.sha256": hash_file(clone.archive)}
+        for what, changes in SETTINGS.items():
             for seed in SEEDS:
-                seen[what].add(run_flow(clone, archive, [*overrides, *list_seeds(seed)]))
+                clone.run(digest | changes | list_seeds(seed))
+                seen[what].add(json.loads((clone.root / "data/text/evaluate/metrics.json").read_text()))
     return [figure for what, each in seen.items() for figure in tell(what, each)]
 
 
-@contextmanager
-def open_clone() -> Iterator[Path]:
-    """Give a clone of the project, and stop its servers at the end."""
-    with TemporaryDirectory() as place:
-        clone = Path(place) / "trifold"
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-        try:
-            yield clone
-        finally:
-            subprocess.run([sys.executable, "-m", "flows", "down"], cwd=clone, check=True)
-
-
-def run_flow(clone: Path, archive: Path, overrides: list[str]) -> dict[str, dict[str, object]]:
-    """Run the flow; return its figures."""
-    source = [f"source.archive={archive}", f"source.sha256={hash_file(archive)}"]
-    options = [word for one in [*source, *overrides] for word in ("--set", one)]
-    command = [sys.executable, "-m", "flows", "run", "text", "--preset", "sentiment140", *options]
-    subprocess.run(command, cwd=clone, check=True)
-    return json.loads((clone / "data/text/evaluate/metrics.json").read_text())
-
-
-def list_seeds(seed: int) -> list[str]:
-    """Return the overrides that give the split and every network another seed."""
+def list_seeds(seed: int) -> dict[str, object]:
+    """Return what gives the split and every network another seed."""
     names = [f"members.{name}" for name in read_yaml(PRESET)["members"]]
-    return [f"{name}.seed={seed}" for name in ("folds", "pretrain", *names)]
+    return {f"{name}.seed": seed for name in ("folds", "pretrain", *names)}
 
 
 def tell(what: str, seen: Seen) -> Iterator[Figure]:

@@ -43,7 +43,7 @@ class Learned:
 
 def measure() -> list[Figure]:
     """Train both on the tweets that SENTIMENT140 (its zip) names; the split's own test part judges."""
-    archive = find_archive("text_training")
+    archive = find_archive()
     torch.set_num_threads(N_THREADS)
     keep_freed_memory()  # as training does, for both
     with TemporaryDirectory() as place:
@@ -71,12 +71,12 @@ def measure() -> list[Figure]:
     ]
 
 
-def find_archive(row: str) -> Path:
+def find_archive() -> Path:
     """Return the zip that SENTIMENT140 names; raises MissingDataError when it is none."""
     given = os.environ.get("SENTIMENT140", "")
     if not Path(given).is_file():
         raise MissingDataError(
-            f"SENTIMENT140={given!r} is no file; give its zip: make bench ROW={row} SENTIMENT140=PATH"
+            f"SENTIMENT140={given!r} is no file; give its zip: make bench ROW=text_training SENTIMENT140=PATH"
         )
     return Path(given).resolve()
 

@@ -39,9 +39,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
-    answers = predict_texts(exported, ["A b  GOOD c", "@ann: bad!", "a b c not a"], top=2)
+    answers = predict_texts(exported, ["A b  GOOD c", "@ann: bad!", "a b c sun a"], top=2)
     assert [answer.classes[0][0] for answer in answers] == ["kind0", "kind1", "kind2"]
-    assert [answer.file for answer in answers] == ["A b  GOOD c", "@ann: bad!", "a b c not a"]
+    assert [answer.file for answer in answers] == ["A b  GOOD c", "@ann: bad!", "a b c sun a"]
     numbers = [WORDS.index(word) for word in ("a", "b", "good", "c")]
     with torch.inference_mode():
         told = load_script(exported)(torch.tensor([numbers]))[0].numpy()
