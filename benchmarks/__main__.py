@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import esc10, memory, orchestration, pictures_input, spectrograms, text_input
+from benchmarks import (
+    esc10,
+    memory,
+    orchestration,
+    pictures_input,
+    spectrograms,
+    text_accuracy,
+    text_input,
+    text_training,
+)
 from benchmarks.table import MissingDataError, Row, print_table, run_row
 
 ROWS = [
@@ -14,6 +23,8 @@ ROWS = [
     Row("memory", memory.measure, quick=True),
     Row("text_input", text_input.measure, quick=True),
     Row("pictures_input", pictures_input.measure, quick=False),
+    Row("text_training", text_training.measure, quick=False),
+    Row("text_accuracy", text_accuracy.measure, quick=False),
     Row("esc10", esc10.measure, quick=False),
 ]
 

@@ -1,0 +1,83 @@
+"""Accuracy on real tweets, of each member and of the ensemble, over several seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.real_data import clone_for
+from benchmarks.table import Figure
+from benchmarks.text_training import PRESET
+from flows.engine.params import read_yaml
+from tasks.archives import hash_file
+
+SEEDS = (1, 2, 3)
+TARGET = 0.78
+PUBLISHED = "with 1.6 million tweets: Go et al. above 80 %, CharSCNN 86.4 %"
+BOOK = "the book's ULMFiT 76 %, on its own split of 1.6 million"
+SETTINGS: dict[str, dict[str, object]] = {
+    "hand-labelled tweets": {"folds.mode": "own", "clean.test_file": "keep"},
+    "tweets of the split's own test part": {"folds.mode": "holdout", "clean.test_file": "leave_out"},
+}
+
+
+@dataclass
+class Seen:
+    """Accuracies over the seeds of what was judged, by its name, on so many tweets."""
+
+    examples: int = 0
+    accuracies: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, metrics: dict[str, Any]) -> None:
+        """Take over what one run wrote."""
+        told = {name: metrics[name] for name in ("ensemble", "everyone")} | metrics["members"]
+        self.examples = told["ensemble"]["examples"]
+        for name, figures in told.items():
+            self.accuracies.setdefault(name, []).append(figures["accuracy"])
+
+
+def measure() -> list[Figure]:
+    """Run the flow with its preset for each seed and each way to judge; SENTIMENT140 is the archive's path."""
+    seen = {what: Seen() for what in SETTINGS}
+    with clone_for("text_accuracy", "SENTIMENT140", flow="text", preset="sentiment140") as clone:
+        digest = {"source.sha256": hash_file(clone.archive)}
+        for what, changes in SETTINGS.items():
+            for seed in SEEDS:
+                clone.run(digest | changes | list_seeds(seed))
+                seen[what].add(json.loads((clone.root / "data/text/evaluate/metrics.json").read_text()))
+    return [figure for what, each in seen.items() for figure in tell(what, each)]
+
+
+def list_seeds(seed: int) -> dict[str, object]:
+    """Return what gives the split and every network another seed."""
+    names = [f"members.{name}" for name in read_yaml(PRESET)["members"]]
+    return {f"{name}.seed": seed for name in ("folds", "pretrain", *names)}
+
+
+def tell(what: str, seen: Seen) -> Iterator[Figure]:
+    """Yield a figure for the ensemble, one with everyone in it, and one for each member."""
+    is_target = what == "hand-labelled tweets"
+    for name, accuracies in seen.accuracies.items():
+        mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
+        low, high = find_interval(mean, seen.examples)
+        judged = is_target and name == "ensemble"
+        yield Figure(
+            f"{name}, {seen.examples:,} {what}",
+            (PUBLISHED if is_target else BOOK) if name == "ensemble" else "",
+            f"{mean:.1%} ± {spread:.1%} over {len(accuracies)} seeds, 95 % interval {low:.1%} to {high:.1%}",
+            "",
+            f"{TARGET:.0%}" if judged else "",
+            mean >= TARGET or not judged,
+        )
+
+
+def find_interval(share: float, count: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share seen in so many examples."""
+    z = 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return middle - half, middle + half

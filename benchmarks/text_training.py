@@ -1,0 +1,184 @@
+"""Training the book's LSTM on real tweets: the shared loop against the book's own, at equal epochs."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchtext import data
+
+from benchmarks.table import Figure, MissingDataError
+from flows.engine.params import read_yaml
+from tasks.archives import hash_file
+from tasks.download import Source, download_archive
+from tasks.folds import Folds, read_round, split_folds
+from tasks.learning.compute import Compute
+from tasks.learning.predictions import read_predictions
+from tasks.memory import keep_freed_memory
+from tasks.report import Silent
+from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.tokens import Tokens, open_tokens, read_vocabulary, tokenise
+from tasks.text.train import Member, find_member_lr, fit_member
+
+PRESET = "params/presets/text-sentiment140.yaml"
+EPOCHS = 3
+N_THREADS = 2
+TARGET = 3
+BOOK_BATCH, BOOK_LR, BOOK_EMBEDDING, BOOK_HIDDEN = 32, 2e-2, 300, 100  # chapter 5
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How many words a second a side learnt from, and how often it is right on the tweets held out."""
+
+    words_per_s: float
+    accuracy: float
+
+
+def measure() -> list[Figure]:
+    """Train both on the tweets that SENTIMENT140 (its zip) names; the split's own test part judges."""
+    archive = find_archive()
+    torch.set_num_threads(N_THREADS)
+    keep_freed_memory()  # as training does, for both
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        prepare(folder, archive)
+        peer, ours = learn_as_the_book(folder), learn_ours(folder)
+    ratio = ours.words_per_s / peer.words_per_s
+    return [
+        Figure(
+            f"lstm, words/s in training, {EPOCHS} epochs",
+            f"BucketIterator, batch {BOOK_BATCH}: {peer.words_per_s:,.0f}",
+            f"{ours.words_per_s:,.0f}",
+            f"{ratio:.1f}",
+            f"{TARGET}",
+            ratio >= TARGET,
+        ),
+        Figure(
+            f"lstm, accuracy after {EPOCHS} epochs",
+            f"the book's {peer.accuracy:.1%}",
+            f"{ours.accuracy:.1%}",
+            f"{100 * (ours.accuracy - peer.accuracy):+.1f} points",
+            "not lower",
+            ours.accuracy >= peer.accuracy,
+        ),
+    ]
+
+
+def find_archive() -> Path:
+    """Return the zip that SENTIMENT140 names; raises MissingDataError when it is none."""
+    given = os.environ.get("SENTIMENT140", "")
+    if not Path(given).is_file():
+        raise MissingDataError(
+            f"SENTIMENT140={given!r} is no file; give its zip: make bench ROW=text_training SENTIMENT140=PATH"
+        )
+    return Path(given).resolve()
+
+
+def prepare(folder: Path, archive: Path) -> None:
+    """Clean, split 8:1:1 and tokenise, as the flow does with its preset; the hand-labelled file is not read."""
+    preset = read_yaml("params/text.yaml") | read_yaml(PRESET)
+    source = Source(archive=str(archive), sha256=hash_file(archive), max_unpacked_mb=1000, timeout_s=30)
+    out = {name: folder / name for name in ("archive", "tweets", "folds", "tokens", "checkpoints")}
+    for each in out.values():
+        each.mkdir()
+    quiet = Silent()
+    download_archive(source, None, out=out["archive"], report=quiet, checkpoints=out["checkpoints"])
+    clean = CleanTweets.model_validate(preset["clean"] | {"test_file": "leave_out"})
+    clean_tweets(out["archive"], clean, out=out["tweets"], report=quiet)
+    split_folds(out["tweets"], Folds(mode="holdout", n_folds=10, valid=9, test=10, seed=1), out=out["folds"])
+    tokens = Tokens.model_validate(preset["tokens"])
+    tokenise(out["tweets"], out["folds"], tokens, fold=10, out=out["tokens"], report=quiet)
+
+
+class BookLstm(nn.Module):
+    """The book's network: word numbers (longest, batch) to logits (batch, 2), from the state after the padding."""
+
+    def __init__(self, n_words: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(n_words, BOOK_EMBEDDING)
+        self.encoder = nn.LSTM(input_size=BOOK_EMBEDDING, hidden_size=BOOK_HIDDEN, num_layers=1)
+        self.predictor = nn.Linear(BOOK_HIDDEN, 2)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return logits."""
+        _, (hidden, _) = self.encoder(self.embedding(words))
+        return self.predictor(hidden.squeeze(0))
+
+
+def learn_as_the_book(folder: Path) -> Learned:
+    """Train by the book's listing; only what it needs to run is mended (the key that its iterator sorts by)."""
+    rows = read_round(folder / "folds", 10)
+    train, test = (make_iterator(folder, part) for part in (rows.train, rows.test))
+    torch.manual_seed(1)
+    model = BookLstm(len(read_vocabulary(folder / "tokens")))
+    optimiser, criterion = torch.optim.Adam(model.parameters(), lr=BOOK_LR), nn.CrossEntropyLoss()
+    started_s = time.perf_counter()
+    for _ in range(EPOCHS):
+        for batch in train:
+            optimiser.zero_grad()
+            criterion(model(batch.tweet), batch.label).backward()
+            optimiser.step()
+    seconds = time.perf_counter() - started_s
+    with torch.no_grad():
+        right = sum(int((model(batch.tweet).argmax(1) == batch.label).sum()) for batch in test)
+    return Learned(EPOCHS * count_words(folder, rows.train) / seconds, right / len(rows.test))
+
+
+def make_iterator(folder: Path, rows: np.ndarray) -> data.BucketIterator:
+    """Return torchtext's iterator over rows; it is given numbers, so it need not look words up."""
+    table = open_tokens(folder / "tokens")
+    labels = read_labels(folder)
+    words = data.Field(use_vocab=False, pad_token=1)
+    label = data.Field(use_vocab=False, sequential=False)
+    fields = [("tweet", words), ("label", label)]
+    examples = [data.Example.fromlist([table[row].tolist(), int(labels[row])], fields) for row in rows]
+    return data.BucketIterator(
+        data.Dataset(examples, fields), batch_size=BOOK_BATCH, sort_key=lambda one: len(one.tweet), device="cpu"
+    )
+
+
+def read_labels(folder: Path) -> np.ndarray:
+    """Return the label of each row."""
+    from tasks.tables import read_rows
+
+    return np.array([int(row["label"]) for row in read_rows(folder / "folds" / "folds.csv", ["label"])])
+
+
+def count_words(folder: Path, rows: np.ndarray) -> int:
+    """Return the number of words in rows."""
+    return int(open_tokens(folder / "tokens").lengths[rows].sum())
+
+
+class Speed(Silent):
+    """A report that keeps how many tweets a second each epoch took, checkpoints and validation apart."""
+
+    def __init__(self) -> None:
+        self.tweets_per_s: list[float] = []
+
+    def metrics(self, figures, step: int) -> None:  # type: ignore[no-untyped-def]
+        self.tweets_per_s.append(figures["examples_per_s"])
+
+
+def learn_ours(folder: Path) -> Learned:
+    """Train with the tasks and the preset's settings, as often over the tweets as the book."""
+    member = Member.model_validate(read_yaml(PRESET)["members"]["lstm"] | {"epochs": EPOCHS, "patience": 0})
+    compute = Compute(device="cpu", precision="auto", threads=N_THREADS)
+    places = folder / "tokens", folder / "folds"
+    lr, fit, kept = folder / "lr", folder / "fit", folder / "kept"
+    for each in (lr, fit, kept):
+        each.mkdir()
+    find_member_lr(*places, member, compute, fold=10, out=lr, report=Silent())
+    speed = Speed()
+    fit_member(*places, lr, member, compute, name="lstm", fold=10, out=fit, report=speed, checkpoints=kept)
+    told = read_predictions(fit / "test.csv")
+    accuracy = float((told.probabilities.argmax(1) == told.labels).mean())
+    train = read_round(folder / "folds", 10).train
+    seconds = sum(len(train) / rate for rate in speed.tweets_per_s)
+    return Learned(EPOCHS * count_words(folder, train) / seconds, accuracy)

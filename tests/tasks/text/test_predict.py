@@ -1,0 +1,90 @@
+"""Raw texts, on the command line or in files, get the answer that their words would."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import UserError
+from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.export import load_script
+from tasks.report import Silent
+from tasks.text.export import export_torchscript
+from tasks.text.predict import predict_texts, read_texts
+from tests.tasks.text.test_train import fit
+from tests.tasks.text.toys import WORDS, make_reader, make_texts
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+SETTINGS = {
+    "tokeniser": "spacy",
+    "lower": True,
+    "wash": {"mark_addresses": True, "mark_names": True, "shorten_elongated": True},
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported member that tells the classes, which tests only read."""
+    toy = make_texts(tmp_path_factory.mktemp("texts"))
+    (toy.folder("tokens") / "tokeniser.json").write_text(json.dumps(SETTINGS))
+    values = {"epochs": 30, "width": 16, "word_dropout": 0.0}
+    fitted, out = [fit(toy, "cnn", **values)], toy.folder("export")
+    build_ensemble(fitted, Ensemble(method="mean"), out=toy.folder("ensemble"), report=Silent())
+    members = {"cnn": make_reader("cnn", **values)}
+    places = toy.folder("ensemble"), fitted, [toy.folder("tokens")], toy.folder("examples")
+    export_torchscript(*places, members, out=out, report=Silent())
+    return out / "model.pt"
+
+
+def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
+    answers = predict_texts(exported, ["A b  GOOD c", "@ann: bad!", "a b c sun a"], top=2)
+    assert [answer.classes[0][0] for answer in answers] == ["kind0", "kind1", "kind2"]
+    assert [answer.file for answer in answers] == ["A b  GOOD c", "@ann: bad!", "a b c sun a"]
+    numbers = [WORDS.index(word) for word in ("a", "b", "good", "c")]
+    with torch.inference_mode():
+        told = load_script(exported)(torch.tensor([numbers]))[0].numpy()
+    np.testing.assert_allclose(sorted(told)[::-1][:2], [share for _, share in answers[0].classes], atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])
+def test_a_text_of_unknown_words_gets_an_answer(exported: Path, text: str) -> None:
+    (answer,) = predict_texts(exported, [text], top=3)
+    assert sum(share for _, share in answer.classes) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n\t"])
+def test_an_empty_text_is_refused_with_its_place(exported: Path, text: str) -> None:
+    with pytest.raises(UserError, match="text 2 of 2 is empty"):
+        predict_texts(exported, ["good", text], top=1)
+
+
+def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "tweets.txt").write_text("so good\n\n  \nbad, bad\r\n", encoding="utf-8-sig")
+    assert read_texts(["tweets.txt", "what a day", ""], tmp_path) == ["so good", "bad, bad", "what a day", ""]
+    long = "no file has so long a name, " * 500
+    assert read_texts([long, "a\x00b", "."], tmp_path) == [long, "a\x00b", "."]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "UTF-8")]
+)
+def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "tweets.txt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"tweets\.txt .*{told}"):
+        read_texts(["tweets.txt"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [([*WORDS, "moon"], "has 13 words, the model beside it was made for 12"), (None, "cannot be read")],
+)
+def test_a_vocabulary_of_another_export_is_named(
+    exported: Path, tmp_path: Path, words: list[str] | None, told: str
+) -> None:
+    for path in exported.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "vocabulary.json").write_text("no list" if words is None else json.dumps(words))
+    with pytest.raises(UserError, match=told):
+        predict_texts(tmp_path / "model.pt", ["good"], top=1)

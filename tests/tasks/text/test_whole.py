@@ -1,0 +1,127 @@
+"""From the embedded archive to raw texts judged by the exported file: each stage reads what the one before wrote."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.engine.params import check_params, read_yaml
+from flows.engine.project import ROOT
+from flows.text import TextParams, text
+from tasks.folds import Folds, split_folds
+from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.evaluate import evaluate_predictions
+from tasks.tables import read_rows
+from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.export import export_torchscript
+from tasks.text.ngrams import Ngrams, fit_ngrams
+from tasks.text.predict import predict_texts
+from tasks.text.sample import SampleSection, make_sample
+from tasks.text.slices import score_slices
+from tasks.text.tokens import Tokens, tokenise
+from tasks.text.train import find_member_lr, fit_member
+from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tests.tasks.text.toys import make_reader
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+CLEAN = {
+    "mark_addresses": True,
+    "mark_names": True,
+    "shorten_elongated": True,
+    "encoding": "auto",
+    "neutral": "leave_out",
+    "test_file": "keep",
+    "max_chars": 2000,
+}
+SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "lr_scale": 2.0, "label_smoothing": 0.0}
+MEMBERS = {
+    "cnn": make_reader("cnn", **SMALL),
+    "linear": make_reader("linear", epochs=4, lr_scale=0.3, batch_size=16),
+}
+
+
+def prepare(toy: Toy, folds: Folds) -> None:
+    """Make the sample, clean it and split it."""
+    import zipfile
+
+    sample = SampleSection(train_rows=800, test_rows=200, seed=1)
+    make_sample(sample, out=toy.folder("sample"), report=Told())
+    with zipfile.ZipFile(toy.folder("sample") / "archive.zip") as archive:
+        archive.extractall(toy.folder("archive"))
+    clean = CleanTweets.model_validate(CLEAN)
+    clean_tweets(toy.folder("archive"), clean, out=toy.folder("tweets"), report=Told())
+    split_folds(toy.folder("tweets"), folds, out=toy.folder("folds"))
+
+
+def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
+    """Fit all members in one round; return its tokens, its networks and its n-grams."""
+    tokens, split = toy.folder(f"tokens{fold}"), toy.folder("folds")
+    words = Tokens(tokeniser="spacy", lower=True, max_words=2000, min_count=1)
+    tokenise(toy.folder("tweets"), split, words, fold=fold, out=tokens, report=Told())
+    fitted = []
+    for name, member in MEMBERS.items():
+        lr, out, kept = (toy.folder(f"{kind}-{name}-{fold}") for kind in ("lr", "fit", "kept"))
+        find_member_lr(tokens, split, member, COMPUTE, fold=fold, out=lr, report=Told())
+        names = {"name": name, "fold": fold}
+        fit_member(tokens, split, lr, member, COMPUTE, **names, out=out, report=Told(), checkpoints=kept)
+        fitted.append(out)
+    grams = Ngrams(words=2, shortest_chars=2, longest_chars=4, min_texts=2, freedom=0.1)
+    counted = toy.folder(f"ngrams-{fold}")
+    fit_ngrams(toy.folder("tweets"), split, grams, name="nbsvm", fold=fold, out=counted, report=Told())
+    return tokens, fitted, counted
+
+
+def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
+    """Put the rounds together, score and export them; return the metrics."""
+    mean = Ensemble(method="mean")
+    fitted = [fit for _, each, _ in rounds for fit in each]
+    tweets, tokens = toy.folder("tweets"), [words for words, _, _ in rounds]
+    build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=Told())
+    everyone = [*fitted, *(counted for _, _, counted in rounds)]
+    build_ensemble(everyone, mean, out=toy.folder("everyone"), report=Told())
+    ensemble, scores = toy.folder("ensemble"), toy.folder("scores")
+    evaluate_predictions(ensemble, tweets, toy.folder("everyone"), out=scores, report=Told())
+    score_slices(ensemble, tweets, tokens, out=toy.folder("slices"), report=Told())
+    export_torchscript(ensemble, fitted, tokens, tweets, MEMBERS, out=toy.folder("export"), report=Told())
+    return json.loads((scores / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "folds",
+    [
+        Folds(mode="own", n_folds=5, valid=4, test=5, seed=1),
+        Folds(mode="cross_validation", n_folds=2, valid=0, test=2, seed=1),
+    ],
+    ids=["own", "cross_validation"],
+)
+def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
+    toy = Toy(tmp_path)
+    prepare(toy, folds)
+    metrics = finish(toy, [fit_round(toy, fold) for fold in folds.held_out])
+    assert set(metrics) == {"ensemble", "everyone", "members"}
+    assert set(metrics["members"]) == {"cnn", "linear", "nbsvm"}
+    assert min(metrics["ensemble"]["accuracy"], metrics["everyone"]["accuracy"]) > 0.8
+    slices = {row["slice"]: row for row in read_rows(toy.folder("slices") / "slices.csv")}
+    assert int(slices["all"]["examples"]) == metrics["ensemble"]["examples"]
+    assert int(slices["with a negation"]["examples"]) > 0
+    said = ["Best day ever, i love this lovely puppy :)", "@ann ugh, the bus was awful and late!!!"]
+    answers = predict_texts(toy.folder("export") / "model.pt", said, top=1)
+    assert [answer.classes[0][0] for answer in answers] == ["positive", "negative"]
+
+
+def test_the_flow_makes_a_stage_of_each_turn_and_hands_the_language_only_where_asked() -> None:
+    params = check_params(read_yaml("params/text.yaml"), TextParams, "params/text.yaml")
+    names = [stage.name for stage in text.trace(params)]
+    assert not [name for name in names if "lm" in name]
+    assert {"text-tokens-fold10", "text-fit-lstm-fold10", "text-fit-nbsvm-fold10", "text-ensemble-everyone"} <= {*names}
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "params/presets").glob("text-*.yaml")))
+def test_every_preset_makes_a_flow(preset: str) -> None:
+    content = read_yaml("params/text.yaml")
+    for key, value in read_yaml(f"params/presets/{preset}.yaml").items():
+        content[key] = value if key in ("members", "ngrams") else content[key] | value
+    stages = {stage.name: stage for stage in text.trace(check_params(content, TextParams, preset))}
+    (language,) = [stage for name, stage in stages.items() if name.startswith("text-lm-")]
+    start = [name for name, stage in stages.items() if language.artifact in stage.inputs]
+    assert start == ["text-lr-ulmfit-fold10", "text-fit-ulmfit-fold10"]
