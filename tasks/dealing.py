@@ -1,14 +1,21 @@
 """Dealing examples into folds, groups whole and classes in proportion, or in the order of time."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Whole = NDArray[np.int64]
 
 MANY_GROUPS = 20_000  # scikit-learn's search looks at every group with every fold: above this it takes minutes
 
 
-def draw_folds(labels: Whole, groups: Whole, *, names: NDArray[np.str_], n_folds: int, seed: int) -> Whole:
+def draw_folds(labels: Whole, groups: Whole, *, names: pa.StringArray, n_folds: int, seed: int) -> Whole:
     """Return a fold, 1 to n_folds, for each example (n): groups whole, classes in proportion.
 
     `groups` are indices into `names`. Up to MANY_GROUPS groups scikit-learn's StratifiedGroupKFold draws, which
@@ -21,8 +28,10 @@ def draw_folds(labels: Whole, groups: Whole, *, names: NDArray[np.str_], n_folds
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds = np.zeros(len(labels), np.int64)
+    # The search takes the groups in the order of their names.
+    named = np.array(names.to_pylist(), np.str_)[groups]
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, names[groups]), start=1):
+    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, named), start=1):
         folds[held_out] = fold
     return folds
 
@@ -52,13 +61,13 @@ def deal_groups(labels: Whole, groups: Whole, *, n_folds: int, seed: int) -> Who
 def deal_by_date(dates: Whole, groups: Whole, *, n_folds: int) -> Whole:
     """Return a fold for each example, (n), as large as each other: 1 the oldest, n_folds the newest.
 
-    A group goes by its newest example, so that nothing in an earlier fold is newer than what is in a later one
-    began with.
+    A group goes by its newest example, so that nothing that trains is newer than the newest of what judges.
     """
     latest = np.full(groups.max() + 1, np.iinfo(np.int64).min)
     np.maximum.at(latest, groups, dates)
     order = np.argsort(latest, kind="stable")
-    before = np.cumsum(np.bincount(groups, minlength=len(latest))[order]) - 1
+    sizes = np.bincount(groups, minlength=len(latest))[order]
+    before = np.cumsum(sizes) - sizes
     folds_of = np.empty(len(latest), np.int64)
     folds_of[order] = 1 + before * n_folds // len(groups)
     return folds_of[groups]

@@ -20,13 +20,16 @@ Whole = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FoldTable:
-    """The examples, (n) each: label, group (an index into `names`), the data's own fold (0: none), split, date."""
+    """The examples, (n) each: label, group (an index into `names`), the data's own fold (0: none), split, date.
+
+    Text stays as Arrow has it: of a million names few are ever told.
+    """
 
     labels: Whole
     groups: Whole
-    names: NDArray[np.str_]
+    names: pa.StringArray
     folds: Whole
-    splits: NDArray[np.str_]
+    splits: pa.DictionaryArray | None
     dates: pa.ChunkedArray | None
 
     def __len__(self) -> int:
@@ -35,7 +38,23 @@ class FoldTable:
     def take(self, rows: Whole) -> FoldTable:
         """Return some of the examples, with the names of their groups alone and no dates."""
         there, groups = np.unique(self.groups[rows], return_inverse=True)
-        return FoldTable(self.labels[rows], groups, self.names[there], self.folds[rows], self.splits[rows], None)
+        return FoldTable(self.labels[rows], groups, self.names.take(there), self.folds[rows], None, None)
+
+    def name_groups(self, groups: Whole) -> list[str]:
+        """Return the names of some groups."""
+        names: list[str] = self.names.take(groups).to_pylist()
+        return names
+
+    def list_parts(self) -> set[str]:
+        """Return the names of the source's own parts that there are."""
+        return set() if self.splits is None else set(self.splits.dictionary.to_pylist())
+
+    def find_part(self, part: str) -> Whole:
+        """Return the rows of one of the source's own parts."""
+        if self.splits is None:
+            return np.zeros(0, np.int64)
+        place = self.splits.dictionary.to_pylist().index(part)
+        return np.flatnonzero(self.splits.indices.to_numpy() == place)
 
 
 def read_numbers(path: Path, column: str) -> Whole:
@@ -50,9 +69,9 @@ def read_table(path: Path) -> FoldTable:
     return FoldTable(
         labels=_to_numbers(columns["label"]),
         groups=coded.indices.to_numpy().astype(np.int64),
-        names=_to_texts(coded.dictionary),
+        names=coded.dictionary,
         folds=_to_numbers(columns["fold"]),
-        splits=_to_texts(columns["split"]) if "split" in columns.column_names else np.full(len(columns), ""),
+        splits=columns["split"].combine_chunks().dictionary_encode() if "split" in columns.column_names else None,
         dates=columns["date"] if "date" in columns.column_names else None,
     )
 
@@ -64,10 +83,6 @@ def _to_numbers(column: pa.ChunkedArray) -> Whole:
 
     numbers: Whole = pc.if_else(pc.equal(column, ""), "0", column).cast(pa.int64()).to_numpy()
     return numbers
-
-
-def _to_texts(column: pa.ChunkedArray | pa.Array) -> NDArray[np.str_]:
-    return np.array(column.to_pylist(), np.str_)
 
 
 def read_dates(table: FoldTable) -> Whole:

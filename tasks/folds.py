@@ -113,11 +113,13 @@ def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
         places = _find_sides(numbers, sides)
         _check_groups(table, places, sides)
         _check_classes(table, places, sides)
-    names = table.names[table.groups]
-    write_columns(
-        out / "folds.csv",
-        {"example": np.arange(len(table)), "label": table.labels, "group": names, "fold": numbers},
-    )
+    columns = {
+        "example": np.arange(len(table)),
+        "label": table.labels,
+        "group": table.names.take(table.groups),
+        "fold": numbers,
+    }
+    write_columns(out / "folds.csv", columns)
     rounds = [{"train": each.train, "valid": each.valid, "test": each.test} for each in folds.rounds]
     text = json.dumps({"mode": folds.mode, "rounds": rounds}, indent=2, sort_keys=True)
     (out / "folds.json").write_text(text + "\n")
@@ -143,7 +145,7 @@ def _make_folds(table: FoldTable, folds: Folds) -> Whole:
 
 def _follow_split(table: FoldTable, folds: Folds) -> Whole:
     """Give the source's last part the fold `test` and its valid part, if it has one more, the fold `valid`."""
-    parts = set(np.unique(table.splits).tolist())
+    parts = table.list_parts()
     judge = next((part for part in ("test", "valid") if part in parts), "")
     if "train" not in parts or not judge:
         raise UserError(
@@ -154,7 +156,7 @@ def _follow_split(table: FoldTable, folds: Folds) -> Whole:
     fixed = {judge: folds.test} | ({"valid": folds.valid} if chooses else {})
     numbers = np.zeros(len(table), np.int64)
     for part, fold in fixed.items():
-        numbers[table.splits == part] = fold
+        numbers[table.find_part(part)] = fold
     free = np.array([fold for fold in range(1, folds.n_folds + 1) if fold not in fixed.values()])
     rest = np.flatnonzero(numbers == 0)
     numbers[rest] = free[_draw_folds(table.take(rest), folds, len(free)) - 1]
@@ -199,7 +201,7 @@ def _find_sides(numbers: Whole, sides: Sides) -> Whole:
 def _check_groups(table: FoldTable, places: Whole, sides: Sides) -> None:
     one_of = np.zeros(len(table.names), np.int64)
     one_of[table.groups] = places
-    torn = sorted(table.names[np.unique(table.groups[one_of[table.groups] != places])].tolist())
+    torn = sorted(table.name_groups(np.unique(table.groups[one_of[table.groups] != places])))
     if torn:
         raise UserError(
             f"{len(torn)} groups (recordings, near-equal pictures) stand on two sides when fold {sides.test[0]} "

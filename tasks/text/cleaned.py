@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,18 +71,23 @@ def judge_rows(rows: Rows) -> Cleaned:
     """Set repeated texts aside; raises UserError when fewer than two classes are left."""
     import pandas as pd
 
+    _check_classes(rows, rows.texts.labels)
     groups = group_texts(rows.texts.marks)
     verdicts = judge_repeats(rows.texts, groups)
     kept = verdicts == KEPT
-    cleaned = Cleaned(rows, verdicts, pd.factorize(groups[kept])[0].astype(np.int64), rows.texts.labels[kept])
-    if len(cleaned.balance) < 2:
+    _check_classes(rows, rows.texts.labels[kept])
+    return Cleaned(rows, verdicts, pd.factorize(groups[kept])[0].astype(np.int64), rows.texts.labels[kept])
+
+
+def _check_classes(rows: Rows, codes: NDArray[np.int8]) -> None:
+    there = [NAMES[code] for code in np.unique(codes)]
+    if len(there) < 2:
         reasons = Counter(one.reason.split(":")[0] for one in rows.dropped)
         told = ", ".join(f"{count} for: {reason}" for reason, count in reasons.most_common(3)) or "none is set aside"
         raise UserError(
-            f"Two classes or more are needed, and the usable rows have {', '.join(cleaned.balance) or 'none'} "
-            f"({kept.sum()} rows usable, {told}). Give a training file with rows labelled 0 and 4."
+            f"Two classes or more are needed, and the usable rows have {', '.join(there) or 'none'} "
+            f"({len(codes)} rows usable, {told}). Give a training file with rows labelled 0 and 4."
         )
-    return cleaned
 
 
 def write_examples(cleaned: Cleaned, out: Path) -> None:
@@ -144,8 +150,10 @@ def _repeat(value: str, times: int) -> pa.StringArray:
     return pa.repeat(pa.scalar(value), times)
 
 
-def _open_table(path: Path) -> CSVWriter:
+@contextmanager
+def _open_table(path: Path) -> Iterator[CSVWriter]:
     """Open a CSV file whose header has no quotes, unlike its text."""
-    file = path.open("wb")
-    file.write((",".join(SCHEMA.names) + "\n").encode())
-    return CSVWriter(file, SCHEMA, write_options=WriteOptions(include_header=False))
+    with path.open("wb") as file:
+        file.write((",".join(SCHEMA.names) + "\n").encode())
+        with CSVWriter(file, SCHEMA, write_options=WriteOptions(include_header=False)) as writer:
+            yield writer

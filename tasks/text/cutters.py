@@ -33,6 +33,8 @@ class SpacyCutter:
         self._special = frozenset(tokenizer.rules)
 
     def __call__(self, chunk: str) -> list[str]:
+        if chunk.isascii() and chunk.isalpha() and chunk not in self._special:
+            return [chunk]
         plain = PLAIN.fullmatch(chunk)
         if plain is None or self._is_special(chunk, plain):
             return [token.text for token in self._tokenizer(chunk)]

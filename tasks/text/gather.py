@@ -139,9 +139,12 @@ def _number_rows(blocks: list[tuple[Block, str]], washed: Iterable[_Washed]) -> 
 
 
 def _join(parts: list[Part], marks: list[Marks]) -> Texts:
+    """Return what is known of all rows; the marks of the parts are let go, as both would fill much memory."""
     labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
     is_test = np.repeat([part.split == "test" for part in parts], [len(part.rows) for part in parts])
-    return Texts(join_marks(marks), labels, is_test)
+    joined = join_marks(marks)
+    marks.clear()
+    return Texts(joined, labels, is_test)
 
 
 def _as_array(column: pa.ChunkedArray) -> pa.StringArray:

@@ -15,7 +15,7 @@ from pyarrow.csv import ConvertOptions, ReadOptions, read_csv
 from tasks.text.decode import decode_block
 from tasks.text.layout import COLUMNS
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
 START_CHARS = 140  # of a line set aside, so that a person can find it
 # Six values, quoted or plain, and nothing else.
 _VALUE = r'(?:"(?:[^"]|"")*"|[^",]*)'

@@ -92,7 +92,7 @@ def _hash_words(words: pa.StringArray) -> tuple[Hashes, NDArray[np.bool_]]:
 
 
 def _drop_punctuation(words: pa.StringArray) -> pa.StringArray:
-    return pc.replace_substring_regex(words, r"^(?:[-.,;:!?\"'*]+|@\w*)$", "")
+    return pc.replace_substring_regex(words, r"^(?:[-.,;:!?\"'*]+|[()\[\]{}/|&~]|@\w*)$", "")
 
 
 def _forget_before_retweet(hashes: Hashes, is_retweet: NDArray[np.bool_], starts: NDArray[np.int64]) -> Hashes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.text.marks import MIN_WORDS, Hashes, Marks
 
 HASH_BITS = 22
+PIECE = 1 << 20
 SHIFT = np.uint64(64 - HASH_BITS)
 KEPT, DOUBLE, CONTRADICTION, TESTED, NEAR_TEST = range(5)
 REASONS = {
@@ -64,8 +65,7 @@ def group_texts(marks: Marks) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     with_words = np.flatnonzero(marks.words)
-    links = [link_equal(marks.words[with_words], with_words), link_equal(*_gather_near(marks))]
-    ends = np.concatenate(links, axis=1)
+    ends = np.concatenate([link_equal(marks.words[with_words], with_words), link_near(marks)], axis=1)
     n = len(marks.words)
     graph = coo_array((np.ones(ends.shape[1], np.bool_), (ends[0], ends[1])), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)
@@ -73,11 +73,26 @@ def group_texts(marks: Marks) -> NDArray[np.int64]:
 
 def link_equal(keys: Hashes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return pairs of rows whose keys are equal, (2, pairs), so that all rows of a key hang together."""
-    keys, rows = _drop_lone(keys, rows)
     order = np.argsort(keys)
     same = keys[order]
     equal = np.flatnonzero(same[1:] == same[:-1])
     return np.stack([rows[order[equal]], rows[order[equal + 1]]])
+
+
+def link_near(marks: Marks) -> NDArray[np.int64]:
+    """Return pairs of rows of which one is the other without a word, or both are the same without one, (2, pairs).
+
+    There are some twenty million marks of a million texts, and most stand alone: those are left out before the
+    rest is ordered with its rows.
+    """
+    enough = np.flatnonzero(marks.n_words >= MIN_WORDS)
+    whole = (marks.words + marks.user)[enough]
+    repeated = _find_repeated(np.concatenate([marks.near, whole]))
+    places = [_look_up(keys, repeated) for keys in (marks.near, whole)]
+    keys = np.concatenate([marks.near[places[0]], whole[places[1]]])
+    ends = np.cumsum(marks.n_words[enough])
+    rows = np.concatenate([np.searchsorted(ends, places[0], side="right"), places[1]])
+    return link_equal(keys, enough[rows])
 
 
 def join_marks(parts: Sequence[Marks]) -> Marks:
@@ -86,17 +101,17 @@ def join_marks(parts: Sequence[Marks]) -> Marks:
     return Marks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _drop_lone(keys: Hashes, rows: NDArray[np.int64]) -> tuple[Hashes, NDArray[np.int64]]:
-    """Leave out most keys that stand alone, which is quicker than ordering them with their rows."""
-    same = np.sort(keys)
+def _find_repeated(keys: Hashes) -> NDArray[np.bool_]:
+    """Return whether some key that is there twice begins with each of the numbers of HASH_BITS; `keys` is sorted."""
+    keys.sort()
     repeated = np.zeros(1 << HASH_BITS, np.bool_)
-    repeated[same[1:][same[1:] == same[:-1]] >> SHIFT] = True
-    kept = np.flatnonzero(repeated[keys >> SHIFT])
-    return keys[kept], rows[kept]
+    repeated[keys[1:][keys[1:] == keys[:-1]] >> SHIFT] = True
+    return repeated
 
 
-def _gather_near(marks: Marks) -> tuple[Hashes, NDArray[np.int64]]:
-    """Return the marks without a word, and those with all, and the row of each."""
-    enough = np.flatnonzero(marks.n_words >= MIN_WORDS)
-    keys = np.concatenate([marks.near, (marks.words + marks.user)[enough]])
-    return keys, np.concatenate([np.repeat(enough, marks.n_words[enough]), enough])
+def _look_up(keys: Hashes, repeated: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the places of keys that may be there twice, looked up by pieces to keep memory low."""
+    pieces = [
+        start + np.flatnonzero(repeated[keys[start : start + PIECE] >> SHIFT]) for start in range(0, len(keys), PIECE)
+    ]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)

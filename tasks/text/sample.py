@@ -109,7 +109,7 @@ def _make_test(sample: SampleSection) -> list[_Tweet]:
 def _decorate(dice: Dice, tone: int) -> str:
     """Return a message with what tweets have around the words."""
     text = write_message(dice, tone)
-    drawn = [dice.draw(1, 100) for _ in range(7)]
+    drawn = [dice.draw(1, 100) for _ in range(8)]
     if drawn[0] <= 40:
         text = f"@{_make_name(dice)} {text}"
     if drawn[1] <= 6:
@@ -121,9 +121,17 @@ def _decorate(dice: Dice, tone: int) -> str:
         text = text.replace(" with ", " &amp; ") + " &amp; more"
     if drawn[4] <= 8:
         text = text.replace("so ", "sooooo ").replace("!", "!!!")
+    if drawn[7] <= 15:
+        text = _misspell(dice, text)
     if drawn[5] <= 3:
         text = f"{text} {LATIN[dice.draw(0, len(LATIN) - 1)]}"
     return text.upper() if drawn[6] <= 3 else text + " " * (drawn[6] <= 50)
+
+
+def _misspell(dice: Dice, text: str) -> str:
+    """Return a text with one letter of it left out, so that some words are seen once."""
+    place = dice.draw(0, len(text) - 1)
+    return text[:place] + text[place + 1 :]
 
 
 def _make_name(dice: Dice) -> str:

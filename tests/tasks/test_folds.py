@@ -110,6 +110,32 @@ def test_a_source_without_parts_of_its_own_is_told_so(tmp_path: Path) -> None:
         split(tmp_path, make_split([("", 60)]), mode="own")
 
 
+def make_dated(n: int) -> list[Clip]:
+    """Both classes in turn, a day apart, newest first."""
+    days = [f"2009-{4 + day // 28:02}-{1 + day % 28:02} 12:00:00" for day in reversed(range(n))]
+    return [{"label": n % 2, "group": f"g{n}", "fold": "", "date": day} for n, day in enumerate(days)]
+
+
+def test_by_date_the_past_trains_and_the_newest_judge(tmp_path: Path) -> None:
+    table = make_dated(50)
+    found = read_round(split(tmp_path, table, mode="date"), 5)
+    assert [len(found.train), len(found.valid), len(found.test)] == [30, 10, 10]
+    dates = [[str(table[row]["date"]) for row in part] for part in (found.train, found.valid, found.test)]
+    assert max(dates[0]) < min(dates[1]) and max(dates[1]) < min(dates[2])
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (make_clips(with_folds=False), "needs a column date, and the clean table has none"),
+        ([*make_dated(50), make_dated(1)[0] | {"group": "x", "date": ""}], "a date for each example, and 1 have none"),
+    ],
+)
+def test_by_date_every_example_needs_one(tmp_path: Path, table: list[Clip], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        split(tmp_path, table, mode="date")
+
+
 def tear(examples: list[Clip]) -> None:
     examples[0]["group"] = examples[-1]["group"] = "torn"
 
@@ -175,6 +201,8 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
         ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
         ({"valid": 5}, "two different folds of 1..5"),
         ({"test": 6}, "two different folds of 1..5"),
+        ({"mode": "date", "valid": 4, "test": 3}, "test 3 must be the newest fold, n_folds 5"),
+        ({"mode": "date", "valid": 2}, "valid 2 the one before it, 4, or 0"),
         ({"mode": "random"}, "'holdout', 'cross_validation', 'own' or 'date'"),
         ({"n_folds": "5"}, "valid integer"),
     ],

@@ -1,0 +1,122 @@
+"""Altered copies of token sequences for training: EDA's deletion, swap, insertion and synonym replacement.
+
+After Wei and Zou, "EDA: Easy Data Augmentation Techniques" (2019). A batch is a TokenTable; what is given is never
+changed, and no text becomes empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tasks.errors import UserError
+from tasks.section import Section
+from tasks.text.synonyms import Synonyms
+from tasks.text.tokens import TokenTable
+
+Whole = NDArray[np.int64]
+
+
+class Augment(Section):
+    """How much of a training text is altered, anew in each epoch; all 0: nothing."""
+
+    delete_share: float = Field(ge=0, le=1, description="chance of each token to be left out")
+    swap_share: float = Field(ge=0, le=1, description="pairs of tokens that change places, per token")
+    insert_share: float = Field(ge=0, le=1, description="chance of each token to have a synonym put in somewhere")
+    replace_share: float = Field(ge=0, le=1, description="chance of each token to become a synonym")
+    altered_share: float = Field(ge=0, le=1, description="chance of each text to be altered at all")
+    augment_seed: int = Field(ge=0, le=2**32 - 1, description="draws all of these")
+
+    @property
+    def needs_synonyms(self) -> bool:
+        """Whether a list of synonyms must be given."""
+        return max(self.insert_share, self.replace_share) > 0
+
+
+def augment_texts(
+    batch: TokenTable, augment: Augment, synonyms: Synonyms | None, generator: np.random.Generator
+) -> TokenTable:
+    """Return an altered copy of a batch of training texts; texts that are not drawn stay as they are.
+
+    Raises UserError when synonyms are asked for and none are given.
+    """
+    if augment.needs_synonyms and synonyms is None:
+        raise UserError(
+            f"insert_share {augment.insert_share:g} and replace_share {augment.replace_share:g} need synonyms: give "
+            "a list of them or a trained embedding, or set both to 0."
+        )
+    drawn = generator.random(len(batch)) < augment.altered_share
+    shares = {name: np.where(drawn, getattr(augment, name), 0.0) for name in Augment.model_fields if "_share" in name}
+    if synonyms is not None:
+        batch = replace_tokens(batch, shares["replace_share"], synonyms, generator)
+        batch = insert_tokens(batch, shares["insert_share"], synonyms, generator)
+    batch = swap_tokens(batch, shares["swap_share"], generator)
+    return delete_tokens(batch, shares["delete_share"], generator)
+
+
+def delete_tokens(batch: TokenTable, share: NDArray[np.float64], generator: np.random.Generator) -> TokenTable:
+    """Leave out each token with the chance `share` (texts); of a text that would lose all, one at random stays."""
+    rows = _list_rows(batch)
+    kept = generator.random(len(batch.ids)) >= share[rows]
+    saved = batch.offsets[:-1] + (generator.random(len(batch)) * batch.lengths).astype(np.int64)
+    lost = (np.bincount(rows[kept], minlength=len(batch)) == 0) & (batch.lengths > 0)
+    kept[saved[lost]] = True
+    return _gather(batch.ids[kept], rows[kept], len(batch))
+
+
+def swap_tokens(batch: TokenTable, share: NDArray[np.float64], generator: np.random.Generator) -> TokenTable:
+    """Let pairs of tokens change places, `share` (texts) for each token, one pair after another."""
+    ids = np.array(batch.ids)
+    starts, lengths = batch.offsets[:-1], batch.lengths
+    counts = np.where(lengths > 1, np.round(share * lengths), 0)
+    for turn in range(int(counts.max(initial=0))):
+        rows = np.flatnonzero(counts > turn)
+        first = (generator.random(len(rows)) * lengths[rows]).astype(np.int64)
+        # Another place than the first: so many further on, round the end.
+        second = (first + 1 + (generator.random(len(rows)) * (lengths[rows] - 1)).astype(np.int64)) % lengths[rows]
+        one, other = starts[rows] + first, starts[rows] + second
+        ids[one], ids[other] = ids[other], ids[one]
+    return TokenTable(ids, batch.offsets)
+
+
+def replace_tokens(
+    batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
+) -> TokenTable:
+    """Let each token that has synonyms become one of them with the chance `share` (texts)."""
+    drawn = _draw_tokens(batch, share, synonyms, generator)
+    ids = np.array(batch.ids)
+    ids[drawn] = synonyms.draw(ids[drawn], generator)
+    return TokenTable(ids, batch.offsets)
+
+
+def insert_tokens(
+    batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
+) -> TokenTable:
+    """Put a synonym of each token that has some, with the chance `share` (texts), anywhere into its text."""
+    rows = _list_rows(batch)
+    drawn = _draw_tokens(batch, share, synonyms, generator)
+    news = synonyms.draw(batch.ids[drawn], generator)
+    places = np.arange(len(batch.ids)) - batch.offsets[rows] + 1.0
+    new_places = generator.random(len(drawn)) * (batch.lengths[rows[drawn]] + 1)
+    every_row = np.concatenate([rows, rows[drawn]])
+    order = np.lexsort((np.concatenate([places, new_places]), every_row))
+    return _gather(np.concatenate([batch.ids, news])[order], every_row[order], len(batch))
+
+
+def _draw_tokens(
+    batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
+) -> Whole:
+    """Return the places of the tokens that are drawn among those with synonyms."""
+    drawn = generator.random(len(batch.ids)) < share[_list_rows(batch)]
+    return np.flatnonzero(drawn & synonyms.is_known[batch.ids])
+
+
+def _list_rows(batch: TokenTable) -> Whole:
+    """Return the text that each token stands in, (tokens)."""
+    return np.repeat(np.arange(len(batch)), batch.lengths)
+
+
+def _gather(ids: NDArray[np.int32], rows: Whole, n_texts: int) -> TokenTable:
+    lengths = np.bincount(rows, minlength=n_texts)
+    return TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]))

@@ -1,0 +1,90 @@
+"""Back-translation: texts to another language and back, by commands that the user supplies."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tasks.errors import UserError
+from tasks.report import Report
+
+MAX_CHARS = 15_000  # of one call, as translation services have it
+
+
+def translate_back(
+    texts: Sequence[str], there: str, back: str, *, checkpoints: Path, timeout_s: float, report: Report
+) -> list[str]:
+    """Return texts translated by the command `there` and again by `back`, one for each text.
+
+    A command reads texts from its input, one a line, and writes as many lines. What is done is kept in
+    `checkpoints`, so that a run that broke off goes on. A text whose translation is empty stays as it is.
+    Raises UserError when a command fails, takes too long or writes another number of lines.
+    """
+    path = checkpoints / "translated.jsonl"
+    done = _read_done(path)
+    waiting = list(dict.fromkeys(text for text in texts if text not in done))
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" if done else "")  # the last line may be cut off
+        for batch in cut_batches(waiting):
+            abroad = run_translator(there, batch, timeout_s=timeout_s)
+            for text, again in zip(batch, run_translator(back, abroad, timeout_s=timeout_s), strict=True):
+                done[text] = again or text
+                file.write(json.dumps([text, done[text]]) + "\n")
+            file.flush()
+            report.progress(len(done), len(done) + len(waiting), "texts")
+    return [done[text] for text in texts]
+
+
+def cut_batches(texts: Sequence[str], max_chars: int = MAX_CHARS) -> Iterator[list[str]]:
+    """Yield texts in batches of at most `max_chars`, line ends included; a longer text has a batch of its own."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        if batch and size + len(text) + 1 > max_chars:
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text) + 1
+    if batch:
+        yield batch
+
+
+def run_translator(command: str, texts: Sequence[str], *, timeout_s: float) -> list[str]:
+    """Return what a command makes of texts, one a line; raises UserError as `translate_back` says."""
+    lines = "".join(" ".join(text.split()) + "\n" for text in texts)
+    try:
+        told = subprocess.run(
+            shlex.split(command), input=lines, capture_output=True, encoding="utf-8", timeout=timeout_s, check=True
+        ).stdout
+    except FileNotFoundError as error:
+        raise UserError(f"The translate command {command!r} is not there: install it or name another.") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"The translate command {command!r} took more than {timeout_s:g} s for a batch.") from error
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"The translate command {command!r} failed with {error.returncode}: {error.stderr[-300:].strip()}. "
+            "Mend it and run again; what is translated already is kept."
+        ) from error
+    translated = told.removesuffix("\n").split("\n")
+    if len(translated) != len(texts):
+        raise UserError(
+            f"The translate command {command!r} wrote {len(translated)} lines for {len(texts)}; "
+            "it must write one for each line that it reads."
+        )
+    return [line.strip() for line in translated]
+
+
+def _read_done(path: Path) -> dict[str, str]:
+    """Return what an earlier run translated; a last line that was cut off does not count."""
+    done: dict[str, str] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            try:
+                text, again = json.loads(line)
+            except ValueError:
+                continue
+            done[text] = again
+    return done
