@@ -178,6 +178,8 @@ from flows.engine.graph import find_stage
 from flows.engine.project import ROOT
 from flows.engine.stage import Artifact
 from tasks.report import Silent
+# In the flow the stages before it have imported these.
+import tasks.audio.members.melnet, tasks.audio.views, tasks.learning.train
 stage = find_stage("audio-fit-melnet-fold1")
 arguments = {k: ROOT / v.path if isinstance(v, Artifact) else v for k, v in stage.arguments.items()}
 with TemporaryDirectory() as out, TemporaryDirectory() as checkpoints:
