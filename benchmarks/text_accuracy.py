@@ -13,7 +13,7 @@ from benchmarks.real_data import clone_for
 from benchmarks.table import Figure
 from benchmarks.text_training import PRESET
 from flows.engine.params import read_yaml
-from tasks.archives import hash_file
+from tasks.archives import digest_file
 
 SEEDS = (1, 2, 3)
 TARGET = 0.78
@@ -44,7 +44,7 @@ def measure() -> list[Figure]:
     """Run the flow with its preset for each seed and each way to judge; SENTIMENT140 is the archive's path."""
     seen = {what: Seen() for what in SETTINGS}
     with clone_for("text_accuracy", "SENTIMENT140", flow="text", preset="sentiment140") as clone:
-        digest = {"source.sha256": hash_file(clone.archive)}
+        digest = {"source.sha256": digest_file(clone.archive)}
         for what, changes in SETTINGS.items():
             for seed in SEEDS:
                 clone.run(digest | changes | list_seeds(seed))

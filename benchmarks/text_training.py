@@ -15,7 +15,7 @@ from torchtext import data
 
 from benchmarks.table import Figure, MissingDataError
 from flows.engine.params import read_yaml
-from tasks.archives import hash_file
+from tasks.archives import digest_file
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, read_round, split_folds
 from tasks.learning.compute import Compute
@@ -84,7 +84,7 @@ def find_archive() -> Path:
 def prepare(folder: Path, archive: Path) -> None:
     """Clean, split 8:1:1 and tokenise, as the flow does with its preset; the hand-labelled file is not read."""
     preset = read_yaml("params/text.yaml") | read_yaml(PRESET)
-    source = Source(archive=str(archive), sha256=hash_file(archive), max_unpacked_mb=1000, timeout_s=30)
+    source = Source(archive=str(archive), sha256=digest_file(archive), max_unpacked_mb=1000, timeout_s=30)
     out = {name: folder / name for name in ("archive", "tweets", "folds", "tokens", "checkpoints")}
     for each in out.values():
         each.mkdir()
