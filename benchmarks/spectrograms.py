@@ -18,7 +18,7 @@ from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.report import Silent
 from tasks.tables import write_rows
 
-N_CLIPS = 200
+N_CLIPS = 400  # as ESC-10
 N_ROUNDS = 5
 N_READS = 200
 # As ESC-50: five seconds at 44.1 kHz.

@@ -7,6 +7,8 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,7 +57,7 @@ def _do_work(stage: Stage, report: Report) -> None:
         arguments = _bind(stage, fresh, report)
         began_s = time.perf_counter()
         try:
-            stage.function(**arguments)
+            _call_in_own_thread(stage.function, arguments)
         except OSError as error:
             if is_mendable(error):
                 raise EngineError(f"{stage.name}: {explain(error)}") from error
@@ -69,6 +71,26 @@ def _do_work(stage: Stage, report: Report) -> None:
         _drop_checkpoints(stage)
     finally:
         shutil.rmtree(fresh.parent, ignore_errors=True)
+
+
+def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str, Any]) -> None:
+    """Call the function in a thread that ends with it.
+
+    OpenMP gives every thread that computes helpers of its own, for as long as it lives. Once a process holds more
+    of them than cores, they no longer wait for work but sleep, and waking them for every operation made a training
+    on two cores take twice as long.
+    """
+    outcome: Future[object] = Future()
+
+    def call() -> None:
+        try:
+            outcome.set_result(function(**arguments))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    # A daemon, so that Ctrl-C ends the process while the function computes.
+    threading.Thread(target=call, name="stage", daemon=True).start()
+    outcome.result()
 
 
 def _bind(stage: Stage, out: Path, report: Report) -> dict[str, Any]:

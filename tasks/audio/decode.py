@@ -28,12 +28,19 @@ def read_mono(path: Path, sample_rate_hz: int, max_s: float | None = None) -> Sa
     try:
         with soundfile.SoundFile(path) as sound:
             frames = -1 if max_s is None else int(np.ceil(max_s * sound.samplerate)) + 1
-            samples = sound.read(frames, dtype="float32", always_2d=True)
+            samples = _read_samples(sound, frames)
             rate_hz = sound.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path} is no sound file that can be read ({error}).") from error
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     return mono if rate_hz == sample_rate_hz else soxr.resample(mono, rate_hz, sample_rate_hz)
+
+
+def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:
+    """Return (frames, channels); what libsndfile makes of 16-bit numbers, in a third less time."""
+    if sound.subtype != "PCM_16":
+        return sound.read(frames, dtype="float32", always_2d=True)
+    return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
 
 
 def read_clip(path: Path, waveform: Waveform) -> Samples:
