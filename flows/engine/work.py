@@ -85,7 +85,7 @@ def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str,
     def call() -> None:
         try:
             outcome.set_result(function(**arguments))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
             outcome.set_exception(error)
 
     # A daemon, so that Ctrl-C ends the process while the function computes.
