@@ -22,6 +22,7 @@ from tasks.learning.compute import Compute
 from tasks.learning.predictions import read_predictions
 from tasks.memory import keep_freed_memory
 from tasks.report import Silent
+from tasks.text.augment import Augment
 from tasks.text.clean import CleanTweets, clean_tweets
 from tasks.text.tokens import Tokens, open_tokens, read_vocabulary, tokenise
 from tasks.text.train import Member, find_member_lr, fit_member
@@ -176,7 +177,9 @@ def learn_ours(folder: Path) -> Learned:
         each.mkdir()
     find_member_lr(*places, member, compute, fold=10, out=lr, report=Silent())
     speed = Speed()
-    fit_member(*places, lr, member, compute, name="lstm", fold=10, out=fit, report=speed, checkpoints=kept)
+    augment = Augment.model_validate(read_yaml("params/text.yaml")["augment"])
+    names = {"name": "lstm", "fold": 10}
+    fit_member(*places, lr, member, augment, compute, **names, out=fit, report=speed, checkpoints=kept)
     told = read_predictions(fit / "test.csv")
     accuracy = float((told.probabilities.argmax(1) == told.labels).mean())
     train = read_round(folder / "folds", 10).train

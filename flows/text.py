@@ -5,7 +5,7 @@ from flows.engine.stage import Artifact, Look, pipeline, stage
 from flows.looks import CURVE, HISTORY, SCORES
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate
-from tasks.text import clean, export, member, ngrams, pretrain, sample, slices, tokens, train
+from tasks.text import augment, clean, export, member, ngrams, pretrain, sample, slices, tokens, train, translate
 
 
 class TextParams(Params):
@@ -15,7 +15,9 @@ class TextParams(Params):
     source: download.Source
     clean: clean.CleanTweets
     folds: folds.Folds
+    translate: translate.Translate
     tokens: tokens.Tokens
+    augment: augment.Augment
     compute: compute.Compute
     pretrain: pretrain.Pretrain
     members: dict[str, member.Member]
@@ -31,6 +33,7 @@ make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download")
 clean_tweets = stage(clean.clean_tweets, "clean", look=BALANCE)
 split_folds = stage(folds.split_folds, "folds")
+translate_texts = stage(translate.translate_texts, "translated-fold{fold}")
 tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
 find_language_lr = stage(pretrain.find_language_lr, "lr-lm-fold{fold}", learns=True, look=CURVE)
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
@@ -51,8 +54,9 @@ def text(p: TextParams) -> Artifact:
     """Make one TorchScript ensemble that tells what tweets feel.
 
     Download, clean, split folds;
-    for each fold cut the tweets into words, learn their language where a member starts from it, then for each
-    member find its learning rate and fit it, and fit those that count n-grams;
+    for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
+    their language where something starts from it, then for each member find its learning rate and fit it, and fit
+    those that count n-grams;
     build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
@@ -61,15 +65,17 @@ def text(p: TextParams) -> Artifact:
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
-        words.append(tokenise(tweets, split, p.tokens, fold=fold))
+        texts = translate_texts(tweets, split, p.translate, fold=fold) if p.translate.translated_share else tweets
+        words.append(tokenise(texts, split, p.tokens, fold=fold))
         inputs, language = (words[-1], split), None
-        if any(one.weights == "pretrained" for one in p.members.values()):
+        if p.augment.uses_vectors or any(one.weights == "pretrained" for one in p.members.values()):
             lr = find_language_lr(*inputs, p.pretrain, p.compute, fold=fold)
             language = pretrain_encoder(*inputs, lr, p.pretrain, p.compute, fold=fold)
         for name, one in p.members.items():
             start = language if one.weights == "pretrained" else None
             lr = find_lr(*inputs, one, p.compute, start, fold=fold)
-            fitted.append(fit(*inputs, lr, one, p.compute, start, name=name, fold=fold))
+            near = language if p.augment.uses_vectors else start
+            fitted.append(fit(*inputs, lr, one, p.augment, p.compute, near, name=name, fold=fold))
         outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
 
     together = build_ensemble(fitted, p.ensemble)

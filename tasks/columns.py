@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
+from tasks.tables import check_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,12 +62,7 @@ def _read_header(path: Path, required: Sequence[str]) -> list[str]:
             there = next(csv.reader(file), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
-    missing = [name for name in required if name not in there]
-    if missing:
-        raise UserError(
-            f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"it has {', '.join(there) or 'none'}. Add what is missing or name another archive."
-        )
+    check_columns(path, there, required)
     return there
 
 

@@ -19,13 +19,18 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
             rows = [{name: row[name] or "" for name in there} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
+    check_columns(path, there, required)
+    return rows
+
+
+def check_columns(path: Path, there: Sequence[str], required: Sequence[str]) -> None:
+    """Raise UserError when a table lacks some of the `required` columns."""
     missing = [name for name in required if name not in there]
     if missing:
         raise UserError(
             f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
             f"it has {', '.join(there) or 'none'}. Add what is missing or name another archive."
         )
-    return rows
 
 
 def read_classes(examples: Path) -> list[str]:

@@ -6,16 +6,20 @@ changed, and no text becomes empty.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tasks.errors import UserError
 from tasks.section import Section
 from tasks.text.synonyms import Synonyms
 from tasks.text.tokens import TokenTable
 
 Whole = NDArray[np.int64]
+
+
+NONE, VECTORS = "none", "vectors"
 
 
 class Augment(Section):
@@ -26,26 +30,46 @@ class Augment(Section):
     insert_share: float = Field(ge=0, le=1, description="chance of each token to have a synonym put in somewhere")
     replace_share: float = Field(ge=0, le=1, description="chance of each token to become a synonym")
     altered_share: float = Field(ge=0, le=1, description="chance of each text to be altered at all")
-    augment_seed: int = Field(ge=0, le=2**32 - 1, description="draws all of these")
+    synonyms: str = Field(
+        min_length=1, description="none, the path of a list, or vectors: the language model's nearest words"
+    )
+    nearest: int = Field(ge=1, le=100, description="vectors: synonyms of a word, at most")
+    least_cosine: float = Field(ge=-1, le=1, description="vectors: words whose vectors differ more are no synonyms")
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws all of these")
 
     @property
-    def needs_synonyms(self) -> bool:
-        """Whether a list of synonyms must be given."""
-        return max(self.insert_share, self.replace_share) > 0
+    def is_on(self) -> bool:
+        """Whether any text is altered."""
+        return self.altered_share > 0 and max(self.delete_share, self.swap_share, self.synonym_share) > 0
+
+    @property
+    def synonym_share(self) -> float:
+        """The larger share of the two that need synonyms."""
+        return max(self.insert_share, self.replace_share)
+
+    @property
+    def uses_vectors(self) -> bool:
+        """Whether the synonyms are those of a trained language model."""
+        return self.is_on and self.synonym_share > 0 and self.synonyms == VECTORS
+
+    def files(self) -> tuple[str, ...]:
+        """Return the list of synonyms, if one is named."""
+        return () if self.synonyms in (NONE, VECTORS) else (self.synonyms,)
+
+    @model_validator(mode="after")
+    def _check_synonyms(self) -> Self:
+        if self.synonym_share and self.synonyms == NONE:
+            raise ValueError(
+                f"insert_share {self.insert_share:g} and replace_share {self.replace_share:g} need synonyms: name the "
+                "path of a list, or vectors, or set both to 0"
+            )
+        return self
 
 
 def augment_texts(
     batch: TokenTable, augment: Augment, synonyms: Synonyms | None, generator: np.random.Generator
 ) -> TokenTable:
-    """Return an altered copy of a batch of training texts; texts that are not drawn stay as they are.
-
-    Raises UserError when synonyms are asked for and none are given.
-    """
-    if augment.needs_synonyms and synonyms is None:
-        raise UserError(
-            f"insert_share {augment.insert_share:g} and replace_share {augment.replace_share:g} need synonyms: give "
-            "a list of them or a trained embedding, or set both to 0."
-        )
+    """Return an altered copy of a batch of training texts; texts that are not drawn stay as they are."""
     drawn = generator.random(len(batch)) < augment.altered_share
     shares = {name: np.where(drawn, getattr(augment, name), 0.0) for name in Augment.model_fields if "_share" in name}
     if synonyms is not None:

@@ -3,15 +3,28 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from tasks.folds import read_round
 from tasks.learning.examples import Examples, Parts, divide_examples
 from tasks.learning.ragged import Ragged, open_ragged
-from tasks.text.tokens import read_vocabulary
+from tasks.text.tokens import COPIES, read_vocabulary
 
 
 def read_texts(tokens: Path, folds: Path, fold: int) -> Parts:
-    """Return the parts of the round that holds out `fold`: word numbers, memory-mapped, and labels."""
-    return divide_examples(_open(tokens), folds, read_round(folds, fold))
+    """Return the parts of the round that holds out `fold`: word numbers, memory-mapped, and labels.
+
+    Copies of training texts stand after all texts and train like them.
+    """
+    parts = divide_examples(_open(tokens), folds, read_round(folds, fold))
+    if not (tokens / COPIES).exists():
+        return parts
+    copied = torch.from_numpy(np.load(tokens / COPIES, allow_pickle=False))
+    train, first = parts.train, len(parts.train.labels)
+    labels = torch.cat([train.labels, train.labels[copied]])
+    rows = torch.cat([train.rows, torch.arange(first, first + len(copied))])
+    return replace(parts, train=replace(train, labels=labels, rows=rows))
 
 
 def list_running_texts(tokens: Path, folds: Path, fold: int) -> list[tuple[str, Examples]]:

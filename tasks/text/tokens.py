@@ -1,6 +1,7 @@
 """Clean texts to token ids, once: one flat array for all of them, with where each begins."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from tasks.report import Report
 from tasks.section import Section
 
 UNK, PAD = 0, 1
+COPIES = "copies.npy"  # the row that each text after the clean table's own is a copy of, (copies) int64
 
 
 class Tokens(Section):
@@ -52,11 +54,14 @@ def tokenise(examples: Path, folds: Path, tokens: Tokens, *, fold: int, out: Pat
     Words are counted in the round's training part only: what is not among its `max_words` most frequent is <unk>
     (0); <pad> (1) stands in no text. A text has one token at least. `vocabulary.json` lists the words by id,
     `tokeniser.json` all that `encode_texts` needs to cut a raw text in the same way; byte pairs are in `bpe.model`.
+    `examples` is the clean table or what `translate_texts` made of it, whose `copies.npy` is then handed on.
     """
     train = read_round(folds, fold).train
     wash = json.loads((examples / "clean.json").read_text())
     told = {"unk": UNK, "pad": PAD, "wash": wash} | tokens.model_dump()
     (out / "tokeniser.json").write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
+    if (copies := examples / COPIES).exists():
+        shutil.copyfile(copies, out / COPIES)
     if tokens.tokeniser == "bpe":
         from tasks.text.byte_pairs import write_pairs
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from tasks.learning.compute import Compute
 from tasks.report import Report
+from tasks.text.augment import Augment
 from tasks.text.member import Measuring, Member
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tasks.learning.lesson import Lesson
+    from tasks.text.altered import Alteration
 
-__all__ = ["Compute", "Member", "find_member_lr", "fit_member"]
+__all__ = ["Augment", "Compute", "Member", "find_member_lr", "fit_member"]
 
 
 def find_member_lr(
@@ -44,6 +46,7 @@ def fit_member(
     folds: Path,
     lr: Path,
     member: Member,
+    augment: Augment,
     compute: Compute,
     language: Path | None = None,
     *,
@@ -55,16 +58,20 @@ def fit_member(
 ) -> None:
     """Train the member `name` in the round that holds out `fold`, and predict what it never saw.
 
-    Writes what `write_outcome` says.
+    Training texts are altered as `augment` says. Writes what `write_outcome` says.
     """
     from tasks.learning.train import write_fit_of
+    from tasks.text.altered import open_alteration
 
-    lesson = _read_lesson(tokens, folds, member, compute, fold)
+    alteration = open_alteration(augment, tokens, language)
+    lesson = _read_lesson(tokens, folds, member, compute, fold, alteration)
     network = _make_network(lesson, member, language, fold)
     write_fit_of(network, lesson, lr, name=name, fold=fold, out=out, report=report, checkpoints=checkpoints)
 
 
-def _read_lesson(tokens: Path, folds: Path, member: Member, compute: Compute, fold: int) -> Lesson:
+def _read_lesson(
+    tokens: Path, folds: Path, member: Member, compute: Compute, fold: int, alteration: Alteration | None = None
+) -> Lesson:
     from tasks.learning.device import open_device
     from tasks.learning.lesson import Lesson
     from tasks.learning.randomness import derive_seed
@@ -76,7 +83,7 @@ def _read_lesson(tokens: Path, folds: Path, member: Member, compute: Compute, fo
         parts=read_texts(tokens, folds, fold),
         recipe=member,
         schedule=member,
-        views=Views(prepare=keep_numbers, alter=alter_with(member)),
+        views=Views(prepare=keep_numbers, alter=alter_with(member, alteration)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )

@@ -4,14 +4,72 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from tasks.columns import read_columns, write_columns
 from tasks.errors import UserError
+from tasks.folds import read_round
 from tasks.report import Report
+from tasks.section import Section
+from tasks.text.sections import Wash
+from tasks.text.tokens import COPIES
+from tasks.text.wash import to_array, wash_texts
 
 MAX_CHARS = 15_000  # of one call, as translation services have it
+
+
+class Translate(Section):
+    """Back-translation of training texts; the copies train beside them."""
+
+    translated_share: float = Field(ge=0, le=1, description="share of the training texts with a copy; 0: none")
+    there: str = Field(description="command that translates lines of text to another language")
+    back: str = Field(description="command that translates them back")
+    timeout_s: float = Field(gt=0, le=86_400, description="seconds that a command may take for a batch of texts")
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws the texts")
+
+    @model_validator(mode="after")
+    def _check_commands(self) -> Self:
+        if self.translated_share and not (self.there and self.back):
+            raise ValueError(
+                f"translated_share {self.translated_share:g} needs two commands, there and back, that read texts, one "
+                "a line, and write as many; or set it to 0"
+            )
+        return self
+
+
+def translate_texts(
+    examples: Path, folds: Path, translate: Translate, *, fold: int, out: Path, report: Report, checkpoints: Path
+) -> None:
+    """Write the clean table's texts, and after them the copies of a share of the round's training texts.
+
+    `examples.csv` has the text column only; `copies.npy` int64 (copies) is the row that each copy is of.
+    """
+    texts = read_columns(examples / "examples.csv", ["text"]).column("text").combine_chunks()
+    train = read_round(folds, fold).train
+    count = round(translate.translated_share * len(train))
+    chosen = np.sort(np.random.default_rng((translate.seed, fold)).choice(train, count, replace=False))
+    again = translate_back(
+        texts.take(pa.array(chosen)).to_pylist(),
+        translate.there,
+        translate.back,
+        checkpoints=checkpoints,
+        timeout_s=translate.timeout_s,
+        report=report,
+    )
+    wash = Wash.model_validate_json((examples / "clean.json").read_text())
+    washed = wash_texts(to_array(again), wash)
+    write_columns(out / "examples.csv", {"text": pa.concat_arrays([texts, washed])})
+    np.save(out / COPIES, chosen.astype(np.int64))
+    shutil.copyfile(examples / "clean.json", out / "clean.json")
+    report.say(f"{count} of {len(train)} training texts translated there and back.")
 
 
 def translate_back(

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from tasks.learning.ragged import PAD
 from tasks.learning.views import Alter
+from tasks.text.altered import Alteration
 from tasks.text.member import Reader
 from tasks.text.tokens import UNK
 
@@ -14,10 +15,12 @@ def keep_numbers(words: Tensor) -> Tensor:
     return words
 
 
-def alter_with(reader: Reader) -> Alter:
-    """Return what the recipe does to a batch (batch, longest): a share of the words becomes unknown ones."""
+def alter_with(reader: Reader, alteration: Alteration | None = None) -> Alter:
+    """Return what is done to a batch (batch, longest): the `alteration`, then a share of the words becomes unknown."""
 
     def alter(words: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if alteration is not None:
+            words = alteration(words, generator)
         return drop_words(words, generator, share=reader.word_dropout), targets
 
     return alter

@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.errors import UserError
 from tasks.text.augment import Augment, augment_texts, delete_tokens, insert_tokens, replace_tokens, swap_tokens
 from tasks.text.synonyms import Synonyms
 from tasks.text.tokens import TokenTable
 
 N_WORDS = 20
-NOTHING = {
+NOTHING: dict[str, float | str] = {
     "delete_share": 0.0, "swap_share": 0.0, "insert_share": 0.0, "replace_share": 0.0, "altered_share": 1.0,
-    "augment_seed": 1,
+    "synonyms": "vectors", "nearest": 2, "least_cosine": 0.5, "seed": 1,
 }  # fmt: skip
 # Every even word has two synonyms, thirty and forty more than itself.
 SYNONYMS = Synonyms(
@@ -100,8 +99,7 @@ def test_a_synonym_is_put_in_anywhere_and_the_text_keeps_its_order() -> None:
 
 
 def test_synonyms_that_are_needed_and_missing_are_named() -> None:
-    section = Augment.model_validate(NOTHING | {"insert_share": 0.1})
-    with pytest.raises(UserError, match=r"insert_share 0\.1 and replace_share 0 need synonyms"):
-        augment_texts(make_batch([[1]]), section, None, np.random.default_rng(1))
+    with pytest.raises(ValidationError, match=r"insert_share 0\.1 and replace_share 0 need synonyms"):
+        Augment.model_validate(NOTHING | {"insert_share": 0.1, "synonyms": "none"})
     with pytest.raises(ValidationError):
         Augment.model_validate(NOTHING | {"delete_share": 1.5})

@@ -21,7 +21,7 @@ from tasks.text.slices import score_slices
 from tasks.text.tokens import Tokens, tokenise
 from tasks.text.train import find_member_lr, fit_member
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
-from tests.tasks.text.toys import make_reader
+from tests.tasks.text.toys import AS_THEY_ARE, make_reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 CLEAN = {
@@ -63,7 +63,7 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
         lr, out, kept = (toy.folder(f"{kind}-{name}-{fold}") for kind in ("lr", "fit", "kept"))
         find_member_lr(tokens, split, member, COMPUTE, fold=fold, out=lr, report=Told())
         names = {"name": name, "fold": fold}
-        fit_member(tokens, split, lr, member, COMPUTE, **names, out=out, report=Told(), checkpoints=kept)
+        fit_member(tokens, split, lr, member, AS_THEY_ARE, COMPUTE, **names, out=out, report=Told(), checkpoints=kept)
         fitted.append(out)
     grams = Ngrams(words=2, shortest_chars=2, longest_chars=4, min_texts=2, freedom=0.1)
     counted = toy.folder(f"ngrams-{fold}")

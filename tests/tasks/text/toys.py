@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.text.augment import Augment
 from tasks.text.member import Member
 from tasks.text.pretrain import Pretrain
 from tests.tasks.learning.toys import Toy, write_toy_classes, write_toy_folds
@@ -40,6 +41,10 @@ FITTING = {
     "linear": {"width": 0, "embedding": 0, "embedding_dropout": 0.0},
     "ulmfit": {"layers": 2},
 }
+AS_THEY_ARE = Augment(
+    altered_share=0.0, delete_share=0.0, swap_share=0.0, insert_share=0.0, replace_share=0.0, synonyms="none",
+    nearest=1, least_cosine=0.0, seed=1,
+)  # fmt: skip
 
 
 def make_reader(network: str = "lstm", **values: object) -> Member:
