@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    ablation,
+    ants_and_bees,
     esc10,
+    imagenette,
     memory,
     orchestration,
     pictures_input,
+    pictures_memory,
+    pictures_training,
+    progressive,
     spectrograms,
     text_accuracy,
     text_input,
@@ -23,9 +29,18 @@ ROWS = [
     Row("memory", memory.measure, quick=True),
     Row("text_input", text_input.measure, quick=True),
     Row("pictures_input", pictures_input.measure, quick=False),
+    Row("pictures_training", pictures_training.measure, quick=True),
+    Row("pictures_memory", pictures_memory.measure, quick=False),
     Row("text_training", text_training.measure, quick=False),
     Row("text_accuracy", text_accuracy.measure, quick=False),
     Row("esc10", esc10.measure, quick=False),
+    Row("ants_and_bees", ants_and_bees.measure, quick=False),
+    Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, quick=False),
+    Row("imagenette", imagenette.measure, quick=False),
+    Row("progressive_ants", progressive.measure_ants_and_bees, quick=False),
+    Row("progressive_imagenette", progressive.measure_imagenette, quick=False),
+    Row("ablation_sample", ablation.measure_sample, quick=False),
+    Row("ablation_ants", ablation.measure_ants_and_bees, quick=False),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.real_data import clone_for
+from benchmarks.real_data import clone_for, find_archive
 from benchmarks.table import Figure
 
 TARGET = 0.94
@@ -11,7 +11,7 @@ BUDGET_MIN = 40
 
 def measure() -> list[Figure]:
     """Run the flow with its preset; ESC10 is the archive's path."""
-    with clone_for("esc10", "ESC10", flow="audio", preset="esc10") as clone:
+    with clone_for("audio", "esc10", find_archive("esc10", "ESC10")) as clone:
         done = clone.run()
     return [
         Figure(

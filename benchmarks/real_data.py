@@ -1,12 +1,13 @@
-"""A flow run on real data by its preset, in a fresh clone, as its README line does it."""
+"""A flow run in a fresh clone, on real data by its preset as its README line does it, or on the sample."""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.table import MissingDataError
+from flows.engine.params import read_yaml
 from flows.engine.project import ROOT
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The evaluation's figures, the whole and by member, and the minutes that the trainings took."""
+    """The evaluation's figures, and the minutes that the searches for a learning rate and the trainings took."""
 
     figures: dict[str, Any]
     minutes: float
@@ -27,43 +29,70 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Clone:
-    """A fresh clone, and the preset that it runs on an archive."""
+    """A fresh clone, and the preset that it runs on an archive; both are empty for the embedded sample."""
 
     root: Path
     flow: str
-    preset: str
-    archive: Path
+    preset: str = ""
+    archive: Path | None = None
 
     def run(self, changes: Mapping[str, object] | None = None) -> Outcome:
         """Run the flow with the preset and some values changed."""
-        values = {"source.archive": self.archive, **(changes or {})}
+        values = ({"source.archive": self.archive} if self.archive else {}) | dict(changes or {})
         overrides = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
-        self.call("run", self.flow, "--preset", self.preset, *overrides)
+        # A preset starts from the committed files; so must the sample, whatever the run before changed.
+        subprocess.run(["git", "restore", "params", "dvc.yaml"], cwd=self.root, check=True)
+        self.call("run", self.flow, *(["--preset", self.preset] if self.preset else []), *overrides)
         figures = json.loads((self.root / "data" / self.flow / "evaluate/metrics.json").read_text())["ensemble"]
         return Outcome(figures, sum(self._read_seconds()) / 60)
+
+    def read_params(self) -> dict[str, Any]:
+        """Return the params that a run without changes has."""
+        params = read_yaml(f"params/{self.flow}.yaml")
+        return params | (read_yaml(f"params/presets/{self.flow}-{self.preset}.yaml") if self.preset else {})
 
     def call(self, *arguments: str) -> None:
         """Call the command line."""
         subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.root, check=True)
 
     def _read_seconds(self) -> Iterator[float]:
-        """Yield what each training of the graph as it stands took, when it was computed."""
-        for folder in (self.root / "data" / self.flow).glob("fit-*"):
-            yield json.loads((self.root / f".trifold/made/{self.flow}-{folder.name}.json").read_text())["seconds"]
+        """Yield what each training stage of the graph as it stands took, when it was computed."""
+        stages = read_yaml(str(self.root / "dvc.yaml"))["stages"]
+        for name in stages:
+            if name.startswith((f"{self.flow}-lr-", f"{self.flow}-fit-")):
+                yield json.loads((self.root / f".trifold/made/{name}.json").read_text())["seconds"]
 
 
-@contextmanager
-def clone_for(row: str, variable: str, *, flow: str, preset: str) -> Iterator[Clone]:
-    """Make a clone for a row whose archive's path stands in an environment variable; take it down afterwards."""
+def find_archive(row: str, variable: str) -> Path:
+    """Return the path that stands in an environment variable; raise MissingDataError when there is no such file."""
     archive = Path(os.environ.get(variable, ""))
     if not archive.is_file():
         raise MissingDataError(
             f"{variable}={str(archive)!r} is no file; give its path: make bench ROW={row} {variable}=PATH"
         )
+    return archive.resolve()
+
+
+@contextmanager
+def clone_for(flow: str, preset: str = "", archive: Path | None = None) -> Iterator[Clone]:
+    """Make a clone for a row; take it down afterwards."""
     with TemporaryDirectory() as place:
-        clone = Clone(Path(place) / "trifold", flow, preset, archive.resolve())
+        clone = Clone(Path(place) / "trifold", flow, preset, archive)
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone.root)], check=True)
         try:
             yield clone
         finally:
             clone.call("down")
+
+
+def run_seeds(clone: Clone, seeds: Sequence[int], changes: Mapping[str, object] | None = None) -> list[Outcome]:
+    """Run with each seed of every member."""
+    members = clone.read_params()["members"]
+    return [clone.run({**(changes or {}), **{f"members.{name}.seed": seed for name in members}}) for seed in seeds]
+
+
+def summarise(outcomes: Sequence[Outcome]) -> tuple[float, float, float]:
+    """Return the mean of the accuracies, their spread, and the mean of the minutes."""
+    accuracies = [outcome.figures["accuracy"] for outcome in outcomes]
+    minutes = statistics.mean(outcome.minutes for outcome in outcomes)
+    return statistics.mean(accuracies), statistics.stdev(accuracies), minutes

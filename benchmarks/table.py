@@ -45,12 +45,12 @@ class MissingDataError(Exception):
 
 def run_row(row: Row) -> None:
     """Measure a row and keep its figures with commit, machine, date and seconds."""
-    started_s = time.monotonic()
+    started_s, commit = time.monotonic(), read_commit()
     figures = row.measure()
     record = {
         "row": row.name,
         "figures": [asdict(figure) for figure in figures],
-        "commit": read_commit(),
+        "commit": commit,
         "machine": name_cpu(),
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(time.monotonic() - started_s),

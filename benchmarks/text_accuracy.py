@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.real_data import clone_for
+from benchmarks.real_data import clone_for, find_archive
 from benchmarks.table import Figure
 from benchmarks.text_training import PRESET
 from flows.engine.params import read_yaml
@@ -43,7 +43,7 @@ class Seen:
 def measure() -> list[Figure]:
     """Run the flow with its preset for each seed and each way to judge; SENTIMENT140 is the archive's path."""
     seen = {what: Seen() for what in SETTINGS}
-    with clone_for("text_accuracy", "SENTIMENT140", flow="text", preset="sentiment140") as clone:
+    with clone_for("text", "sentiment140", find_archive("text_accuracy", "SENTIMENT140")) as clone:
         digest = {"source.sha256": digest_file(clone.archive)}
         for what, changes in SETTINGS.items():
             for seed in SEEDS:

@@ -1,0 +1,84 @@
+"""Anonymous memory while many large pictures are resized and learned from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.memory import watch
+from benchmarks.pictures_input import list_pictures, make_pictures
+from benchmarks.table import Figure
+from tasks.tables import write_rows
+
+N_PICTURES = 20_000
+PIXELS = 256
+LIMIT_MB = 2_000
+RESIZE = """
+import sys
+from pathlib import Path
+from benchmarks.pictures_memory import PIXELS
+from benchmarks.pictures_input import resize_ours
+resize_ours(Path(sys.argv[1]), PIXELS)
+"""
+# Batches of 32 from all over the array; more of them need no more memory.
+TRAIN = """
+import sys
+from itertools import islice
+from pathlib import Path
+import torch
+from torch.optim import AdamW
+from torchvision.models import resnet18
+from benchmarks.pictures_input import CPU, MEMBER, open_resized
+from benchmarks.pictures_memory import PIXELS
+from tasks.images.views import alter_with, to_pictures
+from tasks.learning.compute import Compute
+from tasks.learning.device import open_device
+from tasks.learning.randomness import make_generator
+from tasks.learning.step import Step
+from tasks.learning.views import Views, look_once
+device = open_device(Compute(device="cpu", precision="auto", threads=2))
+network = device.place(resnet18(num_classes=2)).train()
+views = Views(prepare=to_pictures, alter=alter_with(MEMBER, 1.0), judge=look_once)
+step, optimiser = Step(network, MEMBER, device, views, 2), AdamW(network.parameters(), fused=True)
+generator = make_generator(CPU, "benchmark")
+for batch in islice(open_resized(Path(sys.argv[1]), PIXELS).shuffled(32, generator), 60):
+    step.take(batch, generator, optimiser)
+"""
+
+
+def measure() -> list[Figure]:
+    """Return the peak of resizing and of 60 steps of ResNet-18, each in a process of its own."""
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        gather_names(folder)
+        peaks = [
+            (what, watch(subprocess.Popen([sys.executable, "-c", code, str(folder)])))
+            for what, code in (("resizing", RESIZE), ("training ResNet-18", TRAIN))
+        ]
+    return [
+        Figure(
+            f"{what}, {N_PICTURES:,} pictures of {PIXELS} px, peak RssAnon, MB",
+            f"the array {N_PICTURES * PIXELS**2 * 3 / 1e6:,.0f}",
+            f"{peak_mb:,.0f}",
+            "",
+            f"{LIMIT_MB:,}",
+            peak_mb < LIMIT_MB,
+        )
+        for what, peak_mb in peaks
+    ]
+
+
+def gather_names(folder: Path) -> None:
+    """Write a table of `N_PICTURES` rows: the same few hundred made-up files again and again."""
+    for label in (0, 1):
+        (folder / "pictures" / str(label)).mkdir(parents=True)
+    make_pictures(folder)
+    paths = list_pictures(folder)
+    (folder / "table").mkdir()
+    rows = [
+        {"file": path.relative_to(folder).as_posix(), "label": path.parent.name}
+        for path in (paths[n % len(paths)] for n in range(N_PICTURES))
+    ]
+    write_rows(folder / "table" / "examples.csv", ["file", "label"], rows)
