@@ -1,6 +1,7 @@
-"""The project's own Prefect and MLflow servers: up, down, where.
+"""The project's own Prefect and MLflow servers, and Prefect's worker: up, down, where.
 
-On loopback only; their files and addresses lie in `.trifold/`. A plain `prefect ...` typed in the project's folder
+On loopback only; their files and addresses lie in `.trifold/`. The worker counts as a server: it answers whether it
+still polls. A plain `prefect ...` typed in the project's folder
 finds its server through `.env`, a plain `mlflow ui` its store by MLflow's own default.
 """
 
@@ -9,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,21 @@ from flows.engine.machine import Identity, set_quiet_environment
 from flows.engine.outbox import read_json, write_json
 
 HOST = "127.0.0.1"
+# As prefect.yaml has it.
+POOL = "trifold"
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
 STOP_S = 10.0
+# A flow that the worker runs goes on to the end of its batch, and tells the servers what became of it.
+STOP_WORKER_S = 60.0
 # Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
 ANSWER_S = 10.0
 POLL_S = 0.1
 PORTS_TRIED = 100
 LOG_LINES = 15
+# How often the worker asks for runs, and how often a run tells that it lives, seconds.
+POLL_RUNS_S = 5
+HEARTBEAT_S = 30
 
 
 class ServerError(EngineError):
@@ -84,7 +92,7 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
         # As the sender does: of two that make MLflow's tables at once, one fails.
         alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
         with alone:
-            recorded |= _start_all(root, missing)
+            recorded |= _start_all(root, {name: _choose_port(name, recorded) for name in missing})
         _write(root, recorded.values())
         if "prefect" in names:
             set_dotenv(root / ".env", "PREFECT_API_URL", recorded["prefect"].api_url)
@@ -92,10 +100,10 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
 
 
 def down(root: Path) -> list[Server]:
-    """Stop the servers that were started here and still are the same processes; return them."""
+    """Stop what was started here and still is the same processes, the last started first; return it."""
     state = _make_state(root)
     with hold_lock(state / "servers.lock"):
-        stopped = [server for server in _read(root) if stop_group(server.members, patience_s=STOP_S)]
+        stopped = [server for server in reversed(_read(root)) if _stop(server)]
         _write(root, ())
     return stopped
 
@@ -103,6 +111,14 @@ def down(root: Path) -> list[Server]:
 def where(root: Path) -> list[Server]:
     """Return the servers that were started here and answer."""
     return [server for server in _read(root) if server.is_up()]
+
+
+def use_prefect(root: Path, server: Server) -> None:
+    """Have Prefect, when this process imports it, use the project's own server and folder."""
+    set_quiet_environment(os.environ)
+    os.environ["PREFECT_HOME"] = str(root / ".trifold" / "prefect")
+    os.environ["PREFECT_API_URL"] = server.api_url
+    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)
 
 
 def set_dotenv(path: Path, name: str, value: str) -> None:
@@ -114,9 +130,18 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
     draft.replace(path)
 
 
-def _start_all(root: Path, names: Sequence[str]) -> dict[str, Server]:
+def _stop(server: Server) -> bool:
+    return stop_group(server.members, patience_s=STOP_WORKER_S if server.name == "worker" else STOP_S)
+
+
+def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:
+    """Return the first port to try: the one it had, since others may have its address."""
+    return recorded[name].port if name in recorded else KINDS[name].usual_port
+
+
+def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
     """Start servers side by side, then wait for each; none is left behind when one fails."""
-    started = [_start(root, KINDS[name], KINDS[name].usual_port) for name in names]
+    started = [_start(root, KINDS[name], port) for name, port in ports.items()]
     try:
         return {server.name: _wait_up(root, server, started) for server in list(started)}
     except BaseException:
@@ -132,7 +157,7 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
     set_quiet_environment(env)
     log = _find_log(root, kind.name)
     log.unlink(missing_ok=True)
-    folder = root if kind.name == "mlflow" else _make_state(root)
+    folder = _make_state(root) if kind.name == "prefect" else root
     leader = launch([sys.executable, "-m", *kind.command(port)], folder=folder, env=env, log=log)
     return Server(kind.name, port, (leader,))
 
@@ -254,7 +279,27 @@ def _mlflow_env(root: Path, port: int) -> dict[str, str]:
     return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
+def _worker_command(port: int) -> list[str]:
+    return ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
+
+
+def _worker_env(root: Path, port: int) -> dict[str, str]:
+    """Return what the worker and its flows need to know; where MLflow is, they are told as it was set."""
+    (api_url,) = (server.api_url for server in _read(root) if server.name == "prefect")
+    return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")} | {
+        "PREFECT_HOME": str(root / ".trifold" / "prefect"),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_WORKER_WEBSERVER_HOST": HOST,
+        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
+        "PREFECT_WORKER_QUERY_SECONDS": str(POLL_RUNS_S),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        # Prefect takes the project's folder off the path once the flow is imported; stages import more.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
+    }
+
+
 KINDS = {
     "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
     "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
+    "worker": Kind("worker", 4300, "/health", _worker_command, _worker_env),
 }

@@ -40,6 +40,13 @@ class TinyProject(Project):
         project.make_repository()
         return project
 
+    def commit(self) -> None:
+        """Make a git repository of the folder as it stands."""
+        (self.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n/mlflow.db*\n__pycache__/\n")
+        self.call("git", "init", "-q", "-b", "main").check()
+        self.call("git", "add", "-A").check()
+        self.call("git", "-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "-qm", "all").check()
+
     def copy(self, root: Path) -> TinyProject:
         """Copy the project with its cache and its outputs; nothing is computed in the copy yet."""
         shutil.copytree(self.root, root)
