@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from flows.engine.errors import EngineError
-from flows.engine.server import POOL, Server, up, use_prefect
+from flows.engine.kinds import POOL
+from flows.engine.server import Server, up, use_prefect
 
 # Runs at a time, whichever deployment they are of: what they compute with is the same machine.
 RUNS_AT_A_TIME = 1

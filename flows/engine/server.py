@@ -1,8 +1,8 @@
 """The project's own Prefect and MLflow servers, and Prefect's worker: up, down, where.
 
 On loopback only; their files and addresses lie in `.trifold/`. The worker counts as a server: it answers whether it
-still polls. A plain `prefect ...` typed in the project's folder
-finds its server through `.env`, a plain `mlflow ui` its store by MLflow's own default.
+still polls. A plain `prefect ...` typed in the project's folder finds its server through `.env`, a plain `mlflow ui`
+its store by MLflow's own default.
 """
 
 import http.client
@@ -10,20 +10,18 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.detached import launch, list_group, list_ports, stop_group
 from flows.engine.errors import EngineError
+from flows.engine.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, set_quiet_environment
 from flows.engine.outbox import read_json, write_json
 
-HOST = "127.0.0.1"
-# As prefect.yaml has it.
-POOL = "trifold"
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
 STOP_S = 10.0
@@ -34,24 +32,10 @@ ANSWER_S = 10.0
 POLL_S = 0.1
 PORTS_TRIED = 100
 LOG_LINES = 15
-# How often the worker asks for runs, and how often a run tells that it lives, seconds.
-POLL_RUNS_S = 5
-HEARTBEAT_S = 30
 
 
 class ServerError(EngineError):
     """A server did not start: the message holds what it said last."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How one kind of server is started, and how it is asked whether it is up."""
-
-    name: str
-    usual_port: int
-    health: str
-    command: Callable[[int], list[str]]
-    env: Callable[[Path, int], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -230,17 +214,13 @@ def _answers(port: int, path: str) -> bool:
 
 
 def _read(root: Path) -> list[Server]:
-    found = read_json(_find_record(root)).get("servers", [])
+    found = read_json(find_record(root)).get("servers", [])
     return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
 
 
 def _write(root: Path, servers: Iterable[Server]) -> None:
     content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
-    write_json(_find_record(root), {"servers": content})
-
-
-def _find_record(root: Path) -> Path:
-    return root / ".trifold" / "servers.json"
+    write_json(find_record(root), {"servers": content})
 
 
 def _find_log(root: Path, name: str) -> Path:
@@ -251,55 +231,3 @@ def _make_state(root: Path) -> Path:
     state = root / ".trifold"
     state.mkdir(parents=True, exist_ok=True)
     return state
-
-
-def _prefect_command(port: int) -> list[str]:
-    return ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
-
-
-def _prefect_env(root: Path, port: int) -> dict[str, str]:
-    home = root / ".trifold" / "prefect"
-    # Prefect makes its folder but not the folders above it, and then cannot open its database.
-    home.mkdir(parents=True, exist_ok=True)
-    return {
-        "PREFECT_HOME": str(home),
-        # Its page would ask the usual port, whoever listens there.
-        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    }
-
-
-def _mlflow_command(port: int) -> list[str]:
-    store = ["--backend-store-uri", "sqlite:///mlflow.db"]
-    return ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
-
-
-def _mlflow_env(root: Path, port: int) -> dict[str, str]:
-    # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-def _worker_command(port: int) -> list[str]:
-    return ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
-
-
-def _worker_env(root: Path, port: int) -> dict[str, str]:
-    """Return what the worker and its flows need to know; where MLflow is, they are told as it was set."""
-    (api_url,) = (server.api_url for server in _read(root) if server.name == "prefect")
-    return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")} | {
-        "PREFECT_HOME": str(root / ".trifold" / "prefect"),
-        "PREFECT_API_URL": api_url,
-        "PREFECT_WORKER_WEBSERVER_HOST": HOST,
-        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
-        "PREFECT_WORKER_QUERY_SECONDS": str(POLL_RUNS_S),
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
-        # Prefect takes the project's folder off the path once the flow is imported; stages import more.
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
-    }
-
-
-KINDS = {
-    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
-    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
-    "worker": Kind("worker", 4300, "/health", _worker_command, _worker_env),
-}

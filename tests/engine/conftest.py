@@ -41,7 +41,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyProject], d
 def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
     """The tiny project, committed, with servers and a worker of its own, started under a foreign Prefect profile."""
     project = TinyProject.create(tmp_path_factory.mktemp("unattended") / "tiny", server_state, warm)
-    (project.root / ".trifold/servers.json").unlink()
+    project.record.unlink()
     project.commit()
     foreign = {
         "PREFECT_API_URL": "http://127.0.0.1:1/api",

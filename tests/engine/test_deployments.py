@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from typing import Any
 
 import pytest
@@ -12,22 +11,13 @@ from ruamel.yaml import YAML
 
 from flows.engine.deployed import Request, share_out
 from flows.engine.errors import EngineError
-from flows.engine.server import where
+from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import REPOSITORY, Finished
 
 # One worker runs them all: they share the servers.
 pytestmark = pytest.mark.xdist_group("servers")
-WAIT_S = 60.0
-
-
-def ask(project: TinyProject, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask the project's Prefect server."""
-    (server,) = [one for one in where(project.root) if one.name == "prefect"]
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{server.api_url}/{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+WAIT_S = 120.0
 
 
 def deploy_run(project: TinyProject, deployment: str, **parameters: Any) -> Finished:
@@ -39,7 +29,7 @@ def deploy_run(project: TinyProject, deployment: str, **parameters: Any) -> Fini
 def read_runs(project: TinyProject, flow: str) -> list[dict[str, Any]]:
     """Return the runs of a flow that are not scheduled for later, the newest first."""
     flows = {"name": {"any_": [flow]}}
-    runs = ask(project, "flow_runs/filter", {"flows": flows, "sort": "EXPECTED_START_TIME_DESC"})
+    runs = ask(project.record, "flow_runs/filter", flows=flows, sort="EXPECTED_START_TIME_DESC")
     return [run for run in runs if not run["auto_scheduled"]]
 
 
@@ -84,16 +74,16 @@ def test_only_the_run_of_all_flows_is_scheduled_as_it_comes(declared: dict[str, 
 
 
 def test_up_makes_one_pool_for_one_run_at_a_time_and_deploys_what_is_declared(unattended: TinyProject) -> None:
-    pool = ask(unattended, "work_pools/trifold")
+    pool = ask(unattended.record, "work_pools/trifold")
     assert (pool["type"], pool["concurrency_limit"]) == ("process", 1)
-    found = ask(unattended, "deployments/filter", {})
+    found = ask(unattended.record, "deployments/filter", sort="NAME_ASC")
     active = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in found}
     assert active == {"flows.all:all.flow": [True], "flows.tiny:tiny.flow": [False]}
     assert {one["work_pool_name"] for one in found} == {"trifold"}
 
 
 def test_a_wrong_parameter_is_refused_before_a_run_is_made(unattended: TinyProject) -> None:
-    for parameters in ({"force": "maybe"}, {"stages": "join"}, {"presets": "none"}):
+    for parameters in ({"force": "maybe"}, {"presets": "none"}):
         done = deploy_run(unattended, "tiny/nightly", **parameters)
         assert done.code != 0
         assert next(iter(parameters)) in done.output

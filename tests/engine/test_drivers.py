@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 
 
@@ -19,19 +18,8 @@ def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
 
 def read_task_states(server_state: Path) -> dict[str, str]:
     """Return the state of each task of the newest flow run, as Prefect's server has it."""
-    port = json.loads(server_state.read_text())["servers"][0]["port"]
-
-    def ask(path: str, **body: object) -> list[dict[str, str]]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/{path}/filter",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    (newest,) = ask("flow_runs", sort="START_TIME_DESC", limit=1)
-    tasks = ask("task_runs", flow_runs={"id": {"any_": [newest["id"]]}})
+    (newest,) = ask(server_state, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
+    tasks = ask(server_state, "task_runs/filter", flow_runs={"id": {"any_": [newest["id"]]}})
     return {task["name"]: task["state_name"] for task in tasks}
 
 
