@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.tree import Tree
 
 from flows.engine.stage import Stage
+from flows.engine.stop import LIMIT, LateError, Stop, read_limit_s
 
 # Where nobody watches, a line now and then says that work goes on.
 PLAIN_LINE_EVERY_S = 10.0
@@ -91,12 +92,15 @@ _shared = _Bars()
 class StageReport:
     """What a stage tells while it works: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None) -> None:
-        """`tell` hears each line too, where another log is kept."""
+    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
+        """`tell` hears each line too, where another log is kept; `stop` is the run's."""
         self._name = name
         self._tell = tell
+        self._stop = stop or Stop()
+        self._limit_s = read_limit_s()
         self._bar: TaskID | None = None
         self._began_s = self._last_line_s = time.monotonic()
+        self._works = False
 
     def __enter__(self) -> StageReport:
         return self
@@ -110,6 +114,16 @@ class StageReport:
     def begin(self) -> None:
         """Note that the work begins, after all waiting."""
         self._began_s = time.monotonic()
+        self._works = True
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise StoppedError or LateError when the stage should have ended `grace_s` ago."""
+        self._stop.check(self._name, grace_s=grace_s)
+        if self._works and self.seconds - self._limit_s >= grace_s:
+            raise LateError(
+                f"{self._name} took longer than {self._limit_s:g} s: run again, it goes on from what is finished; "
+                f"{LIMIT} sets another limit"
+            )
 
     @property
     def seconds(self) -> float:
@@ -117,7 +131,8 @@ class StageReport:
         return time.monotonic() - self._began_s
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show that `done` of `total` `unit`s are done, with figures such as the loss."""
+        """Show that `done` of `total` `unit`s are done, with figures such as the loss; raises as `check` does."""
+        self.check()
         numbers = " ".join([f"{done}/{total} {unit}", *(f"{key} {value:.4g}" for key, value in figures.items())])
         if _console.is_terminal:
             if self._bar is None:

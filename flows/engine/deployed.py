@@ -34,7 +34,7 @@ def make_flow(name: str, description: str) -> Flow[..., Any]:
     """Return the Prefect flow of the flow `name`, for deployments and as a part of others."""
     from prefect import flow
 
-    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> None:  # noqa: B006
+    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> Any:  # noqa: B006
         """Run a flow from its committed params.
 
         Args:
@@ -47,7 +47,7 @@ def make_flow(name: str, description: str) -> Flow[..., Any]:
         prepared = prepare_run(name, force=force, stages=stages)
         if prepared.journal is not None:
             start_sender(ROOT)
-        execute(prepared)
+        return execute(prepared)
 
     return flow(name=name, description=description, persist_result=False)(run)
 
@@ -55,10 +55,11 @@ def make_flow(name: str, description: str) -> Flow[..., Any]:
 def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
     """Return the Prefect flow that runs several flows in turn; one that fails does not keep the next from running."""
     from prefect import flow
+    from prefect.states import Cancelled
 
     known = [pipeline.name for pipeline in pipelines]
 
-    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> None:  # noqa: B006
+    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> Any:  # noqa: B006
         """Run the flows one after the other, each from its committed params.
 
         Args:
@@ -74,10 +75,13 @@ def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
                 continue
             made: Any = pipeline.flow
             state = made(**vars(requests[pipeline.name]), force=force, return_state=True)
+            if state.is_cancelled():
+                return Cancelled(message=f"{pipeline.name}: {state.message}")
             if not state.is_completed():
                 failures.append(f"{pipeline.name}: {_read_fault(state)}")
         if failures:
             raise EngineError("; ".join(failures))
+        return None
 
     return flow(name=name, description=f"Run {', '.join(known)} one after the other.", persist_result=False)(run)
 

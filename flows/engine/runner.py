@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.errors import EngineError, explain, is_mendable
@@ -13,10 +13,14 @@ from flows.engine.graph import check_stage, trace_flow, write_graph
 from flows.engine.overrides import apply_overrides
 from flows.engine.project import ROOT
 from flows.engine.stage import Stage
+from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.store import Outcome, Verdict, bring_up_to_date
 from flows.engine.tracked import Recorder, begin_flow_run, end_flow_run, read_metrics
 from flows.engine.tracking import Journal, start_sender, wait_sent
 from flows.engine.work import do_work
+
+if TYPE_CHECKING:
+    from prefect.states import State
 
 # The last figures are with MLflow within moments; an unreachable one must not hold up the command.
 SEND_TIMEOUT_S = 30.0
@@ -29,13 +33,14 @@ class Run:
     stages: list[Stage]
     force: bool
     journal: Journal | None = None
+    stop: Stop = field(default_factory=Stop)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
 
     def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
         """Make one stage fresh and note what it took."""
-        report = StageReport(stage.name, tell)
+        report = StageReport(stage.name, tell, self.stop)
         try:
             with report, Recorder(stage, self.journal) as recorder:
                 outcome = bring_up_to_date(
@@ -43,10 +48,14 @@ class Run:
                     lambda: do_work(stage, recorder.listen(report)),
                     force=self.force,
                     on_wait=lambda: report.say("waits: another run computes it"),
+                    check=report.check,
                 )
                 recorder.record(outcome)
         except Exception as error:
             self.errors[stage.name] = error
+            if isinstance(error, StuckError):
+                # Its process must end, so that nothing else may go on in it.
+                self.stop.ask()
             raise
         finally:
             self.seconds[stage.name] = report.seconds
@@ -103,40 +112,59 @@ def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
     return [stage for stage in stages if stage.name in wanted]
 
 
-def execute(run: Run) -> None:
+def execute(run: Run) -> State[Any] | None:
     """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
 
     Its MLflow run ends with it. Raises the first stage's error; stages that do not need that one run all the same.
+    Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
     """
+    from prefect.states import Cancelled
+
     finished = False
     try:
         _run_stages(run)
-        finished = not run.errors
+        finished = not run.errors and not run.stop.asked
     finally:
         if run.journal is not None:
-            end_flow_run(run.journal, run.stages, run.outcomes, "FINISHED" if finished else "FAILED")
-    if run.errors:
-        raise next(iter(run.errors.values()))
+            ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
+            end_flow_run(run.journal, run.stages, run.outcomes, ended)
+    if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
+        raise error
+    return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
 
 
 def _run_stages(run: Run) -> None:
     from prefect import Task
     from prefect.cache_policies import NO_CACHE
+    from prefect.exceptions import TerminationSignal
     from prefect.futures import wait
-    from prefect.logging import get_run_logger
-    from prefect.states import Completed, State
-
-    stages = {stage.name: stage for stage in run.stages}
-
-    def do(stage: str) -> State[Any]:
-        verdict = run.do_stage(stages[stage], get_run_logger().info)
-        return Completed(name="Cached" if verdict is Verdict.CACHED else "Completed", message=f"{stage} {verdict}")
 
     futures: dict[str, Any] = {}
-    for stage in run.stages:
-        made: Any = Task(do, name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE, persist_result=False)
-        futures[stage.name] = made.submit(stage.name, wait_for=[futures[a.stage] for a in stage.inputs])
-    wait(list(futures.values()))
+    try:
+        for stage in run.stages:
+            do = _make_task_function(run, stage)
+            made: Any = Task(do, name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE, persist_result=False)
+            futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
+        wait(list(futures.values()))
+    except (KeyboardInterrupt, TerminationSignal):
+        say("stopping at the next batch")
+        run.stop.ask()
+        wait(list(futures.values()))
+
+
+def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
+    from prefect.logging import get_run_logger
+    from prefect.states import Cancelled, Completed
+
+    def do() -> State[Any]:
+        try:
+            verdict = run.do_stage(stage, get_run_logger().info)
+        except StoppedError as error:
+            return Cancelled(message=str(error))
+        name = "Cached" if verdict is Verdict.CACHED else "Completed"
+        return Completed(name=name, message=f"{stage.name} {verdict}")
+
+    return do
 
 
 def _use_own_server() -> None:
@@ -151,7 +179,7 @@ def _use_own_server() -> None:
 def _list_results(run: Run) -> list[tuple[str, str, float]]:
     def verdict(name: str) -> str:
         if name in run.errors:
-            return "failed"
+            return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
         return run.outcomes[name].verdict if name in run.outcomes else "not reached"
 
     return [(stage.name, verdict(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
