@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from flows.engine.deploy import watch_heartbeats
 from flows.engine.deployed import Request, share_out
 from flows.engine.errors import EngineError
+from flows.engine.server import up, where
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import REPOSITORY, Finished
@@ -18,6 +23,7 @@ from tests.project import REPOSITORY, Finished
 # One worker runs them all: they share the servers.
 pytestmark = pytest.mark.xdist_group("servers")
 WAIT_S = 120.0
+SHORT_SILENCE_S = 20.0
 
 
 def deploy_run(project: TinyProject, deployment: str, **parameters: Any) -> Finished:
@@ -114,6 +120,44 @@ def test_a_run_waits_for_the_one_before_and_starts_from_the_committed_params(una
 
 def params_edited(committed: str) -> str:
     return committed + "# an edit that nobody committed\n"
+
+
+@pytest.fixture
+def watch(unattended: TinyProject) -> Iterator[None]:
+    """A watch that is over sooner than that of `make up`, and than the next heartbeat: no run may outlive it."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    (prefect,) = [server for server in where(unattended.root) if server.name == "prefect"]
+    with temporary_settings({PREFECT_API_URL: prefect.api_url}), get_client(sync_client=True) as client:
+        watch_heartbeats(SHORT_SILENCE_S)
+        yield
+        (watch,) = client.read_automations_by_name(f"crash what is silent for {SHORT_SILENCE_S:.0f} s")
+        client.delete_automation(watch.id)
+
+
+def test_a_run_that_dies_with_its_worker_is_marked_crashed(unattended: TinyProject, watch: None) -> None:
+    (worker,) = [server for server in where(unattended.root) if server.name == "worker"]
+    unattended.hold("join")
+    deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' = '"]).check()
+    unattended.wait_for("join")
+    os.killpg(os.getpgid(worker.members[0].pid), signal.SIGKILL)
+    assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Running"
+    died = wait_for_state(unattended, "tiny", "Crashed")
+    assert died["state"]["message"].startswith("its process died")
+
+
+def test_the_run_after_one_that_died_goes_on_from_there(
+    unattended: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINY_TRACE", unattended.env["TINY_TRACE"])
+    unattended.computed()
+    unattended.hold("join").unlink()
+    assert where(unattended.root) != list(up(unattended.root, ["prefect", "worker"]).values())
+    deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' = '"]).check()
+    wait_for_state(unattended, "tiny", "Completed")
+    assert unattended.computed() == ["join"]
+    assert " = " in unattended.output("join").read_text()
 
 
 KNOWN = ["audio", "text"]
