@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from flows.engine.stop import LIMIT, LateError, Stop, read_limit_s
 
 # Where nobody watches, a line now and then says that work goes on.
 PLAIN_LINE_EVERY_S = 10.0
+LINES_KEPT = 20
 _console = Console(stderr=True)
 
 
@@ -96,6 +98,7 @@ class StageReport:
         """`tell` hears each line too, where another log is kept; `stop` is the run's."""
         self._name = name
         self._tell = tell
+        self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self._stop = stop or Stop()
         self._limit_s = read_limit_s()
         self._bar: TaskID | None = None
@@ -140,6 +143,7 @@ class StageReport:
             _shared.update(self._bar, done, total, numbers)
         elif time.monotonic() - self._last_line_s > PLAIN_LINE_EVERY_S:
             self._last_line_s = time.monotonic()
+            self.said.append(numbers)
             say(f"{self._name}: {numbers}")
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
@@ -147,5 +151,6 @@ class StageReport:
 
     def say(self, text: str) -> None:
         """Say one line that a person should read."""
+        self.said.append(text)
         say(f"{self._name}: {text}")
         self._tell(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.failure import Failure, tell_failure
 from flows.engine.graph import check_stage, trace_flow, write_graph
 from flows.engine.overrides import apply_overrides
 from flows.engine.project import ROOT
@@ -37,6 +38,7 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
 
     def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
         """Make one stage fresh and note what it took."""
@@ -53,6 +55,8 @@ class Run:
                 recorder.record(outcome)
         except Exception as error:
             self.errors[stage.name] = error
+            if not isinstance(error, StoppedError):
+                self.failures.append(Failure.of(stage.flow, stage.name, error, report.said))
             if isinstance(error, StuckError):
                 # Its process must end, so that nothing else may go on in it.
                 self.stop.ask()
@@ -129,6 +133,7 @@ def execute(run: Run) -> State[Any] | None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             end_flow_run(run.journal, run.stages, run.outcomes, ended)
     if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
+        tell_failure(run.failures[0])
         raise error
     return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
 

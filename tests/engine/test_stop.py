@@ -1,4 +1,4 @@
-"""A stage ends early when it is told to or takes too long, and loses nothing that was finished."""
+"""A stage ends early when it is told to or takes too long, loses nothing that was finished, and says who is to know."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
 from flows.engine.work import _call_in_own_thread
+from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import Started
 
@@ -116,3 +118,42 @@ def test_a_call_that_does_not_end_is_left_to_the_end_of_its_process(monkeypatch:
     with pytest.raises(StuckError, match="still in one call, and ends with this process"):
         _call_in_own_thread(ended.wait, {"timeout": 10.0}, StageReport("tiny", stop=stop))
     ended.set()
+
+
+class _Hook(BaseHTTPRequestHandler):
+    heard: list[dict[str, str]]
+
+    def do_POST(self) -> None:
+        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_failure_is_told_to_the_web_hook_and_stands_on_prefects_page(tiny: TinyProject, server_state: Path) -> None:
+    _Hook.heard = []
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL=f"http://127.0.0.1:{hook.server_port}/secret")
+    hook.shutdown()
+    hook.server_close()
+    assert done.code == 1
+    (told,) = _Hook.heard
+    assert (told["flow"], told["stage"], told["error"]) == ("tiny", "tiny-join", "join fails as asked")
+    assert told["log"].startswith("2 texts\n") and told["log"].endswith("RuntimeError: join fails as asked")
+    assert told["resume"] == "python -m flows run tiny"
+    (page,) = ask(
+        server_state, "artifacts/filter", sort="UPDATED_DESC", limit=1, artifacts={"key": {"any_": ["tiny-failure"]}}
+    )
+    assert all(told[part] in page["data"] for part in ("stage", "error", "log", "resume"))
+    assert page["flow_run_id"]
+
+
+def test_a_web_hook_that_does_not_answer_changes_nothing(tiny: TinyProject) -> None:
+    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL="http://127.0.0.1:1/secret")
+    assert done.code == 1
+    assert "TRIFOLD_FAILURE_URL could not be called: URLError" in done.output
+    assert "secret" not in done.output
+    assert "join fails as asked" in done.output
