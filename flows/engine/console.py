@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.tree import Tree
 
 from flows.engine.stage import Stage
-from flows.engine.stop import LIMIT, LateError, Stop, read_limit_s
+from flows.engine.stop import LIMIT, LateError, Stop
 
 # Where nobody watches, a line now and then says that work goes on.
 PLAIN_LINE_EVERY_S = 10.0
@@ -100,7 +100,6 @@ class StageReport:
         self._tell = tell
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self._stop = stop or Stop()
-        self._limit_s = read_limit_s()
         self._bar: TaskID | None = None
         self._began_s = self._last_line_s = time.monotonic()
         self._works = False
@@ -122,9 +121,9 @@ class StageReport:
     def check(self, *, grace_s: float = 0.0) -> None:
         """Raise StoppedError or LateError when the stage should have ended `grace_s` ago."""
         self._stop.check(self._name, grace_s=grace_s)
-        if self._works and self.seconds - self._limit_s >= grace_s:
+        if self._works and self.seconds - self._stop.limit_s >= grace_s:
             raise LateError(
-                f"{self._name} took longer than {self._limit_s:g} s: run again, it goes on from what is finished; "
+                f"{self._name} took longer than {self._stop.limit_s:g} s: run again, it goes on from what is finished; "
                 f"{LIMIT} sets another limit"
             )
 

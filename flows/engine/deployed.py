@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import say
 from flows.engine.errors import EngineError, explain
+from flows.engine.failure import Failure, tell_failure
 from flows.engine.overrides import start_from_committed
 from flows.engine.project import ROOT
 from flows.engine.runner import execute, prepare_run
@@ -43,8 +44,12 @@ def make_flow(name: str, description: str) -> Flow[..., Any]:
             force: compute the stages even when they are fresh
             stages: only these stages and what they need; all of them when none is named
         """
-        say(start_from_committed(name, preset=preset, overrides=overrides))
-        prepared = prepare_run(name, force=force, stages=stages)
+        try:
+            say(start_from_committed(name, preset=preset, overrides=overrides))
+            prepared = prepare_run(name, force=force, stages=stages)
+        except Exception as error:
+            tell_failure(Failure.of(name, name, error, []))
+            raise
         if prepared.journal is not None:
             start_sender(ROOT)
         return execute(prepared)

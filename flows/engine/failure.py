@@ -15,7 +15,7 @@ from flows.engine.redact import strip_secrets
 
 HOOK = "TRIFOLD_FAILURE_URL"
 ANSWER_S = 10.0
-LOG_LINES = 20
+TRACE_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Failure:
         """Describe the error of a stage that `said` these lines; a fault of the code with the end of its traceback."""
         lines = list(said)
         if not is_mendable(error):
-            lines += "".join(traceback.format_exception(error)).splitlines()
-        log = "\n".join(lines[-LOG_LINES:])
+            lines += "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
+        log = "\n".join(lines)
         told = explain(error) or type(error).__name__
         return cls(flow, stage, strip_secrets(told), strip_secrets(log), f"python -m flows run {flow}")
 

@@ -191,6 +191,8 @@ def _list_results(run: Run) -> list[tuple[str, str, float]]:
 
 
 def _raise_first(run: Run, state: Any) -> None:
+    if state.is_cancelled():
+        raise EngineError(state.message)
     if run.errors:
         name, error = next(iter(run.errors.items()))
         if not is_mendable(error):

@@ -27,10 +27,12 @@ class StuckError(EngineError):
 
 
 class Stop:
-    """Whether a run was asked to stop, and since when."""
+    """Whether a run was asked to stop, and since when; and how long its stages may take."""
 
     def __init__(self) -> None:
+        """Raise EngineError when the environment holds no sensible limit."""
         self._asked_s: float | None = None
+        self.limit_s = read_limit_s()
 
     @property
     def asked(self) -> bool:
