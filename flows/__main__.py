@@ -98,16 +98,16 @@ def _name(given: Path | str) -> str:
 
 @app.command()
 def up() -> None:
-    """Start the Prefect and MLflow servers of this project, on loopback, and print their addresses."""
-    from flows.engine.server import up as start_servers
+    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
+    from flows.engine.deploy import bring_up
 
-    for server in start_servers(ROOT).values():
+    for server in bring_up(ROOT):
         typer.echo(f"{server.name:>8}  {server.url}")
 
 
 @app.command()
 def down() -> None:
-    """Stop the servers that this project started."""
+    """Stop the servers and the worker that this project started."""
     from flows.engine.server import down as stop_servers
 
     names = [server.name for server in stop_servers(ROOT)]

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.errors import EngineError
 from flows.engine.imports import find_code
 from flows.engine.params import Params, load_params
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 # What the engine itself hands to a task function that asks for it by name.
 SUPPLIED = ("out", "report", "checkpoints")
@@ -197,6 +200,13 @@ class Pipeline:
     model: type[Params]
     body: Callable[[Any], Artifact]
 
+    @cached_property
+    def flow(self) -> Flow[..., Any]:
+        """The flow of Prefect's that a deployment runs."""
+        from flows.engine.deployed import make_flow
+
+        return make_flow(self.name, self.body.__doc__ or "")
+
     def trace(self, params: Params | None = None) -> list[Stage]:
         """Return the flow's stages in the order of their calls; nothing is run."""
         trace = _Trace(self.name, params or load_params(self.name, self.model))
@@ -206,6 +216,21 @@ class Pipeline:
         finally:
             _trace.reset(token)
         return list(trace.stages.values())
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Flows that are run one after the other, under a name of their own."""
+
+    name: str
+    pipelines: tuple[Pipeline, ...]
+
+    @cached_property
+    def flow(self) -> Flow[..., Any]:
+        """The flow of Prefect's that a deployment runs."""
+        from flows.engine.deployed import make_chain
+
+        return make_chain(self.name, self.pipelines)
 
 
 def pipeline(name: str, model: type[Params]) -> Callable[[Callable[[Any], Artifact]], Pipeline]:

@@ -10,6 +10,7 @@ from typing import Any
 from flows.engine.console import StageReport
 from flows.engine.project import ROOT
 from flows.engine.stage import Stage
+from flows.engine.stop import StoppedError
 from flows.engine.store import Outcome, Verdict
 from flows.engine.tracking import Journal
 
@@ -32,8 +33,8 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._journal is not None:
-            ended_by_hand = kind is not None and not issubclass(kind, Exception)
-            self._journal.end("KILLED" if ended_by_hand else "FAILED" if kind else "FINISHED")
+            by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
+            self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
     def listen(self, report: StageReport) -> StageReport | Listener:
         """Return the report that the stage's work is given: for one that learns, it also tells MLflow."""
@@ -75,6 +76,10 @@ class Listener:
     def begin(self) -> None:
         """Note that the work begins, after all waiting."""
         self._report.begin()
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise when the stage should have ended `grace_s` ago."""
+        self._report.check(grace_s=grace_s)
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         """Show how far the work is."""

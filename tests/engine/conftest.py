@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,20 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyProject], d
         return known[digest]
 
     return compute
+
+
+@pytest.fixture(scope="session")
+def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
+    """The tiny project, committed, with servers and a worker of its own, started under a foreign Prefect profile."""
+    project = TinyProject.create(tmp_path_factory.mktemp("unattended") / "tiny", server_state, warm)
+    project.record.unlink()
+    project.commit()
+    foreign = {
+        "PREFECT_API_URL": "http://127.0.0.1:1/api",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////nowhere/prefect.db",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+    }
+    # Not by the warm Python, whose Prefect knows another server.
+    project.call(sys.executable, "-m", "flows", "up", **foreign).check()
+    yield project
+    project.call(sys.executable, "-m", "flows", "down").check()
