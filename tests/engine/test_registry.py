@@ -1,17 +1,22 @@
 """A version becomes champion by beating the champion on the same test data, or by a person's word."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.__main__ import app
 from flows.engine import sender
 from flows.engine.errors import EngineError
 from flows.engine.outbox import take_told
 from flows.engine.registry import Registry
 from flows.engine.tracking import DATA, count_waiting
-from tests.engine.mlflow_store import begin, open_client, read_runs, serve_silence, use_tracker
+from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
 from tests.engine.versions import TEST_DATA, export, make_version
 
 
@@ -183,3 +188,40 @@ def test_unknown_names_and_versions_are_one_line(root: Path) -> None:
         registry.rollback("sound")
     with pytest.raises(EngineError, match="audio has no version 7; it has 1"):
         registry.promote("audio", "7")
+
+
+def call(*words: str) -> str:
+    """Return what `python -m flows WORDS` prints, called in this process and folder. Raises what it raises."""
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_line_lists_promotes_and_rolls_back(root: Path) -> None:
+    register(root, 180, 150)
+    told = call("models")
+    runs = [version.run_id[:8] for version in Registry(open_client(root)).list_versions("audio")]
+    for expected in ("champion", "challenger", "0.9", "0.75", "clean abc.dir", "folds def.dir", *runs):
+        assert expected in told, told
+    assert "audio version 2 is champion" in call("models", "promote", "audio", "2")
+    assert read_aliases(root) == {"champion": "2"}
+    assert call("models", "rollback", "audio") == "audio version 1 is champion again\n"
+    assert read_aliases(root) == {"champion": "1"}
+
+
+def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    env["PYTHONPATH"] = str(REPOSITORY)
+    command = [sys.executable, "-c", "from flows.engine.mlflow_store import look_into_store; look_into_store()"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert "there is no mlflow.db yet" in done.stderr.splitlines()[-1]
+
+
+def test_an_unknown_name_ends_the_command_with_one_line(root: Path) -> None:
+    command = [sys.executable, "-m", "flows", "models", "promote", "sound", "1"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "error: no model 'sound' is registered; registered are: none",
+    )
+    assert "Traceback" not in done.stderr
