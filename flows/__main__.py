@@ -6,17 +6,23 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.engine.errors import explain, is_mendable
 from flows.engine.project import ROOT
 
+if TYPE_CHECKING:
+    from flows.engine.registry import Registry
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+models = typer.Typer(help="List the versions of the registered models; choose the champion.")
+app.add_typer(models, name="models", invoke_without_command=True)
 # Files on the command line are where the person is, not where the project is.
 STARTED_IN = Path.cwd()
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
+Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 
 
 @app.command()
@@ -94,6 +100,38 @@ def predict(
 
 def _name(given: Path | str) -> str:
     return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
+
+
+@models.callback()
+def list_models(context: typer.Context) -> None:
+    """List versions: aliases, figures, md5 of the test data, the run that made them."""
+    if context.invoked_subcommand is None:
+        from flows.engine.console import print_table
+        from flows.engine.tables import VERSION_COLUMNS, list_version_rows
+
+        print_table(VERSION_COLUMNS, list_version_rows(_open_registry()))
+
+
+@models.command()
+def promote(model: Model, version: Annotated[str, typer.Argument(help="Its number")]) -> None:
+    """Make a version champion, whatever the gate said of it."""
+    _open_registry().promote(model, version)
+    typer.echo(f"{model} version {version} is champion; back: `python -m flows models rollback {model}`")
+
+
+@models.command()
+def rollback(model: Model) -> None:
+    """Make the champion's predecessor champion again."""
+    typer.echo(f"{model} version {_open_registry().rollback(model)} is champion again")
+
+
+def _open_registry() -> Registry:
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.registry import Registry
+
+    return Registry(client)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from flows.engine.outbox import (
     append_event,
     drop_journal,
     has_writer,
+    leave_told,
     read_ending,
     read_json,
     read_lines,
@@ -78,7 +79,7 @@ def _send_events(journal: Path, sent: Sent, tracker: Tracker) -> Sent:
         kind = lines[0].event["event"]
         try:
             _send(lines, journal, sent.run_id, tracker)
-        except (MlflowException, RuntimeError, ValueError, FileNotFoundError) as error:
+        except (MlflowException, RuntimeError, ValueError, ImportError, FileNotFoundError) as error:
             if isinstance(error, MlflowException) and not is_refusal(error):
                 raise
             log.exception("%s: MLflow did not take %s", journal.name, kind)
@@ -108,7 +109,7 @@ def _send(lines: list[Line], journal: Path, run_id: str, tracker: Tracker) -> No
         case "artifact":
             tracker.keep(run_id, journal / event["file"], event["folder"])
         case "model":
-            tracker.register(run_id, event, journal)
+            leave_told(journal, tracker.register(run_id, event, journal))
 
 
 def _keep_samples(journal: Path, sent: Sent, sampler: Sampler) -> Sent:

@@ -11,6 +11,7 @@ from flows.engine.console import StageReport, print_results, say
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.failure import Failure, tell_failure
 from flows.engine.graph import check_stage, trace_flow, write_graph
+from flows.engine.outbox import take_told
 from flows.engine.overrides import apply_overrides
 from flows.engine.project import ROOT
 from flows.engine.stage import Stage
@@ -81,6 +82,8 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     print_results(_list_results(run))
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
         say(str(waiting))
+    for told in take_told(ROOT):
+        say(told)
     _raise_first(run, state)
     print_figures(flow, run)
 
@@ -208,6 +211,6 @@ def print_figures(flow: str, run: Run) -> None:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
-        if stage.look.torchscript:
-            say(f"model: {stage.artifact.path}/{stage.look.torchscript}")
+        if stage.look.model:
+            say(f"model: {stage.artifact.path}/{stage.look.model.file}")
     say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.errors import EngineError
@@ -32,17 +33,28 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What of a stage's output people look at, by file name.
+class Registered:
+    """How a stage's output becomes a version of the registered model `name`, and what it is judged by.
 
-    Metrics files, and plots with their axes as DVC draws them; a TorchScript file is registered in MLflow as
-    `model`, with the batch in `example.npy` beside it as its input example.
+    `file` is a TorchScript file, with the batch in `example.npy` beside it as its input example. `predictions` are the
+    artifact that holds those of the test data, by the argument's name, and the table in it; `data` the stages, by their
+    names without the flow's, whose outputs are the test data. `judge` compares such tables (`engine/gate.py`).
     """
+
+    name: str
+    judge: ModuleType
+    predictions: tuple[str, str]
+    data: tuple[str, ...]
+    file: str = "model.pt"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a stage's output people look at: metrics files, plots with their axes as DVC draws them, a model."""
 
     metrics: tuple[str, ...] = ()
     plots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    torchscript: str = ""
-    model: str = ""
+    model: Registered | None = None
 
 
 @dataclass(frozen=True)

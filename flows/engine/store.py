@@ -109,6 +109,12 @@ def read_md5s(stage: Stage) -> Outcome:
         return _describe(found, Verdict.RAN)
 
 
+def read_recorded(names: list[str]) -> dict[str, str]:
+    """Return the md5 of the output of stages as dvc.lock has it, by name; empty for one that was never made."""
+    with _open_repo() as opened:
+        return {name: _md5(opened.load(name).outs[0]) for name in names}
+
+
 def _mark_recorded(name: str) -> None:
     """Note that this stage was just recorded by a driver other than `dvc repro`."""
     mark = STATE / "recorded" / name

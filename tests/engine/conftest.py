@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine.mlflow_store import use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
 
@@ -52,3 +54,23 @@ def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.Te
     project.call(sys.executable, "-m", "flows", "up", **foreign).check()
     yield project
     project.call(sys.executable, "-m", "flows", "down").check()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables, which take MLflow some seconds to make."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an empty store, in which a sender may run in this very process."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / ".trifold").mkdir()
+    return tmp_path

@@ -25,26 +25,7 @@ from tests.engine.mlflow_store import (
     serve_silence,
     use_tracker,
 )
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables, which take MLflow some seconds to make."""
-    from mlflow.tracking import MlflowClient
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with an empty store, in which a sender may run in this very process."""
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.chdir(tmp_path)
-    use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
-    (tmp_path / ".trifold").mkdir()
-    return tmp_path
+from tests.engine.versions import make_version
 
 
 def test_all_that_was_told_arrives_and_the_journals_are_deleted(root: Path) -> None:
@@ -261,14 +242,12 @@ def test_a_model_is_registered_once_with_signature_and_example_and_loads_again(r
     import numpy as np
     import torch
 
-    module = torch.jit.trace(torch.nn.Sequential(torch.nn.Linear(8, 3), torch.nn.Softmax(-1)), torch.zeros(2, 8))
-    module.save(root / "model.pt")
-    example = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
-    np.save(root / "example.npy", example)
-    (root / "broken.pt").write_bytes(b"no model")
+    broken = make_version(root / "broken", name="broken")
+    broken.torchscript.write_bytes(b"no model")
     journal = begin(root)
-    journal.model(root / "broken.pt", name="broken", input_example=root / "example.npy")
-    journal.model(root / "model.pt", name="audio", input_example=root / "example.npy", tags={"stage": "export"})
+    journal.model(broken, {})
+    journal.model(make_version(root / "whole"), {"stage": "export"})
+    module, example = torch.jit.load(root / "whole" / "model.pt"), np.load(root / "whole" / "example.npy")
     shutil.copytree(journal.folder, root / "kept")
     journal.end("FINISHED")
     sender.follow_journals(0)
