@@ -149,12 +149,14 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
 def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
     deadline = time.monotonic() + START_S
     while not server.is_up():
-        if server.members[0].is_gone():
-            if not _is_free(server.port) or _lost_port(root, server):
-                # Someone else took the port between the look and the start.
-                server = _start(root, KINDS[server.name], server.port + 1)
-                started.append(server)
-                continue
+        gone = server.members[0].is_gone()
+        if _lost_port(root, server) or (gone and not _is_free(server.port)):
+            # Someone else took the port between the look and the start. The worker would go on without one.
+            stop_group(server.members, patience_s=STOP_S)
+            server = _start(root, KINDS[server.name], server.port + 1)
+            started.append(server)
+            continue
+        if gone:
             raise ServerError(_tell(root, server, "ended while it started"))
         if time.monotonic() > deadline:
             stop_group(server.members, patience_s=STOP_S)
@@ -172,7 +174,7 @@ def _count_members(server: Server) -> Server:
 
 
 def _lost_port(root: Path, server: Server) -> bool:
-    """Tell whether a server ended for want of its port, which may have been let go again since."""
+    """Tell whether a server could not have its port, which may have been let go again since."""
     return "already in use" in _find_log(root, server.name).read_text(errors="replace")
 
 
