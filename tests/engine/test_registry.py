@@ -98,7 +98,7 @@ def test_a_champion_whose_predictions_are_lost_is_not_beaten(root: Path) -> None
 
 def test_predictions_that_no_judge_can_read_make_no_champion_and_hold_up_nothing(root: Path) -> None:
     register(root, 150)
-    version = make_version(root / "odd", 200)
+    version = make_version(root / "odd")
     version.predictions.write_text("fold,example,label,p0\n")
     journal = begin(root, "odd")
     journal.model(version, TEST_DATA)
