@@ -15,10 +15,13 @@ from flows.engine.project import ROOT
 
 if TYPE_CHECKING:
     from flows.engine.registry import Registry
+    from flows.engine.runs import FlowRuns
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 models = typer.Typer(help="List the versions of the registered models; choose the champion.")
 app.add_typer(models, name="models", invoke_without_command=True)
+runs = typer.Typer(help="List the last runs of flows; compare two of them.")
+app.add_typer(runs, name="runs", invoke_without_command=True)
 # Files on the command line are where the person is, not where the project is.
 STARTED_IN = Path.cwd()
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
@@ -125,6 +128,38 @@ def rollback(model: Model) -> None:
     typer.echo(f"{model} version {_open_registry().rollback(model)} is champion again")
 
 
+@runs.callback()
+def list_runs(context: typer.Context, count: Annotated[int, typer.Option(min=1, help="How many to list")] = 20) -> None:
+    """List the last runs of flows: when, status, commit, accuracy."""
+    if context.invoked_subcommand is None:
+        found = _open_runs().list_last(count)
+        from flows.engine.console import print_table
+        from flows.engine.tables import RUN_COLUMNS, list_run_rows
+
+        print_table(RUN_COLUMNS, list_run_rows(found))
+
+
+@runs.command()
+def compare(
+    one: Annotated[str, typer.Argument(help="The beginning of a run's id")],
+    other: Annotated[str, typer.Argument(help="The beginning of another's")],
+) -> None:
+    """Print where two runs differ: params, data by md5, figures, and whether the models differ by more than noise."""
+    found = _open_runs()
+    from flows.engine.console import print_table
+    from flows.engine.tables import ID_CHARS, list_difference_rows
+    from tasks.learning import comparison
+
+    pair = found.compare(found.find(one), found.find(other), comparison)
+    parts = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "figure": (pair.figures, None)}
+    for name, (differences, chars) in parts.items():
+        if differences:
+            print_table([name, one, other], list_difference_rows(differences, chars=chars))
+        else:
+            typer.echo(f"{name}: no difference")
+    typer.echo(pair.noise)
+
+
 def _open_registry() -> Registry:
     from flows.engine.mlflow_store import look_into_store
 
@@ -132,6 +167,15 @@ def _open_registry() -> Registry:
     from flows.engine.registry import Registry
 
     return Registry(client)
+
+
+def _open_runs() -> FlowRuns:
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.runs import FlowRuns
+
+    return FlowRuns(client)
 
 
 @app.command()

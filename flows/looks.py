@@ -1,5 +1,7 @@
 """What of the stages that all domains share is looked at, and how DVC draws it."""
 
+from types import ModuleType
+
 from flows.engine.stage import Look, Registered
 from tasks.learning import comparison
 
@@ -15,7 +17,7 @@ SCORES = Look(
 )
 
 
-def register(name: str) -> Look:
+def register(name: str, loader: ModuleType) -> Look:
     """Have an export registered as a version of the model `name`, judged by what the ensemble said of the test data."""
-    test_data = ("download", "clean", "folds")
-    return Look(model=Registered(name, judge=comparison, predictions=("ensemble", "test.csv"), data=test_data))
+    told, test_data = ("ensemble", "test.csv"), ("download", "clean", "folds")
+    return Look(model=Registered(name, loader, judge=comparison, predictions=told, data=test_data))

@@ -27,6 +27,8 @@ from flows.engine.sampler import Sampler
 from flows.engine.tracker import Tracker, is_refusal
 
 SAMPLES_A_CALL = 5
+# A model that cannot be asked, code that is gone, an event that an older version of the project wrote.
+UNSENDABLE = (RuntimeError, ValueError, LookupError, AttributeError, ImportError, FileNotFoundError)
 log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,7 @@ def _send_events(journal: Path, sent: Sent, tracker: Tracker) -> Sent:
         kind = lines[0].event["event"]
         try:
             _send(lines, journal, sent.run_id, tracker)
-        except (MlflowException, RuntimeError, ValueError, ImportError, FileNotFoundError) as error:
+        except (MlflowException, *UNSENDABLE) as error:
             if isinstance(error, MlflowException) and not is_refusal(error):
                 raise
             log.exception("%s: MLflow did not take %s", journal.name, kind)

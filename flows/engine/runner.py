@@ -212,5 +212,5 @@ def print_figures(flow: str, run: Run) -> None:
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
         if stage.look.model:
-            say(f"model: {stage.artifact.path}/{stage.look.model.file}")
+            say(f"model: {stage.artifact.path}/model.pt")
     say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

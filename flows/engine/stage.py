@@ -36,16 +36,16 @@ class Artifact:
 class Registered:
     """How a stage's output becomes a version of the registered model `name`, and what it is judged by.
 
-    `file` is a TorchScript file, with the batch in `example.npy` beside it as its input example. `predictions` are the
-    artifact that holds those of the test data, by the argument's name, and the table in it; `data` the stages, by their
-    names without the flow's, whose outputs are the test data. `judge` compares such tables (`engine/gate.py`).
+    `loader` opens it for MLflow (`engine/packing.py`). `predictions` are the artifact that holds those of the test
+    data, by the argument's name, and the table in it; `data` the stages, by their names without the flow's, whose
+    outputs are the test data. `judge` compares such tables (`engine/gate.py`).
     """
 
     name: str
+    loader: ModuleType
     judge: ModuleType
     predictions: tuple[str, str]
     data: tuple[str, ...]
-    file: str = "model.pt"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """What the tracker holds, as the tables that the command line prints."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from mlflow.entities import Run
+
 from flows.engine.registry import FIGURE, Registry, Version
+from flows.engine.runs import Difference
 from flows.engine.tracking import DATA
 
 VERSION_COLUMNS = ["model", "version", "aliases", "accuracy", "log loss", "examples", "test data", "run", "made"]
+RUN_COLUMNS = ["run", "flow", "begun", "status", "commit", "accuracy"]
 NOTHING = "-"
 # Of an md5 or a run's id: enough to tell them apart by eye.
 ID_CHARS = 8
@@ -37,5 +42,25 @@ def tell_time(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms / 1000):%Y-%m-%d %H:%M}"
 
 
-def _tell_figure(value: str | None) -> str:
+def _tell_figure(value: str | float | None) -> str:
     return NOTHING if value is None else f"{float(value):.4g}"
+
+
+def list_run_rows(runs: Iterable[Run]) -> list[list[str]]:
+    """Return a row for each run of a flow."""
+    return [
+        [
+            run.info.run_id[:ID_CHARS],
+            run.info.run_name,
+            tell_time(run.info.start_time),
+            run.info.status.lower(),
+            run.data.tags.get("git.commit", NOTHING)[:ID_CHARS],
+            _tell_figure(run.data.metrics.get("ensemble.accuracy")),
+        ]
+        for run in runs
+    ]
+
+
+def list_difference_rows(differences: Iterable[Difference], *, chars: int | None = None) -> list[list[str]]:
+    """Return a row for each difference, its values cut to so many characters."""
+    return [[one.name, (one.one or NOTHING)[:chars], (one.other or NOTHING)[:chars]] for one in differences]

@@ -66,11 +66,10 @@ class Recorder:
 
     def _describe_version(self, model: Registered) -> NewVersion:
         argument, table = model.predictions
-        out = ROOT / self._stage.artifact.path
         return NewVersion(
             name=model.name,
-            torchscript=out / model.file,
-            example=out / "example.npy",
+            exported=ROOT / self._stage.artifact.path,
+            loader=model.loader.__name__,
             predictions=ROOT / self._stage.arguments[argument].path / table,
             judge=model.judge.__name__,
         )

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from flows.engine.gate import PREDICTIONS, VERDICT, admit_version, ask
 from flows.engine.machine import Identity
 from flows.engine.outbox import Event
+from flows.engine.packing import pack_model
 from flows.engine.registry import FIGURE, Registry
-from flows.engine.torchscript import TorchScript
 
 JOURNAL = "journal"
 # So that MLflow's pages open on trainings, rather than on conversations.
@@ -79,7 +80,7 @@ class Tracker:
     def register(self, run_id: str, event: Event, files: Path) -> str:
         """Register a model as a new version, have it judged, and return the verdict in one line.
 
-        Raises RuntimeError, ValueError or ImportError when the model cannot be read, or its judge is not there.
+        Raises ValueError or ImportError when the model cannot be asked, or its code or judge is not there.
         """
         judge: Any = importlib.import_module(event["judge"])
         registry, predictions = Registry(self.client), files / event["predictions"]
@@ -123,12 +124,12 @@ class Tracker:
         return [run.info.run_id for run in gone]
 
     def _log_model(self, run_id: str, event: Event, files: Path) -> LoggedModel:
-        """Log a TorchScript file with signature and input example, and its predictions beside it."""
-        model = TorchScript.load(files / event["torchscript"], files / event["example"])
+        """Log a model with signature and input example, and its predictions beside it."""
         experiment = self.client.get_run(run_id).info.experiment_id
         logged = self.client.create_logged_model(experiment, event["name"], source_run_id=run_id)
         with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder, "model"), run_id, logged.model_id)
+            model = Model(run_id=run_id, model_id=logged.model_id)
+            pack_model(files / event["exported"], Path(folder, "model"), loader=event["loader"], model=model)
             shutil.copyfile(files / event["predictions"], Path(folder, "model", PREDICTIONS))
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)

@@ -49,15 +49,15 @@ class Waiting:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A TorchScript file for the registered model `name`, and what it is judged by.
+    """A new version of the registered model `name`, and what it is judged by.
 
-    `example` is an .npy file with one batch: it and what the model answers give the signature. `predictions` are those
-    of its test data, which the module named `judge` compares with the champion's.
+    The module named `loader` opens the folder `exported` (`engine/packing.py`). `predictions` are those of its test
+    data, which the module named `judge` compares with the champion's.
     """
 
     name: str
-    torchscript: Path
-    example: Path
+    exported: Path
+    loader: str
     predictions: Path
     judge: str
 
@@ -109,8 +109,9 @@ class Journal:
 
     def model(self, version: NewVersion, tags: Mapping[str, str]) -> None:
         """Keep a model, to be registered as a new version that wants to be champion."""
-        files = {name: self._keep(getattr(version, name)) for name in ("torchscript", "example", "predictions")}
-        self._append("model", **files, name=version.name, judge=version.judge, tags=_strip(tags))
+        kept = {"exported": self._keep(version.exported), "predictions": self._keep(version.predictions)}
+        named = {"name": version.name, "loader": version.loader, "judge": version.judge}
+        self._append("model", **named, **kept, tags=_strip(tags))
 
     def link(self, stage: str, tags: Mapping[str, str]) -> None:
         """Link the earlier run with these tags, in place of a run of a stage that was cached."""

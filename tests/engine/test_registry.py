@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from flows.__main__ import app
 from flows.engine import sender
 from flows.engine.errors import EngineError
-from flows.engine.outbox import take_told
+from flows.engine.outbox import EVENTS, append_event, take_told
 from flows.engine.registry import Registry
 from flows.engine.tracking import DATA, count_waiting
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
@@ -98,7 +98,7 @@ def test_a_champion_whose_predictions_are_lost_is_not_beaten(root: Path) -> None
 
 def test_predictions_that_no_judge_can_read_make_no_champion_and_hold_up_nothing(root: Path) -> None:
     register(root, 150)
-    version = make_version(root / "odd", 200)
+    version = make_version(root / "odd")
     version.predictions.write_text("fold,example,label,p0\n")
     journal = begin(root, "odd")
     journal.model(version, TEST_DATA)
@@ -111,6 +111,15 @@ def test_predictions_that_no_judge_can_read_make_no_champion_and_hold_up_nothing
 def test_a_judge_that_is_gone_costs_its_own_version_only(root: Path) -> None:
     journal = begin(root, "odd")
     journal.model(make_version(root / "odd", judge="tasks.learning.no_judge"), TEST_DATA)
+    journal.end("FINISHED")
+    register(root, 150)
+    assert count_waiting(root).journals == 0
+    assert read_aliases(root) == {"champion": "1"}
+
+
+def test_a_model_that_an_older_version_of_the_project_told_costs_itself_only(root: Path) -> None:
+    journal = begin(root, "old")
+    append_event(journal.folder / EVENTS, {"event": "model", "name": "audio", "torchscript": "files/0/model.pt"})
     journal.end("FINISHED")
     register(root, 150)
     assert count_waiting(root).journals == 0

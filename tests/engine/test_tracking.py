@@ -124,11 +124,12 @@ def test_no_secret_reaches_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyP
     journal = begin(tmp_path, params={"source.archive": address}, tags={"from": address})
     journal.tags({"later": address})
     journal.artifact(params)
-    journal.model(NewVersion("audio", params, params, params, judge="tasks.learning.comparison"), {"from": address})
+    version = NewVersion("audio", exported=params, loader="loader", predictions=params, judge="judge")
+    journal.model(version, {"from": address})
     journal.link("audio-lr", {"from": address})
 
     files = [path for path in journal.folder.rglob("*") if path.is_file()]
-    assert len(files) == 5
+    assert len(files) == 4
     assert not [path for path in files if b"hunter2" in path.read_bytes()]
 
 
