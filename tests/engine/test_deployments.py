@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -142,7 +141,9 @@ def test_a_run_that_dies_with_its_worker_is_marked_crashed(unattended: TinyProje
     unattended.hold("join")
     deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' = '"]).check()
     unattended.wait_for("join")
-    os.killpg(os.getpgid(worker.members[0].pid), signal.SIGKILL)
+    # The run's process leads a group of its own.
+    for process in [*(leader := psutil.Process(worker.members[0].pid)).children(recursive=True), leader]:
+        process.kill()
     assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Running"
     died = wait_for_state(unattended, "tiny", "Crashed")
     assert died["state"]["message"].startswith("its process died")
