@@ -58,7 +58,7 @@ def _mlflow_env(root: Path, port: int) -> dict[str, str]:
 
 
 def _worker_command(port: int) -> list[str]:
-    return ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
+    return ["flows.engine.worker"]
 
 
 def _worker_env(root: Path, port: int) -> dict[str, str]:
