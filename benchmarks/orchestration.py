@@ -69,17 +69,15 @@ for _ in range(int(sys.argv[2])):
 """
 OURS = """
 import sys, time
-from flows.engine.runner import make_flow, prepare_run
+from flows.engine.runner import execute, prepare_run
+from prefect import flow
 
-def timed(body):
-    def call():
-        started = time.perf_counter(); body(); print("seconds", time.perf_counter() - started)
-    return call
+@flow(persist_result=False, validate_parameters=False)
+def forty(run):
+    started = time.perf_counter(); execute(run); print("seconds", time.perf_counter() - started)
 
 for _ in range(int(sys.argv[1])):
-    made = make_flow("forty", prepare_run("forty", force=False, stages=[]))
-    made.fn = timed(made.fn)
-    made(return_state=True)
+    forty(prepare_run("forty", force=False, stages=[]))
 """
 
 

@@ -32,6 +32,7 @@ from tasks.learning.examples import Examples, Parts
 from tasks.learning.lesson import Lesson
 from tasks.learning.loop import Learner
 from tasks.learning.views import Views, look_once
+from tasks.report import Silent
 
 PIXELS = 128
 N_ROUNDS = 3
@@ -79,7 +80,7 @@ def make_learner(examples: Examples, device: Device) -> Learner:
         device=device,
         seed=1,
     )
-    return Learner(resnet18(num_classes=2), lesson, lr=1e-3)
+    return Learner(resnet18(num_classes=2), lesson, 1e-3, Silent())
 
 
 class FixedBatch:

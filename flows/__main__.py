@@ -6,17 +6,26 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.engine.errors import explain, is_mendable
 from flows.engine.project import ROOT
 
+if TYPE_CHECKING:
+    from flows.engine.registry import Registry
+    from flows.engine.runs import FlowRuns
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+models = typer.Typer(help="List the versions of the registered models; choose the champion.")
+app.add_typer(models, name="models", invoke_without_command=True)
+runs = typer.Typer(help="List the last runs of flows; compare two of them.")
+app.add_typer(runs, name="runs", invoke_without_command=True)
 # Files on the command line are where the person is, not where the project is.
 STARTED_IN = Path.cwd()
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
+Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 
 
 @app.command()
@@ -96,18 +105,91 @@ def _name(given: Path | str) -> str:
     return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
 
 
+@models.callback()
+def list_models(context: typer.Context) -> None:
+    """List versions: aliases, figures, md5 of the test data, the run that made them."""
+    if context.invoked_subcommand is None:
+        from flows.engine.console import print_table
+        from flows.engine.tables import VERSION_COLUMNS, list_version_rows
+
+        print_table(VERSION_COLUMNS, list_version_rows(_open_registry()))
+
+
+@models.command()
+def promote(model: Model, version: Annotated[str, typer.Argument(help="Its number")]) -> None:
+    """Make a version champion, whatever the gate said of it."""
+    _open_registry().promote(model, version)
+    typer.echo(f"{model} version {version} is champion; back: `python -m flows models rollback {model}`")
+
+
+@models.command()
+def rollback(model: Model) -> None:
+    """Make the champion's predecessor champion again."""
+    typer.echo(f"{model} version {_open_registry().rollback(model)} is champion again")
+
+
+@runs.callback()
+def list_runs(context: typer.Context, count: Annotated[int, typer.Option(min=1, help="How many to list")] = 20) -> None:
+    """List the last runs of flows: when, status, commit, accuracy."""
+    if context.invoked_subcommand is None:
+        found = _open_runs().list_last(count)
+        from flows.engine.console import print_table
+        from flows.engine.tables import RUN_COLUMNS, list_run_rows
+
+        print_table(RUN_COLUMNS, list_run_rows(found))
+
+
+@runs.command()
+def compare(
+    one: Annotated[str, typer.Argument(help="The beginning of a run's id")],
+    other: Annotated[str, typer.Argument(help="The beginning of another's")],
+) -> None:
+    """Print where two runs differ: params, data by md5, figures, and whether the models differ by more than noise."""
+    found = _open_runs()
+    from flows.engine.console import print_table
+    from flows.engine.tables import ID_CHARS, list_difference_rows
+    from tasks.learning import comparison
+
+    pair = found.compare(found.find(one), found.find(other), comparison)
+    parts = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "figure": (pair.figures, None)}
+    for name, (differences, chars) in parts.items():
+        if differences:
+            print_table([name, one, other], list_difference_rows(differences, chars=chars))
+        else:
+            typer.echo(f"{name}: no difference")
+    typer.echo(pair.noise)
+
+
+def _open_registry() -> Registry:
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.registry import Registry
+
+    return Registry(client)
+
+
+def _open_runs() -> FlowRuns:
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.runs import FlowRuns
+
+    return FlowRuns(client)
+
+
 @app.command()
 def up() -> None:
-    """Start the Prefect and MLflow servers of this project, on loopback, and print their addresses."""
-    from flows.engine.server import up as start_servers
+    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
+    from flows.engine.deploy import bring_up
 
-    for server in start_servers(ROOT).values():
+    for server in bring_up(ROOT):
         typer.echo(f"{server.name:>8}  {server.url}")
 
 
 @app.command()
 def down() -> None:
-    """Stop the servers that this project started."""
+    """Stop the servers and the worker that this project started."""
     from flows.engine.server import down as stop_servers
 
     names = [server.name for server in stop_servers(ROOT)]

@@ -2,9 +2,9 @@
 
 from flows.engine.params import Params
 from flows.engine.stage import Artifact, Look, pipeline, stage
-from flows.looks import CURVE, HISTORY, SCORES
+from flows.looks import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.audio import bands, clean, export, member, sample, sections, spectrograms, train, waveforms
+from tasks.audio import bands, clean, export, member, predict, sample, sections, spectrograms, train, waveforms
 from tasks.learning import compute, ensemble, evaluate
 
 
@@ -36,9 +36,7 @@ find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True, loo
 fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
-export_ensemble = stage(
-    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="audio")
-)
+export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("audio", predict))
 
 
 @pipeline("audio", AudioParams)

@@ -6,9 +6,9 @@ from pydantic import model_validator
 
 from flows.engine.params import Params
 from flows.engine.stage import Artifact, Look, pipeline, stage
-from flows.looks import CURVE, HISTORY, SCORES
+from flows.looks import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, ensemble, export, look, member, resize, sample, sections, train
+from tasks.images import addresses, clean, ensemble, export, look, member, predict, resize, sample, sections, train
 from tasks.learning import compute, evaluate
 from tasks.learning import ensemble as blend
 
@@ -52,9 +52,7 @@ fit = stage(train.fit_member, "fit-{member}-{size}-fold{fold}", learns=True, loo
 build_ensemble = stage(blend.build_ensemble, "ensemble")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
 look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(
-    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="images")
-)
+export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("images", predict))
 
 
 @pipeline("images", ImagesParams)

@@ -2,10 +2,23 @@
 
 from flows.engine.params import Params
 from flows.engine.stage import Artifact, Look, pipeline, stage
-from flows.looks import CURVE, HISTORY, SCORES
+from flows.looks import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate
-from tasks.text import augment, clean, export, member, ngrams, pretrain, sample, slices, tokens, train, translate
+from tasks.text import (
+    augment,
+    clean,
+    export,
+    member,
+    ngrams,
+    predict,
+    pretrain,
+    sample,
+    slices,
+    tokens,
+    train,
+    translate,
+)
 
 
 class TextParams(Params):
@@ -44,9 +57,7 @@ build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
 score_slices = stage(slices.score_slices, "slices", look=SLICES)
-export_ensemble = stage(
-    export.export_torchscript, "export", learns=True, look=Look(torchscript="model.pt", model="text")
-)
+export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("text", predict))
 
 
 @pipeline("text", TextParams)

@@ -15,6 +15,7 @@ from tasks.report import Report
 
 BLOCK_BYTES = 1 << 15  # of a connection that breaks, the last block is lost
 WAITS_S = (1.0, 3.0, 9.0, 27.0)  # after each try that brought nothing new; then it gives up
+LOOK_S = 0.5
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -83,8 +84,16 @@ def _fetch_whole(request: _Request, report: Report) -> None:
                 "Check the address and the network, then run again: it goes on from there."
             ) from None
         report.say(f"{request.shown} broke off ({fault}); trying again in {WAITS_S[tries]:g} s.")
-        time.sleep(WAITS_S[tries])
+        _pause(WAITS_S[tries], report)
         tries += 1
+
+
+def _pause(wait_s: float, report: Report) -> None:
+    """Wait, unless the work is to end meanwhile."""
+    until_s = time.monotonic() + wait_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        report.check()
+        time.sleep(min(left_s, LOOK_S))
 
 
 def _fetch_rest(request: _Request, report: Report) -> None:

@@ -7,8 +7,14 @@ from typing import Protocol
 class Report(Protocol):
     """What a task may tell while it works."""
 
+    def check(self) -> None:
+        """Raise when the work is to end early; to be called at each batch, where nothing is told."""
+
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show that `done` of `total` `unit`s (clips, epochs, bytes) are done, with figures such as the loss."""
+        """Show that `done` of `total` `unit`s (clips, epochs, bytes) are done, with figures such as the loss.
+
+        Raises as `check` does: what the next run needs is kept before.
+        """
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
         """Record figures of one step, all at once (an epoch, as a rule)."""
@@ -19,6 +25,9 @@ class Report(Protocol):
 
 class Silent:
     """A report that nobody reads, so that no caller needs an `if`."""
+
+    def check(self) -> None:
+        pass
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         pass

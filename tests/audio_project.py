@@ -19,6 +19,8 @@ STAGES = ("sample", "download", "clean", "folds", "spectrograms", "bands-spectro
 class AudioProject(Project):
     """A checkout of the sounds flow alone, with its committed params made smaller."""
 
+    said = ""  # what its first whole run printed
+
     @classmethod
     def create(cls, root: Path, warm: WarmPython) -> AudioProject:
         """Lay out a fresh checkout and compute its first stages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
@@ -13,9 +14,11 @@ from rich.table import Column, Table
 from rich.tree import Tree
 
 from flows.engine.stage import Stage
+from flows.engine.stop import LIMIT, LateError, Stop
 
 # Where nobody watches, a line now and then says that work goes on.
 PLAIN_LINE_EVERY_S = 10.0
+LINES_KEPT = 20
 _console = Console(stderr=True)
 
 
@@ -91,12 +94,15 @@ _shared = _Bars()
 class StageReport:
     """What a stage tells while it works: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None) -> None:
-        """`tell` hears each line too, where another log is kept."""
+    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
+        """`tell` hears each line too, where another log is kept; `stop` is the run's."""
         self._name = name
         self._tell = tell
+        self.said: deque[str] = deque(maxlen=LINES_KEPT)
+        self._stop = stop or Stop()
         self._bar: TaskID | None = None
         self._began_s = self._last_line_s = time.monotonic()
+        self._works = False
 
     def __enter__(self) -> StageReport:
         return self
@@ -110,6 +116,16 @@ class StageReport:
     def begin(self) -> None:
         """Note that the work begins, after all waiting."""
         self._began_s = time.monotonic()
+        self._works = True
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise StoppedError or LateError when the stage should have ended `grace_s` ago."""
+        self._stop.check(self._name, grace_s=grace_s)
+        if self._works and self.seconds - self._stop.limit_s >= grace_s:
+            raise LateError(
+                f"{self._name} took longer than {self._stop.limit_s:g} s: run again, it goes on from what is finished; "
+                f"{LIMIT} sets another limit"
+            )
 
     @property
     def seconds(self) -> float:
@@ -117,7 +133,8 @@ class StageReport:
         return time.monotonic() - self._began_s
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show that `done` of `total` `unit`s are done, with figures such as the loss."""
+        """Show that `done` of `total` `unit`s are done, with figures such as the loss; raises as `check` does."""
+        self.check()
         numbers = " ".join([f"{done}/{total} {unit}", *(f"{key} {value:.4g}" for key, value in figures.items())])
         if _console.is_terminal:
             if self._bar is None:
@@ -125,6 +142,7 @@ class StageReport:
             _shared.update(self._bar, done, total, numbers)
         elif time.monotonic() - self._last_line_s > PLAIN_LINE_EVERY_S:
             self._last_line_s = time.monotonic()
+            self.said.append(numbers)
             say(f"{self._name}: {numbers}")
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
@@ -132,5 +150,6 @@ class StageReport:
 
     def say(self, text: str) -> None:
         """Say one line that a person should read."""
+        self.said.append(text)
         say(f"{self._name}: {text}")
         self._tell(text)

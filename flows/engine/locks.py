@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.engine.project import make_state_folder
 
+POLL_S = 0.1
 _held: set[int] = set()
 
 
@@ -22,8 +24,13 @@ def _forget_locks() -> None:
 
 
 @contextmanager
-def hold_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """Hold the lock file `path`; yields whether somebody else held it, after telling `on_wait`."""
+def hold_lock(
+    path: Path, on_wait: Callable[[], None] = lambda: None, check: Callable[[], None] = lambda: None
+) -> Iterator[bool]:
+    """Hold the lock file `path`; yields whether somebody else held it, after telling `on_wait`.
+
+    While it waits it calls `check`, which ends the waiting by raising.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     waited = False
     try:
@@ -32,12 +39,22 @@ def hold_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterato
         except BlockingIOError:
             waited = True
             on_wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for(descriptor, check)
         _held.add(descriptor)
         yield waited
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
+
+
+def _wait_for(descriptor: int, check: Callable[[], None]) -> None:
+    while True:
+        check()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(POLL_S)
 
 
 def stage_lock(stage: str) -> Path:

@@ -15,6 +15,7 @@ from flows.engine.machine import Identity
 EVENTS = "events.jsonl"
 SYSTEM = "system.jsonl"
 SENT = "sent.json"
+TOLD = "told"
 # A writer on another host (or in another container) cannot be seen: after so long a silence it has ended.
 UNSEEN_WRITER_S = 24 * 3600.0
 
@@ -123,6 +124,22 @@ def read_ending(events: Path) -> Event:
         lines = file.read().splitlines()
     last = _parse(lines[-1]) if lines else {}
     return last if last.get("event") == "end" else {}
+
+
+def leave_told(journal: Path, text: str) -> None:
+    """Leave one line for the person who runs a flow; it outlives the journal that it came from."""
+    folder = journal.parent / TOLD
+    folder.mkdir(exist_ok=True)
+    (folder / f"{journal.name}.txt").write_text(text)
+
+
+def take_told(root: Path) -> list[str]:
+    """Return the lines left for a person, the oldest first, and forget them."""
+    lines = []
+    for path in sorted((find_outbox(root) / TOLD).glob("*.txt")):
+        lines.append(path.read_text())
+        path.unlink(missing_ok=True)
+    return lines
 
 
 def drop_journal(journal: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
@@ -13,7 +15,7 @@ from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph import load_pipeline, render_graph
 from flows.engine.params import check_params, dig, params_file, read_yaml
-from flows.engine.project import ROOT
+from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 
 
@@ -24,28 +26,69 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
     name = params_file(flow)
-    model = load_pipeline(flow).model
     text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
+    _write(flow, _change(flow, text, preset, overrides))
+    held = _describe(preset, overrides)
+    return f"{name} and dvc.yaml now hold {held}; `git restore params dvc.yaml` undoes that"
+
+
+def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str:
+    """Rewrite a flow's params file to the committed one with these changes; return a line that says so.
+
+    What stood there otherwise, such as an edit that was not committed, is kept in `.trifold/replaced`. Raises
+    EngineError as `apply_overrides` does, and where git has no such file.
+    """
+    name = params_file(flow)
+    text = committed = _read_committed(name)
+    if preset or overrides:
+        text = _change(flow, committed, preset, overrides)
+    standing = (ROOT / name).read_text(encoding="utf-8")
+    told = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
+    if standing not in (committed, text):
+        digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
+        kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
+        kept.write_text(standing, encoding="utf-8")
+        told += f"; what stood there is kept in {kept.relative_to(ROOT)}"
+    _write(flow, text)
+    return told
+
+
+def _describe(preset: str, overrides: list[str]) -> str:
+    return strip_secrets(", ".join([*([f"preset {preset}"] if preset else []), *overrides]))
+
+
+def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
+    """Return the text of a params file with a preset and then overrides laid over it, comments kept."""
     yaml = YAML()
     yaml.width = 110
     content = yaml.load(text)
     if preset:
         _merge(content, _read_preset(flow, preset))
     for override in overrides:
-        _set(content, override, name)
+        _set(content, override, params_file(flow))
     written = StringIO()
     yaml.dump(content, written)
-    plain = YAML(typ="safe", pure=True).load(written.getvalue())
-    graph = render_graph({flow: check_params(plain, model, name)})
-    write_whole({ROOT / name: written.getvalue(), ROOT / "dvc.yaml": graph})
-    said = ", ".join([*([f"preset {preset}"] if preset else []), *overrides])
-    return f"{name} and dvc.yaml now hold {strip_secrets(said)}; `git restore params dvc.yaml` undoes that"
+    return written.getvalue()
+
+
+def _write(flow: str, text: str) -> None:
+    """Check the text of a params file, then write it and dvc.yaml, each where it differs."""
+    name = params_file(flow)
+    plain = YAML(typ="safe", pure=True).load(text)
+    texts = {name: text, "dvc.yaml": render_graph({flow: check_params(plain, load_pipeline(flow).model, name)})}
+    write_whole({ROOT / name: text for name, text in texts.items() if not _holds(ROOT / name, text)})
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 def _read_committed(name: str) -> str:
     shown = subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=ROOT, capture_output=True, text=True, check=False)
     if shown.returncode:
-        raise EngineError(f"a preset starts from the committed {name}, and git has none: {shown.stderr.strip()}")
+        raise EngineError(
+            f"a preset or a deployment starts from the committed {name}, and git has none: {shown.stderr.strip()}"
+        )
     return shown.stdout
 
 

@@ -16,6 +16,7 @@ from flows.engine.outbox import (
     append_event,
     drop_journal,
     has_writer,
+    leave_told,
     read_ending,
     read_json,
     read_lines,
@@ -26,6 +27,8 @@ from flows.engine.sampler import Sampler
 from flows.engine.tracker import Tracker, is_refusal
 
 SAMPLES_A_CALL = 5
+# A model that cannot be asked, code that is gone, an event that an older version of the project wrote.
+UNSENDABLE = (RuntimeError, ValueError, LookupError, AttributeError, ImportError, FileNotFoundError)
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +81,7 @@ def _send_events(journal: Path, sent: Sent, tracker: Tracker) -> Sent:
         kind = lines[0].event["event"]
         try:
             _send(lines, journal, sent.run_id, tracker)
-        except (MlflowException, RuntimeError, ValueError, FileNotFoundError) as error:
+        except (MlflowException, *UNSENDABLE) as error:
             if isinstance(error, MlflowException) and not is_refusal(error):
                 raise
             log.exception("%s: MLflow did not take %s", journal.name, kind)
@@ -108,7 +111,7 @@ def _send(lines: list[Line], journal: Path, run_id: str, tracker: Tracker) -> No
         case "artifact":
             tracker.keep(run_id, journal / event["file"], event["folder"])
         case "model":
-            tracker.register(run_id, event, journal)
+            leave_told(journal, tracker.register(run_id, event, journal))
 
 
 def _keep_samples(journal: Path, sent: Sent, sampler: Sampler) -> Sent:

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.failure import Failure, tell_failure
 from flows.engine.graph import check_stage, trace_flow, write_graph
-from flows.engine.machine import set_quiet_environment
+from flows.engine.outbox import take_told
 from flows.engine.overrides import apply_overrides
-from flows.engine.project import ROOT, STATE
+from flows.engine.project import ROOT
 from flows.engine.stage import Stage
+from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.store import Outcome, Verdict, bring_up_to_date
 from flows.engine.tracked import Recorder, begin_flow_run, end_flow_run, read_metrics
 from flows.engine.tracking import Journal, start_sender, wait_sent
 from flows.engine.work import do_work
 
 if TYPE_CHECKING:
-    from prefect import Flow
+    from prefect.states import State
 
 # The last figures are with MLflow within moments; an unreachable one must not hold up the command.
 SEND_TIMEOUT_S = 30.0
@@ -33,13 +35,15 @@ class Run:
     stages: list[Stage]
     force: bool
     journal: Journal | None = None
+    stop: Stop = field(default_factory=Stop)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
 
     def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
         """Make one stage fresh and note what it took."""
-        report = StageReport(stage.name, tell)
+        report = StageReport(stage.name, tell, self.stop)
         try:
             with report, Recorder(stage, self.journal) as recorder:
                 outcome = bring_up_to_date(
@@ -47,10 +51,16 @@ class Run:
                     lambda: do_work(stage, recorder.listen(report)),
                     force=self.force,
                     on_wait=lambda: report.say("waits: another run computes it"),
+                    check=report.check,
                 )
                 recorder.record(outcome)
         except Exception as error:
             self.errors[stage.name] = error
+            if not isinstance(error, StoppedError):
+                self.failures.append(Failure.of(stage.flow, stage.name, error, report.said))
+            if isinstance(error, StuckError):
+                # Its process must end, so that nothing else may go on in it.
+                self.stop.ask()
             raise
         finally:
             self.seconds[stage.name] = report.seconds
@@ -68,13 +78,22 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     run = prepare_run(flow, force=force, stages=stages)
     sender = start_sender(ROOT) if run.journal else None
     _use_own_server()
-    state: Any = make_flow(flow, run)(return_state=True)
-    _end_run(run, state.is_completed())
+    state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
         say(str(waiting))
+    for told in take_told(ROOT):
+        say(told)
     _raise_first(run, state)
     print_figures(flow, run)
+
+
+def _run_under_prefect(name: str, run: Run) -> Any:
+    """Make a flow run of a run that is prepared, and return its final state."""
+    from prefect import flow
+
+    made: Any = flow(name=name, validate_parameters=False, persist_result=False)(lambda: execute(run))
+    return made(return_state=True)
 
 
 def prepare_run(flow: str, *, force: bool, stages: list[str]) -> Run:
@@ -100,62 +119,83 @@ def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
     return [stage for stage in stages if stage.name in wanted]
 
 
-def make_flow(name: str, run: Run) -> Flow[..., Any]:
-    """Return the Prefect flow of a run: a task run for each stage, in state Cached where it was fresh."""
-    from prefect import Task, flow
+def execute(run: Run) -> State[Any] | None:
+    """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
+
+    Its MLflow run ends with it. Raises the first stage's error; stages that do not need that one run all the same.
+    Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
+    """
+    from prefect.states import Cancelled
+
+    finished = False
+    try:
+        _run_stages(run)
+        finished = not run.errors and not run.stop.asked
+    finally:
+        if run.journal is not None:
+            ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
+            end_flow_run(run.journal, run.stages, run.outcomes, ended)
+    if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
+        tell_failure(run.failures[0])
+        raise error
+    return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
+
+
+def _run_stages(run: Run) -> None:
+    from prefect import Task
     from prefect.cache_policies import NO_CACHE
+    from prefect.exceptions import TerminationSignal
     from prefect.futures import wait
-    from prefect.logging import get_run_logger
-    from prefect.states import Completed, State
-    from prefect.task_runners import ThreadPoolTaskRunner
 
-    stages = {stage.name: stage for stage in run.stages}
-
-    def do(stage: str) -> State[Any]:
-        verdict = run.do_stage(stages[stage], get_run_logger().info)
-        return Completed(name="Cached" if verdict is Verdict.CACHED else "Completed", message=f"{stage} {verdict}")
-
-    runner: Any = ThreadPoolTaskRunner()
-
-    @flow(name=name, task_runner=runner, validate_parameters=False, persist_result=False)
-    def run_stages() -> None:
-        futures: dict[str, Any] = {}
+    futures: dict[str, Any] = {}
+    try:
         for stage in run.stages:
+            do = _make_task_function(run, stage)
             made: Any = Task(do, name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE, persist_result=False)
-            futures[stage.name] = made.submit(stage.name, wait_for=[futures[a.stage] for a in stage.inputs])
+            futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
         wait(list(futures.values()))
-        if run.errors:
-            raise next(iter(run.errors.values()))
+    except (KeyboardInterrupt, TerminationSignal):
+        say("stopping at the next batch")
+        run.stop.ask()
+        wait(list(futures.values()))
 
-    return run_stages
+
+def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
+    from prefect.logging import get_run_logger
+    from prefect.states import Cancelled, Completed
+
+    def do() -> State[Any]:
+        try:
+            verdict = run.do_stage(stage, get_run_logger().info)
+        except StoppedError as error:
+            return Cancelled(message=str(error))
+        name = "Cached" if verdict is Verdict.CACHED else "Completed"
+        return Completed(name=name, message=f"{stage.name} {verdict}")
+
+    return do
 
 
 def _use_own_server() -> None:
     """Start the project's Prefect server when it is not up, and have this process use it."""
-    from flows.engine.server import up
+    from flows.engine.server import up, use_prefect
 
-    set_quiet_environment(os.environ)
-    os.environ["PREFECT_HOME"] = str(STATE / "prefect")
-    os.environ["PREFECT_API_URL"] = up(ROOT, ["prefect"])["prefect"].api_url
+    use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"])
     # Stages tell their own progress; Prefect's lines still reach its page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-
-
-def _end_run(run: Run, finished: bool) -> None:
-    if run.journal is not None:
-        end_flow_run(run.journal, run.stages, run.outcomes, "FINISHED" if finished else "FAILED")
 
 
 def _list_results(run: Run) -> list[tuple[str, str, float]]:
     def verdict(name: str) -> str:
         if name in run.errors:
-            return "failed"
+            return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
         return run.outcomes[name].verdict if name in run.outcomes else "not reached"
 
     return [(stage.name, verdict(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
 
 
 def _raise_first(run: Run, state: Any) -> None:
+    if state.is_cancelled():
+        raise EngineError(state.message)
     if run.errors:
         name, error = next(iter(run.errors.items()))
         if not is_mendable(error):
@@ -171,6 +211,6 @@ def print_figures(flow: str, run: Run) -> None:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
-        if stage.look.torchscript:
-            say(f"model: {stage.artifact.path}/{stage.look.torchscript}")
+        if stage.look.model:
+            say(f"model: {stage.artifact.path}/model.pt")
     say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.engine.locks import hold_lock
-from flows.engine.machine import identify, set_quiet_environment
+from flows.engine.machine import identify
+from flows.engine.mlflow_store import describe_trouble, list_troubles, open_store, prepare_environment
 from flows.engine.outbox import find_outbox, has_writer, is_foreign, list_journals, write_json
-from flows.engine.redact import strip_secrets
 from flows.engine.tracking import SENDER, TROUBLE
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 LONGEST_WAIT_S = 30.0
 NICENESS = 10
-WHY_CHARS = 300
-LOCAL_STORE = "sqlite:///mlflow.db"
-STORE_LOCK = Path(".trifold/store.lock")
-# MLflow's own: 120 s a try, seven tries. Here a tracker that is away only delays what is on disk anyway.
-_SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 log = logging.getLogger(__name__)
 
 
@@ -43,14 +37,6 @@ def main(root: Path, linger_s: float) -> None:
     # A journal begun just before the lock was let go had its own sender turned away: so look once more.
     while _send_alone(linger_s) and any(_is_live(journal) for journal in list_journals(Path())):
         log.info("a journal was begun meanwhile")
-
-
-def prepare_environment() -> None:
-    """Set what MLflow reads when it is imported: where the store is, short time-outs, no telemetry."""
-    os.environ.setdefault("MLFLOW_TRACKING_URI", LOCAL_STORE)
-    for name, value in _SHORT.items():
-        os.environ.setdefault(name, value)
-    set_quiet_environment(os.environ)
 
 
 def _send_alone(linger_s: float) -> bool:
@@ -77,10 +63,10 @@ def follow_journals(linger_s: float) -> None:
         try:
             tracker = tracker or _open_tracker()
             _send_all(tracker, sampler)
-        except _list_troubles() as error:
-            why = _describe_trouble(error)
+        except list_troubles() as error:
+            why = _log_trouble(error)
         except Exception as error:
-            _note_trouble(_describe_trouble(error))
+            _note_trouble(_log_trouble(error))
             raise
         _note_trouble(why)
         journals = list_journals(Path())
@@ -111,27 +97,16 @@ def _is_live(journal: Path) -> bool:
 
 
 def _open_tracker() -> "Tracker":
-    """Open the store, whose tables are made by one process at a time, and close what was left running."""
-    from mlflow.tracking import MlflowClient
-
+    """Open the store, and close what was left running."""
     from flows.engine.tracker import Tracker
 
-    with hold_lock(STORE_LOCK):
-        tracker = Tracker(MlflowClient())
-        tracker.close_zombies(socket.gethostname(), [journal.name for journal in list_journals(Path())])
+    tracker = Tracker(open_store())
+    tracker.close_zombies(socket.gethostname(), [journal.name for journal in list_journals(Path())])
     return tracker
 
 
-def _list_troubles() -> tuple[type[Exception], ...]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError
-
-
-def _describe_trouble(error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    why = strip_secrets(f"{os.environ['MLFLOW_TRACKING_URI']}: {reason}")[:WHY_CHARS]
+def _log_trouble(error: Exception) -> str:
+    why = describe_trouble(error)
     log.warning("%s", why)
     return why
 

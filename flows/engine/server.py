@@ -1,7 +1,8 @@
-"""The project's own Prefect and MLflow servers: up, down, where.
+"""The project's own Prefect and MLflow servers, and Prefect's worker: up, down, where.
 
-On loopback only; their files and addresses lie in `.trifold/`. A plain `prefect ...` typed in the project's folder
-finds its server through `.env`, a plain `mlflow ui` its store by MLflow's own default.
+On loopback only; their files and addresses lie in `.trifold/`. The worker counts as a server: it answers whether it
+still polls. A plain `prefect ...` typed in the project's folder finds its server through `.env`, a plain `mlflow ui`
+its store by MLflow's own default.
 """
 
 import http.client
@@ -9,21 +10,23 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.detached import launch, list_group, list_ports, stop_group
 from flows.engine.errors import EngineError
+from flows.engine.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, set_quiet_environment
 from flows.engine.outbox import read_json, write_json
 
-HOST = "127.0.0.1"
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
 STOP_S = 10.0
+# A flow that the worker runs goes on to the end of its batch, and tells the servers what became of it.
+STOP_WORKER_S = 60.0
 # Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
 ANSWER_S = 10.0
 POLL_S = 0.1
@@ -33,17 +36,6 @@ LOG_LINES = 15
 
 class ServerError(EngineError):
     """A server did not start: the message holds what it said last."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How one kind of server is started, and how it is asked whether it is up."""
-
-    name: str
-    usual_port: int
-    health: str
-    command: Callable[[int], list[str]]
-    env: Callable[[Path, int], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
         # As the sender does: of two that make MLflow's tables at once, one fails.
         alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
         with alone:
-            recorded |= _start_all(root, missing)
+            recorded |= _start_all(root, {name: _choose_port(name, recorded) for name in missing})
         _write(root, recorded.values())
         if "prefect" in names:
             set_dotenv(root / ".env", "PREFECT_API_URL", recorded["prefect"].api_url)
@@ -92,10 +84,10 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
 
 
 def down(root: Path) -> list[Server]:
-    """Stop the servers that were started here and still are the same processes; return them."""
+    """Stop what was started here and still is the same processes, the last started first; return it."""
     state = _make_state(root)
     with hold_lock(state / "servers.lock"):
-        stopped = [server for server in _read(root) if stop_group(server.members, patience_s=STOP_S)]
+        stopped = [server for server in reversed(_read(root)) if _stop(server)]
         _write(root, ())
     return stopped
 
@@ -103,6 +95,14 @@ def down(root: Path) -> list[Server]:
 def where(root: Path) -> list[Server]:
     """Return the servers that were started here and answer."""
     return [server for server in _read(root) if server.is_up()]
+
+
+def use_prefect(root: Path, server: Server) -> None:
+    """Have Prefect, when this process imports it, use the project's own server and folder."""
+    set_quiet_environment(os.environ)
+    os.environ["PREFECT_HOME"] = str(root / ".trifold" / "prefect")
+    os.environ["PREFECT_API_URL"] = server.api_url
+    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)
 
 
 def set_dotenv(path: Path, name: str, value: str) -> None:
@@ -114,9 +114,18 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
     draft.replace(path)
 
 
-def _start_all(root: Path, names: Sequence[str]) -> dict[str, Server]:
+def _stop(server: Server) -> bool:
+    return stop_group(server.members, patience_s=STOP_WORKER_S if server.name == "worker" else STOP_S)
+
+
+def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:
+    """Return the first port to try: the one it had, since others may have its address."""
+    return recorded[name].port if name in recorded else KINDS[name].usual_port
+
+
+def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
     """Start servers side by side, then wait for each; none is left behind when one fails."""
-    started = [_start(root, KINDS[name], KINDS[name].usual_port) for name in names]
+    started = [_start(root, KINDS[name], port) for name, port in ports.items()]
     try:
         return {server.name: _wait_up(root, server, started) for server in list(started)}
     except BaseException:
@@ -132,7 +141,7 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
     set_quiet_environment(env)
     log = _find_log(root, kind.name)
     log.unlink(missing_ok=True)
-    folder = root if kind.name == "mlflow" else _make_state(root)
+    folder = _make_state(root) if kind.name == "prefect" else root
     leader = launch([sys.executable, "-m", *kind.command(port)], folder=folder, env=env, log=log)
     return Server(kind.name, port, (leader,))
 
@@ -140,12 +149,14 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
 def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
     deadline = time.monotonic() + START_S
     while not server.is_up():
-        if server.members[0].is_gone():
-            if not _is_free(server.port) or _lost_port(root, server):
-                # Someone else took the port between the look and the start.
-                server = _start(root, KINDS[server.name], server.port + 1)
-                started.append(server)
-                continue
+        gone = server.members[0].is_gone()
+        if _lost_port(root, server) or (gone and not _is_free(server.port)):
+            # Someone else took the port between the look and the start. The worker would go on without one.
+            stop_group(server.members, patience_s=STOP_S)
+            server = _start(root, KINDS[server.name], server.port + 1)
+            started.append(server)
+            continue
+        if gone:
             raise ServerError(_tell(root, server, "ended while it started"))
         if time.monotonic() > deadline:
             stop_group(server.members, patience_s=STOP_S)
@@ -163,7 +174,7 @@ def _count_members(server: Server) -> Server:
 
 
 def _lost_port(root: Path, server: Server) -> bool:
-    """Tell whether a server ended for want of its port, which may have been let go again since."""
+    """Tell whether a server could not have its port, which may have been let go again since."""
     return "already in use" in _find_log(root, server.name).read_text(errors="replace")
 
 
@@ -205,17 +216,13 @@ def _answers(port: int, path: str) -> bool:
 
 
 def _read(root: Path) -> list[Server]:
-    found = read_json(_find_record(root)).get("servers", [])
+    found = read_json(find_record(root)).get("servers", [])
     return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
 
 
 def _write(root: Path, servers: Iterable[Server]) -> None:
     content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
-    write_json(_find_record(root), {"servers": content})
-
-
-def _find_record(root: Path) -> Path:
-    return root / ".trifold" / "servers.json"
+    write_json(find_record(root), {"servers": content})
 
 
 def _find_log(root: Path, name: str) -> Path:
@@ -226,35 +233,3 @@ def _make_state(root: Path) -> Path:
     state = root / ".trifold"
     state.mkdir(parents=True, exist_ok=True)
     return state
-
-
-def _prefect_command(port: int) -> list[str]:
-    return ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
-
-
-def _prefect_env(root: Path, port: int) -> dict[str, str]:
-    home = root / ".trifold" / "prefect"
-    # Prefect makes its folder but not the folders above it, and then cannot open its database.
-    home.mkdir(parents=True, exist_ok=True)
-    return {
-        "PREFECT_HOME": str(home),
-        # Its page would ask the usual port, whoever listens there.
-        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    }
-
-
-def _mlflow_command(port: int) -> list[str]:
-    store = ["--backend-store-uri", "sqlite:///mlflow.db"]
-    return ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
-
-
-def _mlflow_env(root: Path, port: int) -> dict[str, str]:
-    # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-KINDS = {
-    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
-    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
-}

@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.errors import EngineError
 from flows.engine.imports import find_code
 from flows.engine.params import Params, load_params
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 # What the engine itself hands to a task function that asks for it by name.
 SUPPLIED = ("out", "report", "checkpoints")
@@ -29,17 +33,28 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What of a stage's output people look at, by file name.
+class Registered:
+    """How a stage's output becomes a version of the registered model `name`, and what it is judged by.
 
-    Metrics files, and plots with their axes as DVC draws them; a TorchScript file is registered in MLflow as
-    `model`, with the batch in `example.npy` beside it as its input example.
+    `loader` opens it for MLflow (`engine/packing.py`). `predictions` are the artifact that holds those of the test
+    data, by the argument's name, and the table in it; `data` the stages, by their names without the flow's, whose
+    outputs are the test data. `judge` compares such tables (`engine/gate.py`).
     """
+
+    name: str
+    loader: ModuleType
+    judge: ModuleType
+    predictions: tuple[str, str]
+    data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a stage's output people look at: metrics files, plots with their axes as DVC draws them, a model."""
 
     metrics: tuple[str, ...] = ()
     plots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    torchscript: str = ""
-    model: str = ""
+    model: Registered | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +212,13 @@ class Pipeline:
     model: type[Params]
     body: Callable[[Any], Artifact]
 
+    @cached_property
+    def flow(self) -> Flow[..., Any]:
+        """The flow of Prefect's that a deployment runs."""
+        from flows.engine.deployed import make_flow
+
+        return make_flow(self.name, self.body.__doc__ or "")
+
     def trace(self, params: Params | None = None) -> list[Stage]:
         """Return the flow's stages in the order of their calls; nothing is run."""
         trace = _Trace(self.name, params or load_params(self.name, self.model))
@@ -206,6 +228,21 @@ class Pipeline:
         finally:
             _trace.reset(token)
         return list(trace.stages.values())
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Flows that are run one after the other, under a name of their own."""
+
+    name: str
+    pipelines: tuple[Pipeline, ...]
+
+    @cached_property
+    def flow(self) -> Flow[..., Any]:
+        """The flow of Prefect's that a deployment runs."""
+        from flows.engine.deployed import make_chain
+
+        return make_chain(self.name, self.pipelines)
 
 
 def pipeline(name: str, model: type[Params]) -> Callable[[Callable[[Any], Artifact]], Pipeline]:

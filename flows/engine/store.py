@@ -66,16 +66,21 @@ _begun = threading.local()
 
 
 def bring_up_to_date(
-    stage: Stage, work: Callable[[], None], *, force: bool = False, on_wait: Callable[[], None] = lambda: None
+    stage: Stage,
+    work: Callable[[], None],
+    *,
+    force: bool = False,
+    on_wait: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Make a stage fresh: leave it, restore it from DVC's cache, or compute it with `work` and commit it.
 
     When the work fails, the stage's earlier output is brought back and the error goes on. Raises EngineError
-    when dvc.yaml does not hold the stage as it was traced.
+    when dvc.yaml does not hold the stage as it was traced, and what `check` raises while another computes it.
     """
     disturbed = 0
     while True:
-        with hold_lock(stage_lock(stage.name), on_wait):
+        with hold_lock(stage_lock(stage.name), on_wait, check):
             try:
                 return _reproduce(stage, work, force)
             except BusyError:
@@ -85,6 +90,7 @@ def bring_up_to_date(
                 disturbed += 1
                 if not error.by_input or disturbed == TRIES:
                     raise
+        check()
         time.sleep(BUSY_WAIT_S)
 
 
@@ -101,6 +107,12 @@ def read_md5s(stage: Stage) -> Outcome:
         found.save_deps()
         found.save_outs()
         return _describe(found, Verdict.RAN)
+
+
+def read_recorded(names: list[str]) -> dict[str, str]:
+    """Return the md5 of the output of stages as dvc.lock has it, by name; empty for one that was never made."""
+    with _open_repo() as opened:
+        return {name: _md5(opened.load(name).outs[0]) for name in names}
 
 
 def _mark_recorded(name: str) -> None:

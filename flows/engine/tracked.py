@@ -9,9 +9,10 @@ from typing import Any
 
 from flows.engine.console import StageReport
 from flows.engine.project import ROOT
-from flows.engine.stage import Stage
-from flows.engine.store import Outcome, Verdict
-from flows.engine.tracking import Journal
+from flows.engine.stage import Registered, Stage
+from flows.engine.stop import StoppedError
+from flows.engine.store import Outcome, Verdict, read_recorded
+from flows.engine.tracking import DATA, Journal, NewVersion
 
 # The md5 of the output stands in this tag of a run: a cached stage is found again by it.
 OUTPUT_TAG = "output.md5"
@@ -32,8 +33,8 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._journal is not None:
-            ended_by_hand = kind is not None and not issubclass(kind, Exception)
-            self._journal.end("KILLED" if ended_by_hand else "FAILED" if kind else "FINISHED")
+            by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
+            self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
     def listen(self, report: StageReport) -> StageReport | Listener:
         """Return the report that the stage's work is given: for one that learns, it also tells MLflow."""
@@ -60,9 +61,23 @@ class Recorder:
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
-        look = self._stage.look
-        if look.torchscript and outcome.verdict is Verdict.RAN:
-            self._journal.model(out / look.torchscript, name=look.model, input_example=out / "example.npy", tags=tags)
+        if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
+            self._journal.model(self._describe_version(model), tags | self._list_data(model))
+
+    def _describe_version(self, model: Registered) -> NewVersion:
+        argument, table = model.predictions
+        return NewVersion(
+            name=model.name,
+            exported=ROOT / self._stage.artifact.path,
+            loader=model.loader.__name__,
+            predictions=ROOT / self._stage.arguments[argument].path / table,
+            judge=model.judge.__name__,
+        )
+
+    def _list_data(self, model: Registered) -> dict[str, str]:
+        """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
+        names = [f"{self._stage.flow}-{name}" for name in model.data]
+        return {f"{DATA}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 
 class Listener:
@@ -75,6 +90,10 @@ class Listener:
     def begin(self) -> None:
         """Note that the work begins, after all waiting."""
         self._report.begin()
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise when the stage should have ended `grace_s` ago."""
+        self._report.check(grace_s=grace_s)
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         """Show how far the work is."""

@@ -1,7 +1,9 @@
 """What journals need of MLflow: runs by explicit id, in batches, each call safe to repeat."""
 
+import importlib
 import logging
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from flows.engine.gate import PREDICTIONS, VERDICT, admit_version, ask
 from flows.engine.machine import Identity
 from flows.engine.outbox import Event
-from flows.engine.torchscript import TorchScript
+from flows.engine.packing import pack_model
+from flows.engine.registry import FIGURE, Registry
 
 JOURNAL = "journal"
 # So that MLflow's pages open on trainings, rather than on conversations.
@@ -72,20 +77,27 @@ class Tracker:
                 between = file.relative_to(path).parent.as_posix() if path.is_dir() else "."
                 self._keep_file(run_id, file, "/".join(part for part in (folder, between) if part not in ("", ".")))
 
-    def register(self, run_id: str, event: Event, files: Path) -> None:
-        """Log a TorchScript file with signature and input example, and register it as a new version."""
-        versions = self.client.search_model_versions(f"run_id = '{run_id}'")
-        if any(version.name == event["name"] for version in versions):
-            return
-        model = TorchScript.load(files / event["torchscript"], files / event["example"])
-        experiment = self.client.get_run(run_id).info.experiment_id
-        logged = self.client.create_logged_model(experiment, event["name"], source_run_id=run_id)
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder, "model"), run_id, logged.model_id)
-            self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
-        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        mlflow.register_model(logged.model_uri, event["name"], tags={"run": run_id, **event["tags"]})
+    def register(self, run_id: str, event: Event, files: Path) -> str:
+        """Register a model as a new version, have it judged, and return the verdict in one line.
+
+        Raises ValueError or ImportError when the model cannot be asked, or its code or judge is not there.
+        """
+        judge: Any = importlib.import_module(event["judge"])
+        registry, predictions = Registry(self.client), files / event["predictions"]
+        version = registry.find_made_by(run_id, event["name"])
+        if version is None:
+            figures = ask(judge.score_table, predictions) or {}
+            told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
+            logged = self._log_model(run_id, event, files)
+            tags = {"run": run_id, **told, **event["tags"]}
+            made = mlflow.register_model(logged.model_uri, event["name"], tags=tags)
+            version = registry.get_version(made.name, str(made.version))
+        verdict = admit_version(registry, version, predictions, judge)
+        parent = self.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        for run in filter(None, (run_id, parent)):
+            self.describe(run, params={}, tags={VERDICT: verdict})
+            self._add_note(run, f"- {verdict}")
+        return verdict
 
     def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
         """Note on a run, as a tag and in its description, which earlier run stands for a cached stage."""
@@ -95,11 +107,8 @@ class Tracker:
         found = self._find(words, experiments=[run.info.experiment_id])
         earlier = found[0].info.run_id if found else NO_RUN
         address = f"#/experiments/{run.info.experiment_id}/runs/{earlier}"
-        line = f"- {stage} was cached: " + (f"[run {earlier[:8]}]({address})" if found else NO_RUN)
-        note = run.data.tags.get(NOTE, "")
-        if line not in note.splitlines():
-            note = f"{note}\n{line}".strip()
-        self.describe(run_id, params={}, tags={f"cached.{stage}": earlier, NOTE: note})
+        self.describe(run_id, params={}, tags={f"cached.{stage}": earlier})
+        self._add_note(run_id, f"- {stage} was cached: " + (f"[run {earlier[:8]}]({address})" if found else NO_RUN))
 
     def end(self, run_id: str, status: str, time_ms: int) -> None:
         """Close a run."""
@@ -113,6 +122,25 @@ class Tracker:
         for run in gone:
             self.client.set_terminated(run.info.run_id, "KILLED")
         return [run.info.run_id for run in gone]
+
+    def _log_model(self, run_id: str, event: Event, files: Path) -> LoggedModel:
+        """Log a model with signature and input example, and its predictions beside it."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        logged = self.client.create_logged_model(experiment, event["name"], source_run_id=run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            model = Model(run_id=run_id, model_id=logged.model_id)
+            pack_model(files / event["exported"], Path(folder, "model"), loader=event["loader"], model=model)
+            shutil.copyfile(files / event["predictions"], Path(folder, "model", PREDICTIONS))
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
+        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return logged
+
+    def _add_note(self, run_id: str, line: str) -> None:
+        """Add a line to a run's description, once."""
+        note = self.client.get_run(run_id).data.tags.get(NOTE, "")
+        if line not in note.splitlines():
+            self.describe(run_id, params={}, tags={NOTE: f"{note}\n{line}".strip()})
 
     def _keep_file(self, run_id: str, file: Path, folder: str) -> None:
         self.client.log_artifact(run_id, str(file), folder or None)

@@ -24,6 +24,8 @@ from flows.engine.redact import strip_secrets
 Value = str | int | float | bool
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
+# Before a stage's name: the tag with the md5 of its output, which is part of the data that a model was tested on.
+DATA = "data.md5."
 TROUBLE = "trouble.json"
 SENDER = "sender.json"
 # Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.
@@ -43,6 +45,21 @@ class Waiting:
         runs = "1 MLflow run" if self.journals == 1 else f"{self.journals} MLflow runs"
         reason = f": {self.why}" if self.why else ""
         return f"{runs} kept in .trifold/outbox, the next run sends what is left{reason}"
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A new version of the registered model `name`, and what it is judged by.
+
+    The module named `loader` opens the folder `exported` (`engine/packing.py`). `predictions` are those of its test
+    data, which the module named `judge` compares with the champion's.
+    """
+
+    name: str
+    exported: Path
+    loader: str
+    predictions: Path
+    judge: str
 
 
 @dataclass(frozen=True)
@@ -90,15 +107,11 @@ class Journal:
         """Keep a file, or what a folder holds, as it is now, to be shown in `folder` of the run's artifacts."""
         self._append("artifact", file=self._keep(path), folder=folder)
 
-    def model(
-        self, torchscript: Path, *, name: str, input_example: Path, tags: Mapping[str, str] | None = None
-    ) -> None:
-        """Keep a TorchScript file as a new version of the registered model `name`.
-
-        `input_example` is an .npy file with one batch: it and what the model answers give the signature.
-        """
-        kept = {"torchscript": self._keep(torchscript), "example": self._keep(input_example)}
-        self._append("model", **kept, name=name, tags=_strip(tags or {}))
+    def model(self, version: NewVersion, tags: Mapping[str, str]) -> None:
+        """Keep a model, to be registered as a new version that wants to be champion."""
+        kept = {"exported": self._keep(version.exported), "predictions": self._keep(version.predictions)}
+        named = {"name": version.name, "loader": version.loader, "judge": version.judge}
+        self._append("model", **named, **kept, tags=_strip(tags))
 
     def link(self, stage: str, tags: Mapping[str, str]) -> None:
         """Link the earlier run with these tags, in place of a run of a stage that was cached."""

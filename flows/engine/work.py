@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +18,12 @@ from flows.engine.locks import hold_lock, training_lock
 from flows.engine.machine import read_versions
 from flows.engine.project import ROOT, STATE, make_state_folder
 from flows.engine.stage import Artifact, Stage
+from flows.engine.stop import GRACE_S, StuckError
 
 # Where it is kept how long each stage took, and under which library versions: no inputs, but worth knowing.
 MADE = "made"
+# How often a stage's thread is looked after.
+LOOK_S = 1.0
 # Threads of this process take turns in silence; only another process's training is worth telling.
 _turn = threading.Lock()
 
@@ -31,6 +34,9 @@ class Report(Protocol):
     def begin(self) -> None:
         """Note that the work begins, after all waiting."""
 
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise when the stage should have ended `grace_s` ago."""
+
     def say(self, text: str) -> None:
         """Say one line that a person should read."""
 
@@ -38,10 +44,12 @@ class Report(Protocol):
 def do_work(stage: Stage, report: Report) -> None:
     """Compute a stage and put its output in place, whole or not at all.
 
-    The caller holds the stage's lock. Raises what the task raises, and DisturbedError when an input changed.
+    The caller holds the stage's lock. Raises what the task raises, DisturbedError when an input changed,
+    StoppedError or LateError when the stage was to end early, and StuckError when it did not.
     """
     if stage.learns:
-        with _turn, hold_lock(training_lock(), lambda: report.say("waits for another training on this machine")):
+        waits = hold_lock(training_lock(), lambda: report.say("waits for another training"), report.check)
+        with _turn, waits:
             _do_work(stage, report)
     else:
         _do_work(stage, report)
@@ -49,6 +57,7 @@ def do_work(stage: Stage, report: Report) -> None:
 
 def _do_work(stage: Stage, report: Report) -> None:
     report.begin()
+    report.check()
     guard = Guard(stage)
     shutil.rmtree(STATE / "work" / stage.name, ignore_errors=True)
     # The last part of the path is final from the start: some formats write it into their bytes.
@@ -57,7 +66,7 @@ def _do_work(stage: Stage, report: Report) -> None:
         arguments = _bind(stage, fresh, report)
         began_s = time.perf_counter()
         try:
-            _call_in_own_thread(stage.function, arguments)
+            _call_in_own_thread(stage.function, arguments, report)
         except OSError as error:
             if is_mendable(error):
                 raise EngineError(f"{stage.name}: {explain(error)}") from error
@@ -73,7 +82,7 @@ def _do_work(stage: Stage, report: Report) -> None:
         shutil.rmtree(fresh.parent, ignore_errors=True)
 
 
-def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str, Any]) -> None:
+def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str, Any], report: Report) -> None:
     """Call the function in a thread that ends with it.
 
     OpenMP gives every thread that computes helpers of its own, for as long as it lives. Once a process holds more
@@ -90,6 +99,11 @@ def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str,
 
     # A daemon, so that Ctrl-C ends the process while the function computes.
     threading.Thread(target=call, name="stage", daemon=True).start()
+    while not wait([outcome], timeout=LOOK_S).done:
+        try:
+            report.check(grace_s=GRACE_S)
+        except EngineError as error:
+            raise StuckError(f"{error} (it is still in one call, and ends with this process)") from error
     outcome.result()
 
 

@@ -1,5 +1,6 @@
 """Sound files to mono samples at one rate: the one way in for features and predictions."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from tasks.errors import UserError
 from tasks.tables import read_rows
 
 Samples = NDArray[np.float32]
+# A file, or its content.
+Source = Path | BytesIO
 
 
 def list_clips(archive: Path, clips: Path) -> list[Path]:
@@ -19,7 +22,7 @@ def list_clips(archive: Path, clips: Path) -> list[Path]:
     return [archive / row["file"] for row in read_rows(clips / "examples.csv", ["file"])]
 
 
-def read_mono(path: Path, sample_rate_hz: int, max_s: float | None = None) -> Samples:
+def read_mono(path: Source, sample_rate_hz: int, max_s: float | None = None) -> Samples:
     """Return a sound file's samples, its channels averaged, resampled to `sample_rate_hz`: (samples,) in -1..1.
 
     Reads what libsndfile reads (wav, ogg, flac, ...); of a longer file only the first `max_s` seconds.
@@ -43,7 +46,7 @@ def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:
     return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
 
 
-def read_clip(path: Path, waveform: Waveform) -> Samples:
+def read_clip(path: Source, waveform: Waveform) -> Samples:
     """Return the first `clip_s` of a sound file, zero padded when it is shorter: (n_samples,)."""
     clip = np.zeros(waveform.n_samples, np.float32)
     # A second more than needed, so that the resampler's end does not lie within the clip.

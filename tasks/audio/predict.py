@@ -1,8 +1,19 @@
 """What the exported model hears in sound files."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.learning.answers import Answer, ask_model
+from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tasks.audio.decode import Source
 
 
 def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
@@ -10,12 +21,36 @@ def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
 
     Raises UserError when the model or a file cannot be read.
     """
+    return ask_model(open_model(model), files, top=top)
+
+
+def open_model(model: Path) -> Served:
+    """Open an exported model for sound files. Raises UserError when it cannot be read."""
     import torch
 
     from tasks.audio.decode import read_clip
     from tasks.audio.sections import Waveform
-    from tasks.learning.export import load_script
 
     script = load_script(model)
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
-    return [ask_model(script, file, torch.from_numpy(read_clip(file, waveform))[None], top=top) for file in files]
+
+    def judge(sounds: Sequence[Source]) -> NDArray[np.float32]:
+        return ask_each(script, (torch.from_numpy(read_clip(sound, waveform)) for sound in sounds))
+
+    return Served(BINARY, script.labels, judge, lambda: _draw_wav(model, script.sample_rate_hz))
+
+
+def _load_pyfunc(data_path: str) -> Served:
+    """Open a model that MLflow keeps: the name is MLflow's."""
+    return open_model(Path(data_path, FILE))
+
+
+def _draw_wav(model: Path, sample_rate_hz: int) -> bytes:
+    """Return the first second of the example as a file."""
+    from io import BytesIO
+
+    import soundfile
+
+    wav = BytesIO()
+    soundfile.write(wav, load_example(model)[0, :sample_rate_hz], sample_rate_hz, format="WAV")
+    return wav.getvalue()

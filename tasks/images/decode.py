@@ -5,6 +5,7 @@ import struct
 import threading
 import warnings
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ BROKEN = (
     EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
+# A file, or its content.
+Source = Path | BytesIO
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,7 +38,7 @@ _HUSHED = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _hush_lock = threading.Lock()
 
 
-def read_picture(path: Path, least_px: int | None = None) -> Image.Image:
+def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
     """Return a picture in RGB, 8 bit, upright as its EXIF orientation says; transparent parts lie over white.
 
     With `least_px` a larger JPEG is decoded at half, a quarter or an eighth of its size, much faster, as long as
@@ -51,7 +54,7 @@ def read_picture(path: Path, least_px: int | None = None) -> Image.Image:
         raise UserError(f"{path} cannot be read as a picture ({tell_fault(error)}); mend or remove it.") from error
 
 
-def open_picture(path: Path) -> Image.Image:
+def open_picture(path: Source) -> Image.Image:
     """Open a picture file and read its header only; raises one of `BROKEN`."""
     _hush_pillow()
     return Image.open(path, formats=FORMATS)

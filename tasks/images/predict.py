@@ -1,8 +1,20 @@
 """What the exported model sees in picture files."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.learning.answers import Answer, ask_model
+from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tasks.images.decode import Source
 
 
 def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
@@ -10,18 +22,7 @@ def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
 
     Raises UserError when the model or a file cannot be read.
     """
-    import numpy as np
-    import torch
-
-    from tasks.images.decode import read_picture
-    from tasks.learning.export import load_script
-
-    script = load_script(model)
-    answers = []
-    for file in list_pictures(files):
-        pixels = torch.from_numpy(np.array(read_picture(file)))
-        answers.append(ask_model(script, file, pixels.permute(2, 0, 1)[None], top=top))
-    return answers
+    return ask_model(open_model(model), list_pictures(files), top=top)
 
 
 def list_pictures(files: list[Path]) -> list[Path]:
@@ -31,3 +32,39 @@ def list_pictures(files: list[Path]) -> list[Path]:
         below = [path for path in sorted(file.rglob("*")) if path.is_file() and not path.name.startswith(".")]
         found += below if file.is_dir() else [file]
     return found
+
+
+def open_model(model: Path) -> Served:
+    """Open an exported model for picture files. Raises UserError when it cannot be read."""
+    script = load_script(model)
+
+    def judge(pictures: Sequence[Source]) -> NDArray[np.float32]:
+        return ask_each(script, (_read_pixels(picture) for picture in pictures))
+
+    return Served(BINARY, script.labels, judge, lambda: _draw_png(model))
+
+
+def _load_pyfunc(data_path: str) -> Served:
+    """Open a model that MLflow keeps: the name is MLflow's."""
+    return open_model(Path(data_path, FILE))
+
+
+def _read_pixels(picture: Source) -> Tensor:
+    """Return a picture (3, height, width) uint8."""
+    import numpy as np
+    import torch
+
+    from tasks.images.decode import read_picture
+
+    return torch.from_numpy(np.array(read_picture(picture))).permute(2, 0, 1)
+
+
+def _draw_png(model: Path) -> bytes:
+    """Return the first picture of the example as a file."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    png = BytesIO()
+    Image.fromarray(load_example(model)[0].transpose(1, 2, 0)).save(png, "PNG")
+    return png.getvalue()

@@ -1,11 +1,10 @@
-"""What an exported model answers about one file or text."""
+"""What an exported model answers about files or texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from tasks.learning.served import Served
 
 
 @dataclass(frozen=True)
@@ -16,11 +15,9 @@ class Answer:
     classes: tuple[tuple[str, float], ...]
 
 
-def ask_model(script: Any, file: Path | str, batch: "Tensor", *, top: int) -> Answer:
-    """Return the `top` classes of one file or text, given as a batch of one, by an exported model with `labels`."""
-    import torch
-
-    with torch.inference_mode():
-        best = script(batch)[0].topk(min(top, len(script.labels)))
-    names = [script.labels[index] for index in best.indices.tolist()]
-    return Answer(file, tuple(zip(names, best.values.tolist(), strict=True)))
+def ask_model(served: Served, given: Sequence[Path | str], *, top: int) -> list[Answer]:
+    """Return the `top` classes of each file or text."""
+    return [
+        Answer(one, tuple((served.labels[place], float(shares[place])) for place in (-shares).argsort()[:top]))
+        for one, shares in zip(given, served.judge(given), strict=True)
+    ]

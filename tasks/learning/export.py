@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes, write_whole
 from tasks.report import Report
 
@@ -101,13 +100,3 @@ def check_alone(model: Path, example: NDArray[np.generic], expected: NDArray[np.
     if not furthest <= TOLERANCE:
         raise ExportError(f"{model.name} is {furthest:.2g} off the Python model, more than {TOLERANCE:g}")
     return furthest
-
-
-def load_script(path: Path) -> torch.jit.ScriptModule:
-    """Read a TorchScript file. Raises UserError when it is missing or corrupt."""
-    if not path.is_file():
-        raise UserError(f"no exported model at {path}: run the flow first")
-    try:
-        return torch.jit.load(path, map_location="cpu")
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"{path} is no TorchScript file that can be read: run the flow's export again") from error

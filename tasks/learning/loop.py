@@ -50,12 +50,12 @@ class Trained:
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
     """Train a network with AdamW and a one-cycle schedule whose peak is `lr`.
 
-    After each epoch everything is kept in `checkpoints`; called again after a kill it continues there, and ends
-    with the same weights. Random numbers are drawn afresh for each epoch from (seed, epoch), so that none need
-    keeping. Raises UserError when the loss is no longer finite.
+    After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
+    batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
+    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
-    learner = Learner(network, lesson, lr)
+    learner = Learner(network, lesson, lr, report)
     kept = read_checkpoint(checkpoints, report)
     first = learner.load_state_dict(kept) if kept else 0
     total = sum(phase.epochs for phase in learner.phases)
@@ -65,8 +65,8 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
             break
         figures, examples_per_s = learner.run_epoch(epoch)
         report.metrics(figures | {"examples_per_s": examples_per_s}, step=epoch + 1)
-        report.progress(epoch + 1, total, "epochs", **_pick_shown(figures), examples_per_s=examples_per_s)
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
+        report.progress(epoch + 1, total, "epochs", **_pick_shown(figures), examples_per_s=examples_per_s)
     return Trained(learner.choose_weights(), learner.history, learner.activations)
 
 
@@ -86,8 +86,8 @@ def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase
 class Learner:
     """A network in training, with all that a checkpoint must hold."""
 
-    def __init__(self, network: nn.Module, lesson: Lesson, lr: float) -> None:
-        self.lesson, self.lr = lesson, lr
+    def __init__(self, network: nn.Module, lesson: Lesson, lr: float, report: Report) -> None:
+        self.lesson, self.lr, self.report = lesson, lr, report
         self.network = lesson.device.place(network)
         self.phases = plan_phases(lesson.recipe, lesson.schedule, len(list_layer_groups(network)))
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
@@ -149,6 +149,7 @@ class Learner:
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
         for batch in self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator):
+            self.report.check()
             yield batch, generator
 
     @torch.no_grad()
@@ -156,6 +157,7 @@ class Learner:
         network = self.average.module.eval()
         loss = correct = 0.0
         for batch in valid.batches(self.lesson.schedule.batch_size):
+            self.report.check()
             inputs, labels = (self.lesson.device.move(part) for part in batch)
             logits = network(self.lesson.views.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))

@@ -16,13 +16,11 @@ from tasks.text.wash import to_array, wash_texts
 Ids = NDArray[np.int32]
 
 
-def encode_texts(texts: Sequence[str], folder: Path) -> list[Ids]:
-    """Return the token ids of raw texts, int32 (tokens) each, by the tokeniser in a `tokenise` stage's folder."""
-    return open_encoder(folder)(texts)
-
-
 def open_encoder(folder: Path) -> Callable[[Sequence[str]], list[Ids]]:
-    """Return the function that washes, cuts and numbers raw texts; any text will do, an empty one is one <unk>."""
+    """Return the function that washes, cuts and numbers raw texts; any text will do, an empty one is one <unk>.
+
+    They are cut by the tokeniser in a `tokenise` stage's folder to token ids, int32 (tokens) each.
+    """
     told = json.loads((folder / "tokeniser.json").read_text())
     wash, lower = Wash.model_validate(told["wash"]), bool(told["lower"])
     number = _number_pairs(folder, lower) if told["tokeniser"] == "bpe" else _number_words(folder, told)

@@ -1,9 +1,18 @@
 """What the exported model makes of raw texts."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
 from tasks.learning.answers import Answer, ask_model
+from tasks.learning.served import FILE, Served, ask_each, load_example, load_script
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def predict_texts(model: Path, texts: list[str], *, top: int) -> list[Answer]:
@@ -12,17 +21,43 @@ def predict_texts(model: Path, texts: list[str], *, top: int) -> list[Answer]:
     Texts are washed and cut as those were that the model learnt from. Raises UserError when the model cannot be read,
     its vocabulary is another one's, or a text is empty.
     """
+    return ask_model(open_model(model), texts, top=top)
+
+
+def open_model(model: Path) -> Served:
+    """Open an exported model for raw texts. Raises UserError when it or the vocabulary beside it cannot be read."""
     import torch
 
-    from tasks.learning.export import load_script
-    from tasks.text.encode import encode_texts
+    from tasks.text.encode import open_encoder
 
-    if empty := [place for place, text in enumerate(texts, start=1) if not text.strip()]:
-        raise UserError(f"text {empty[0]} of {len(texts)} is empty: there is nothing to judge; give it words")
     script = load_script(model)
     check_vocabulary(model.parent, script.n_words)
-    numbers = [torch.from_numpy(words).long() for words in encode_texts(texts, model.parent)]
-    return [ask_model(script, text, words[None], top=top) for text, words in zip(texts, numbers, strict=True)]
+    encode = open_encoder(model.parent)
+
+    def judge(texts: Sequence[str]) -> NDArray[np.float32]:
+        check_texts(texts)
+        return ask_each(script, (torch.from_numpy(words).long() for words in encode(texts)))
+
+    return Served("text", script.labels, judge, lambda: _draw_text(model))
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise UserError when a text holds nothing but blanks."""
+    if empty := [place for place, text in enumerate(texts, start=1) if not text.strip()]:
+        raise UserError(f"text {empty[0]} of {len(texts)} is empty: there is nothing to judge; give it words")
+
+
+def _load_pyfunc(data_path: str) -> Served:
+    """Open a model that MLflow keeps: the name is MLflow's."""
+    return open_model(Path(data_path, FILE))
+
+
+def _draw_text(model: Path) -> str:
+    """Return the words of the first example."""
+    from tasks.text.tokens import read_vocabulary
+
+    words = read_vocabulary(model.parent)
+    return " ".join(words[number] for number in load_example(model)[0])
 
 
 def read_texts(given: list[str], folder: Path) -> list[str]:

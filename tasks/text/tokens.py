@@ -53,7 +53,7 @@ def tokenise(examples: Path, folds: Path, tokens: Tokens, *, fold: int, out: Pat
 
     Words are counted in the round's training part only: what is not among its `max_words` most frequent is <unk>
     (0); <pad> (1) stands in no text. A text has one token at least. `vocabulary.json` lists the words by id,
-    `tokeniser.json` all that `encode_texts` needs to cut a raw text in the same way; byte pairs are in `bpe.model`.
+    `tokeniser.json` all that `open_encoder` needs to cut a raw text in the same way; byte pairs are in `bpe.model`.
     `examples` is the clean table or what `translate_texts` made of it, whose `copies.npy` is then handed on.
     """
     train = read_round(folds, fold).train

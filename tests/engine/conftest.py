@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine.mlflow_store import use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
 
@@ -34,3 +37,40 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyProject], d
         return known[digest]
 
     return compute
+
+
+@pytest.fixture(scope="session")
+def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
+    """The tiny project, committed, with servers and a worker of its own, started under a foreign Prefect profile."""
+    project = TinyProject.create(tmp_path_factory.mktemp("unattended") / "tiny", server_state, warm)
+    project.record.unlink()
+    project.commit()
+    foreign = {
+        "PREFECT_API_URL": "http://127.0.0.1:1/api",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////nowhere/prefect.db",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+    }
+    # Not by the warm Python, whose Prefect knows another server.
+    project.call(sys.executable, "-m", "flows", "up", **foreign).check()
+    yield project
+    project.call(sys.executable, "-m", "flows", "down").check()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables, which take MLflow some seconds to make."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an empty store, in which a sender may run in this very process."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / ".trifold").mkdir()
+    return tmp_path

@@ -22,7 +22,7 @@ def project(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempP
     made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
     shutil.copy(server_state, made.root / ".trifold/servers.json")
     made.set_param("members.epochs", "2")
-    made.call("python", "-m", "flows", "run", "audio").check()
+    made.said = made.call("python", "-m", "flows", "run", "audio").check().output
     return made
 
 
@@ -72,18 +72,24 @@ def test_the_flows_run_keeps_what_defines_it(project: AudioProject) -> None:
     assert parent.data.metrics["ensemble.accuracy"] == pytest.approx(figures["ensemble"]["accuracy"])
 
 
-def test_the_model_is_registered_with_signature_and_example(project: AudioProject) -> None:
+def test_the_model_is_registered_as_champion_and_answers_as_predict_does(project: AudioProject) -> None:
     import mlflow
-    import numpy as np
-    import torch
+
+    from tasks.audio.predict import open_model
 
     mlflow.set_tracking_uri(f"sqlite:///{project.root}/mlflow.db")
-    model = mlflow.pyfunc.load_model("models:/audio/1")
-    example = np.load(project.root / "data/audio/export/example.npy")
-    expected = torch.jit.load(project.root / "data/audio/export/model.pt")(torch.from_numpy(example))
+    model = mlflow.pyfunc.load_model("models:/audio@champion")
+    served = open_model(project.root / "data/audio/export/model.pt")
+    request = served.make_request()
     assert model.metadata.signature is not None
-    assert model.input_example is not None
-    np.testing.assert_allclose(model.predict(example), expected.detach().numpy(), rtol=1e-5)
+    assert model.predict(request).equals(served.predict(request))
+    version = mlflow.MlflowClient().get_model_version_by_alias("audio", "champion")
+    lock = (project.root / "dvc.lock").read_text()
+    for stage in ("audio-download", "audio-clean", "audio-folds"):
+        assert version.tags[f"data.md5.{stage}"] in lock
+    figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())["ensemble"]
+    assert float(version.tags["figure.accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-5)
+    assert "audio version 1 becomes champion: there was no champion to beat" in project.said
 
 
 def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject) -> None:

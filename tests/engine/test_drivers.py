@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 
 
@@ -19,19 +18,8 @@ def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
 
 def read_task_states(server_state: Path) -> dict[str, str]:
     """Return the state of each task of the newest flow run, as Prefect's server has it."""
-    port = json.loads(server_state.read_text())["servers"][0]["port"]
-
-    def ask(path: str, **body: object) -> list[dict[str, str]]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/{path}/filter",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    (newest,) = ask("flow_runs", sort="START_TIME_DESC", limit=1)
-    tasks = ask("task_runs", flow_runs={"id": {"any_": [newest["id"]]}})
+    (newest,) = ask(server_state, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
+    tasks = ask(server_state, "task_runs/filter", flow_runs={"id": {"any_": [newest["id"]]}})
     return {task["name"]: task["state_name"] for task in tasks}
 
 
@@ -67,13 +55,11 @@ def test_a_clone_with_a_pulled_cache_computes_nothing_under_either_driver(
     origin = tiny_base.copy(tmp_path / "origin")
     shutil.rmtree(origin.root / ".dvc")
     origin.call("git", "init", "-q", "-b", "main").check()
-    (origin.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n__pycache__/\n")
     origin.call("python", "-m", "dvc", "init", "-q").check()
     origin.call("python", "-m", "dvc", "remote", "add", "-d", "shelf", str(remote)).check()
     origin.drive("dvc").check()
     origin.call("python", "-m", "dvc", "push", "-q").check()
-    origin.call("git", "add", "-A").check()
-    origin.call("git", "-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "-qm", "all").check()
+    origin.commit()
     clone = tmp_path / "clone"
     origin.call("git", "clone", "-q", str(origin.root), str(clone)).check()
     pulled = TinyProject(clone, server_state, origin.warm)

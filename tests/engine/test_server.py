@@ -22,6 +22,7 @@ from flows.engine import server as server_module
 from flows.engine.detached import stop_group
 from flows.engine.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
 from flows.engine.tracking import Journal, count_waiting
+from tests.engine.tiny_project import TinyProject
 
 # One worker runs them all: they share ports and two slow servers.
 pytestmark = pytest.mark.xdist_group("servers")
@@ -148,22 +149,15 @@ def test_other_lines_of_the_dotenv_file_stay(tmp_path: Path) -> None:
     assert path.read_text() == "A=1\n# B\nPREFECT_API_URL=two\n"
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with Prefect's and MLflow's servers up, started under a foreign Prefect profile."""
-    root = tmp_path_factory.mktemp("servers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-        patch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////nowhere/prefect.db")
-        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-        up(root)
-    yield root
-    down(root)
+@pytest.fixture
+def real(unattended: TinyProject) -> Path:
+    """A folder with Prefect's and MLflow's servers up, and a worker."""
+    return unattended.root
 
 
-def test_prefect_and_mlflow_are_up_on_loopback_with_their_files_in_the_folder(real: Path) -> None:
+def test_all_are_up_on_loopback_with_their_files_in_the_folder(real: Path) -> None:
     servers = {server.name: server for server in where(real)}
-    assert set(servers) == {"prefect", "mlflow"}
+    assert set(servers) == {"prefect", "mlflow", "worker"}
     assert (real / ".trifold" / "prefect" / "prefect.db").exists()
     assert (real / "mlflow.db").exists()
     for server in servers.values():
@@ -229,8 +223,8 @@ def test_a_tracker_that_stands_still_and_comes_back_gets_every_figure_once(
     assert count_waiting(tmp_path).journals == 0
 
 
-def test_down_leaves_no_process_of_prefect_and_mlflow(real: Path) -> None:
+def test_down_leaves_no_process_of_any(real: Path) -> None:
     servers = where(real)
-    assert len(down(real)) == len(servers) == 2
+    assert [server.name for server in down(real)] == ["worker", "mlflow", "prefect"]
     assert not any(map(is_alive, servers))
     assert [find_port(server.port) for server in servers] == [server.port for server in servers]

@@ -15,7 +15,7 @@ import pytest
 from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment
 from flows.engine.outbox import EVENTS, has_writer, list_journals, read_lines
 from flows.engine.redact import strip_secrets
-from flows.engine.tracking import COPIED_BYTES, Journal, count_waiting
+from flows.engine.tracking import COPIED_BYTES, Journal, NewVersion, count_waiting
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -124,7 +124,8 @@ def test_no_secret_reaches_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyP
     journal = begin(tmp_path, params={"source.archive": address}, tags={"from": address})
     journal.tags({"later": address})
     journal.artifact(params)
-    journal.model(params, name="audio", input_example=params, tags={"from": address})
+    version = NewVersion("audio", exported=params, loader="loader", predictions=params, judge="judge")
+    journal.model(version, {"from": address})
     journal.link("audio-lr", {"from": address})
 
     files = [path for path in journal.folder.rglob("*") if path.is_file()]

@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 
+from flows.engine.console import StageReport
 from flows.engine.work import _call_in_own_thread
 
 
@@ -32,11 +33,11 @@ def test_openmp_threads_of_a_stage_end_with_it() -> None:
         seen.append(psutil.Process().num_threads())
         torch.set_num_threads(before)
 
-    _call_in_own_thread(compute, {})  # torch keeps some threads of its own from then on
+    _call_in_own_thread(compute, {}, StageReport("tiny"))  # torch keeps some threads of its own from then on
     time.sleep(0.2)
     before = psutil.Process().num_threads()
     for _ in range(3):
-        _call_in_own_thread(compute, {})
+        _call_in_own_thread(compute, {}, StageReport("tiny"))
         assert wait_for_threads(before) == before
     assert max(seen) > before + 1, "OpenMP did help"
 
@@ -46,4 +47,4 @@ def test_what_a_stage_raises_is_raised() -> None:
         raise ValueError(f"{number} in {threading.current_thread().name}")
 
     with pytest.raises(ValueError, match="7 in stage"):
-        _call_in_own_thread(fail, {"number": 7})
+        _call_in_own_thread(fail, {"number": 7}, StageReport("tiny"))

@@ -12,7 +12,11 @@ from tests.warm import WarmPython
 
 STAGES = ("read", "change-upper", "change-reverse", "join")
 # The engine and what each flow shares with it; the flow itself lies in tests/tiny.
-SHARED = ("flows/__init__.py", "flows/__main__.py", "tasks/__init__.py", "tasks/section.py", "tasks/errors.py")
+SHARED = (
+    "flows/__init__.py",
+    "flows/__main__.py",
+    *(f"tasks/{name}.py" for name in ("__init__", "section", "errors", "report")),
+)
 WAIT_S = 60.0
 
 
@@ -29,6 +33,11 @@ class TinyProject(Project):
         # Every copy uses the server that the tests started.
         shutil.copy(server_state, state / "servers.json")
 
+    @property
+    def record(self) -> Path:
+        """The file that says where the project's servers are."""
+        return self.root / ".trifold/servers.json"
+
     @classmethod
     def create(cls, root: Path, server_state: Path, warm: WarmPython) -> TinyProject:
         """Lay out a fresh project with an empty cache."""
@@ -40,16 +49,23 @@ class TinyProject(Project):
         project.make_repository()
         return project
 
+    def commit(self) -> None:
+        """Make a git repository of the folder as it stands."""
+        (self.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n/mlflow.db*\n__pycache__/\n")
+        self.call("git", "init", "-q", "-b", "main").check()
+        self.call("git", "add", "-A").check()
+        self.call("git", "-c", "user.name=t", "-c", "user.email=t@t.invalid", "commit", "-qm", "all").check()
+
     def copy(self, root: Path) -> TinyProject:
         """Copy the project with its cache and its outputs; nothing is computed in the copy yet."""
         shutil.copytree(self.root, root)
-        return TinyProject(root, self.root / ".trifold/servers.json", self.warm)
+        return TinyProject(root, self.record, self.warm)
 
     def copy_sources(self, root: Path) -> TinyProject:
         """Copy what a person wrote, and nothing that was ever computed."""
         ignored = shutil.ignore_patterns("cache", "tmp", "data", "dvc.lock", ".trifold", "__pycache__")
         shutil.copytree(self.root, root, ignore=ignored)
-        return TinyProject(root, self.root / ".trifold/servers.json", self.warm)
+        return TinyProject(root, self.record, self.warm)
 
     def start_driver(self, driver: str, **env: str) -> Started:
         """Start one of the two drivers."""

@@ -98,6 +98,31 @@ def test_a_killed_download_goes_on_in_the_next_run(place: Place) -> None:
     assert site.ranges == ["bytes=5000-"]
 
 
+class Stopping(Silent):
+    """A report that ends the work when so many bytes are there."""
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        if done > fetch.BLOCK_BYTES:
+            raise InterruptedError
+
+    def check(self) -> None:
+        raise InterruptedError
+
+
+@pytest.mark.parametrize("faults", [[], ["500"]])
+def test_a_download_can_be_stopped_at_each_block_and_while_it_waits(
+    place: Place, monkeypatch: pytest.MonkeyPatch, faults: list[str]
+) -> None:
+    monkeypatch.setattr(fetch, "WAITS_S", (60.0,))
+    kept = place.checkpoints / "data.zip"
+    with serve(Site(ARCHIVE, list(faults))) as site:
+        with pytest.raises(InterruptedError):
+            fetch.fetch(site.address, kept, sha256=DIGEST, timeout_s=5.0, report=Stopping())
+        place.download(site.address)
+    assert site.ranges[-1] == ("" if faults else f"bytes={2 * fetch.BLOCK_BYTES}-")
+    assert place.is_whole()
+
+
 def test_what_was_fetched_whole_is_not_fetched_again(place: Place) -> None:
     (place.checkpoints / "data.zip").write_bytes(ARCHIVE)
     with serve(Site(ARCHIVE)) as site:

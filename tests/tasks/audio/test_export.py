@@ -16,9 +16,10 @@ from tasks.audio.predict import predict_files
 from tasks.audio.script import assemble, read_front_ends
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes
-from tasks.learning.export import ExportError, check_alone, load_script
+from tasks.learning.export import ExportError, check_alone
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.networks import build_network
+from tasks.learning.served import load_script
 from tasks.report import Silent
 from tests.tasks.learning.toys import FRONT_END, PLAIN, make_member
 

@@ -17,9 +17,9 @@ from tasks.images.train import find_member_lr, fit_member
 from tasks.images.views import LookTwice, to_pictures
 from tasks.learning.ensemble import Ensemble, build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
-from tasks.learning.export import load_script
 from tasks.learning.grad_cam import map_activations
 from tasks.learning.predictions import read_predictions
+from tasks.learning.served import load_script
 from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,16 +42,29 @@ class Breaking(Told):
         super().__init__()
         self.at_fourth = at_fourth
 
-    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        if done == 4:
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        super().metrics(figures, step)
+        if step == 4:
             self.at_fourth()
 
 
-def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, **values: object) -> int:
+class Stopping(Told):
+    """A report that ends the training in its fourth epoch, at the second batch."""
+
+    batches = 0
+
+    def check(self) -> None:
+        self.batches += len(self.figures) == 3
+        if self.batches == 2:
+            raise BreakError
+
+
+def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, told: Told | None = None, **values: object) -> int:
     """Fit a member; return the number of epochs that were trained."""
+    told = told or Breaking(at_fourth)
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.01}')
     places = [toy.folder(name) for name in ("features", "folds", "bands5", "lr")]
-    member, told = make_member(epochs=7, patience=50, **values), Breaking(at_fourth)
+    member = make_member(epochs=7, patience=50, **values)
     out, kept = toy.folder("out"), toy.folder("kept")
     fit_member(*places, member, COMPUTE, name="toy", fold=5, out=out, report=told, checkpoints=kept)
     return len(told.figures)
@@ -60,6 +73,14 @@ def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, **values: object
 def check_same_files(one: Toy, other: Toy) -> None:
     for file in ("state_dict.pt", "history.csv", "test.csv", "valid.csv", "history.png", "fit.json"):
         assert (one.root / "out" / file).read_bytes() == (other.root / "out" / file).read_bytes(), file
+
+
+def test_after_a_stop_at_a_batch_the_weights_end_as_the_same_bytes(tmp_path: Path) -> None:
+    stopped, undisturbed = make_toy(tmp_path / "stopped"), make_toy(tmp_path / "undisturbed")
+    with pytest.raises(BreakError):
+        fit(stopped, told=Stopping())
+    assert (fit(stopped), fit(undisturbed)) == (4, 7)
+    check_same_files(stopped, undisturbed)
 
 
 def test_after_sigkill_the_weights_end_as_the_same_bytes(tmp_path: Path) -> None:

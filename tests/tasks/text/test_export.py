@@ -11,9 +11,9 @@ import torch
 
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes
-from tasks.learning.export import load_script
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.networks import build_network
+from tasks.learning.served import load_script
 from tasks.report import Silent
 from tasks.text.export import export_torchscript
 from tasks.text.script import Renumber, assemble, draw_example

@@ -9,7 +9,7 @@ import torch
 
 from tasks.errors import UserError
 from tasks.learning.ensemble import Ensemble, build_ensemble
-from tasks.learning.export import load_script
+from tasks.learning.served import load_script
 from tasks.report import Silent
 from tasks.text.export import export_torchscript
 from tasks.text.predict import predict_texts, read_texts

@@ -12,7 +12,7 @@ from tasks.errors import UserError
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.tables import read_rows
-from tasks.text.encode import encode_texts
+from tasks.text.encode import open_encoder
 from tasks.text.tokens import PAD, UNK, Tokens, open_tokens, read_vocabulary, tokenise
 from tests.tasks.text.tweets import make_lines, run_clean
 
@@ -81,19 +81,19 @@ def test_words_of_the_test_part_are_not_known(stages: tuple[Path, Path], tmp_pat
 def test_a_raw_text_is_encoded_as_the_clean_one_was(stages: tuple[Path, Path], tmp_path: Path, tokeniser: str) -> None:
     out = run(stages, tmp_path / "out", tokeniser=tokeniser, max_words=80)
     table = open_tokens(out)
-    clean = encode_texts(read_texts(stages), out)
+    clean = open_encoder(out)(read_texts(stages))
     assert all(np.array_equal(ids, table[row]) for row, ids in enumerate(clean))
-    raw = encode_texts([text for _, text in ROWS], out)
+    raw = open_encoder(out)([text for _, text in ROWS])
     assert all(np.array_equal(ids, table[row + 2]) for row, ids in enumerate(raw))
 
 
 @pytest.mark.parametrize("tokeniser", ["spacy", "whitespace", "bpe"])
 def test_any_text_has_a_token(stages: tuple[Path, Path], tmp_path: Path, tokeniser: str) -> None:
     out = run(stages, tmp_path / "out", tokeniser=tokeniser, max_words=80)
-    encoded = encode_texts(["", " \n", "\x00", "☃☃", "\ud800", "<pad>"], out)
+    encoded = open_encoder(out)(["", " \n", "\x00", "☃☃", "\ud800", "<pad>"])
     assert all(len(ids) and ids.dtype == np.int32 and PAD not in ids for ids in encoded)
     assert encoded[0].tolist() == [UNK]
-    assert encode_texts([], out) == []
+    assert open_encoder(out)([]) == []
 
 
 def test_case_counts_where_it_is_kept(stages: tuple[Path, Path], tmp_path: Path) -> None:

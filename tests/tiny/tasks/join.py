@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tasks.trace import leave_trace
 
+from tasks.report import Report
 from tasks.section import Section
 
 
@@ -9,8 +10,9 @@ class Join(Section):
     separator: str
 
 
-def join_texts(changed: list[Path], join: Join, *, out: Path) -> None:
-    """Join the changed texts."""
+def join_texts(changed: list[Path], join: Join, *, out: Path, report: Report) -> None:
+    """Join the changed texts; it can be stopped while it waits."""
     texts = [(folder / "text.txt").read_text().strip() for folder in changed]
-    leave_trace("join")
+    report.say(f"{len(texts)} texts")
+    leave_trace("join", report)
     (out / "text.txt").write_text(join.separator.join(texts) + "\n")

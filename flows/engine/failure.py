@@ -1,0 +1,72 @@
+"""Who is told that a run failed: Prefect's page, and the address in TRIFOLD_FAILURE_URL, where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from flows.engine.console import say
+from flows.engine.errors import explain, is_mendable
+from flows.engine.redact import strip_secrets
+
+HOOK = "TRIFOLD_FAILURE_URL"
+ANSWER_S = 10.0
+TRACE_LINES = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a person needs to know of a run that failed."""
+
+    flow: str
+    stage: str
+    error: str
+    log: str
+    resume: str
+
+    @classmethod
+    def of(cls, flow: str, stage: str, error: BaseException, said: Sequence[str]) -> Failure:
+        """Describe the error of a stage that `said` these lines; a fault of the code with the end of its traceback."""
+        lines = list(said)
+        if not is_mendable(error):
+            lines += "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
+        log = "\n".join(lines)
+        told = explain(error) or type(error).__name__
+        return cls(flow, stage, strip_secrets(told), strip_secrets(log), f"python -m flows run {flow}")
+
+    def as_markdown(self) -> str:
+        """Return a page for Prefect."""
+        return (
+            f"# {self.stage} failed\n\n{self.error}\n\n## Last lines\n\n```\n{self.log}\n```\n\n"
+            f"## To go on\n\n```\n{self.resume}\n```\n\nWhat was finished is not done again.\n"
+        )
+
+    def as_json(self) -> bytes:
+        """Return what the web hook is given; chat services show its `text`."""
+        text = f"{self.stage} failed: {self.error}\nTo go on: {self.resume}"
+        return json.dumps({"text": text, **asdict(self)}).encode()
+
+
+def tell_failure(failure: Failure) -> None:
+    """Write an artifact of the flow run under way, and call the web hook; what fails at that is only said."""
+    from prefect.artifacts import create_markdown_artifact
+
+    try:
+        create_markdown_artifact(failure.as_markdown(), key=f"{failure.flow}-failure", description=failure.error)
+    except Exception as error:  # noqa: BLE001 - the stage's own error is the one that counts
+        say(f"the artifact of the failure could not be written: {error}")
+    if address := os.environ.get(HOOK):
+        _call_hook(address, failure.as_json())
+
+
+def _call_hook(address: str, content: bytes) -> None:
+    try:
+        request = urllib.request.Request(address, content, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        # The address itself is a secret, as a rule.
+        say(f"{HOOK} could not be called: {type(error).__name__}")

@@ -1,0 +1,66 @@
+"""Where MLflow's store is, and how this project's processes open it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.engine.errors import EngineError
+from flows.engine.locks import hold_lock
+from flows.engine.machine import set_quiet_environment
+from flows.engine.redact import strip_secrets
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+WHY_CHARS = 300
+LOCAL_FILE = Path("mlflow.db")
+STORE_LOCK = Path(".trifold/store.lock")
+# MLflow's own: 120 s a try, seven tries. Here a tracker that is away only delays what is on disk anyway.
+_SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+
+
+def prepare_environment() -> None:
+    """Set what MLflow reads when it is imported: where the store is, short time-outs, no telemetry, no bars."""
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{LOCAL_FILE}")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name, value in _SHORT.items():
+        os.environ.setdefault(name, value)
+    set_quiet_environment(os.environ)
+
+
+def open_store() -> MlflowClient:
+    """Open the store of the project in this folder, whose tables are made by one process at a time."""
+    from mlflow.tracking import MlflowClient
+
+    STORE_LOCK.parent.mkdir(exist_ok=True)
+    with hold_lock(STORE_LOCK):
+        client = MlflowClient()
+        client.search_experiments(max_results=1)
+    return client
+
+
+def look_into_store() -> MlflowClient:
+    """Open the store for a command that only looks or moves an alias. Raises EngineError when there is none yet."""
+    prepare_environment()
+    if os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{LOCAL_FILE}" and not LOCAL_FILE.exists():
+        raise EngineError("there is no mlflow.db yet: a run makes it, such as `python -m flows run audio`")
+    try:
+        return open_store()
+    except list_troubles() as error:
+        raise EngineError(f"MLflow does not answer: {describe_trouble(error)}") from error
+
+
+def list_troubles() -> tuple[type[Exception], ...]:
+    """Return what is raised when the store does not answer."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError
+
+
+def describe_trouble(error: Exception) -> str:
+    """Return which store did not answer, and why, in one line without secrets."""
+    reason = " ".join(str(error).split())
+    return strip_secrets(f"{os.environ['MLFLOW_TRACKING_URI']}: {reason}")[:WHY_CHARS]

@@ -1,0 +1,121 @@
+"""Registered models: their versions, and which of them is champion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.tracking import MlflowClient
+
+from flows.engine.errors import EngineError
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+# Tags of a version: when it became champion and ceased to be, and its figures by name.
+SINCE, UNTIL = "champion.since", "champion.until"
+FIGURE = "figure."
+# Tag of a registered model: the versions to go back to, oldest first, and the champion last.
+CHAMPIONS = "champions"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model; `number` is MLflow's, as text, `run_id` the export's run."""
+
+    name: str
+    number: str
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    run_id: str
+    created_ms: int
+
+
+@dataclass(frozen=True)
+class Registry:
+    """MLflow's registered models."""
+
+    client: MlflowClient
+
+    def list_models(self) -> list[RegisteredModel]:
+        """Return the registered models by name."""
+        return sorted(self.client.search_registered_models(), key=lambda model: model.name)
+
+    def list_versions(self, name: str) -> list[Version]:
+        """Return a model's versions, the newest first. Raises EngineError when there is no such model."""
+        aliases = sorted(self._get_model(name).aliases.items())
+        found = self.client.search_model_versions(f"name = '{name}'")
+        return [
+            Version(
+                name,
+                str(one.version),
+                tuple(alias for alias, number in aliases if str(number) == str(one.version)),
+                one.tags,
+                one.run_id or "",
+                one.creation_timestamp,
+            )
+            for one in sorted(found, key=lambda one: -int(one.version))
+        ]
+
+    def find_made_by(self, run_id: str, name: str) -> Version | None:
+        """Return the version of a model that a run made, or None."""
+        models = {model.name for model in self.list_models()}
+        versions = self.list_versions(name) if name in models else []
+        return next((version for version in versions if version.run_id == run_id), None)
+
+    def get_version(self, name: str, number: str) -> Version:
+        """Return one version. Raises EngineError when there is no such model or version."""
+        versions = {version.number: version for version in self.list_versions(name)}
+        if number not in versions:
+            raise EngineError(f"{name} has no version {number}; it has {', '.join(versions) or 'none'}")
+        return versions[number]
+
+    def find_champion(self, name: str) -> Version | None:
+        """Return the version with the alias `champion`, or None."""
+        return next((version for version in self.list_versions(name) if CHAMPION in version.aliases), None)
+
+    def challenge(self, name: str, version: str) -> None:
+        """Give a version the alias `challenger`, in place of the one that had it."""
+        self.client.set_registered_model_alias(name, CHALLENGER, version)
+
+    def promote(self, name: str, version: str) -> None:
+        """Make a version champion; the one before is remembered. Raises EngineError when there is no such version."""
+        self.get_version(name, version)
+        earlier = [number for number in self._list_champions(name) if number != version]
+        self._crown(name, version, [*earlier, version])
+
+    def rollback(self, name: str) -> str:
+        """Make the champion's predecessor champion again, and return its version. Raises EngineError without one."""
+        champion = self.find_champion(name)
+        earlier = [n for n in self._list_champions(name) if champion is None or n != champion.number]
+        if not earlier:
+            present = f"version {champion.number}" if champion else "now"
+            raise EngineError(
+                f"{name} had no champion before {present}; name one: `python -m flows models promote {name} VERSION`"
+            )
+        self._crown(name, earlier[-1], earlier)
+        return earlier[-1]
+
+    def _crown(self, name: str, version: str, champions: list[str]) -> None:
+        """Move the alias. The history is written first: a break repeats the move and loses nothing."""
+        before = self.find_champion(name)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.client.set_registered_model_tag(name, CHAMPIONS, " ".join(champions))
+        self.client.set_model_version_tag(name, version, SINCE, now)
+        if before is not None and before.number != version:
+            self.client.set_model_version_tag(name, before.number, UNTIL, now)
+        self.client.set_registered_model_alias(name, CHAMPION, version)
+        if str(self._get_model(name).aliases.get(CHALLENGER)) == version:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+
+    def _list_champions(self, name: str) -> list[str]:
+        """Return the versions that were champion and still exist, the present one last, also when moved elsewhere."""
+        versions = self.list_versions(name)
+        told = self._get_model(name).tags.get(CHAMPIONS, "").split()
+        now = [version.number for version in versions if CHAMPION in version.aliases]
+        there = {version.number for version in versions}
+        return [number for number in told if number in there and number not in now] + now
+
+    def _get_model(self, name: str) -> RegisteredModel:
+        models = {model.name: model for model in self.list_models()}
+        if name not in models:
+            raise EngineError(f"no model {name!r} is registered; registered are: {', '.join(models) or 'none'}")
+        return models[name]

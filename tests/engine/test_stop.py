@@ -1,0 +1,161 @@
+"""A stage ends early when it is told to or takes too long, loses nothing that was finished, and says who is to know."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from flows.engine import work
+from flows.engine.console import StageReport
+from flows.engine.errors import EngineError
+from flows.engine.locks import hold_lock
+from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
+from flows.engine.work import _call_in_own_thread
+from tests.engine.prefect_api import ask
+from tests.engine.tiny_project import TinyProject
+from tests.project import Started
+
+
+@pytest.fixture
+def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
+    """A computed project whose last stage is to run again."""
+    project = tiny_base.copy(tmp_path / "tiny")
+    project.edit("params/tiny.yaml", '" / "', '" + "')
+    project.computed()
+    return project
+
+
+def start_held(tiny: TinyProject, **env: str) -> tuple[Started, Path]:
+    """Start the flow, and have its last stage stay in the middle of its work."""
+    gate = tiny.hold("join")
+    run = tiny.start_driver("prefect", **env)
+    tiny.wait_for("join")
+    return run, gate
+
+
+def resume(tiny: TinyProject, gate: Path) -> None:
+    """Run again: only the stage that was stopped is computed."""
+    tiny.computed()
+    gate.unlink()
+    tiny.drive("prefect").check()
+    assert tiny.computed() == ["join"]
+    assert " + " in tiny.output("join").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyProject, number: signal.Signals) -> None:
+    before = tiny.outputs()
+    run, gate = start_held(tiny)
+    os.kill(run.pid, number)
+    done = run.finish()
+    assert done.code == 1, done.output
+    assert "error: stopped; the next run goes on from what is finished" in done.output
+    newest = ask(tiny.record, "flow_runs/filter", sort="START_TIME_DESC", limit=1, flows={"name": {"any_": ["tiny"]}})
+    assert newest[0]["state"]["name"] == "Cancelled"
+    assert "Traceback" not in done.output
+    assert tiny.outputs() == before
+    resume(tiny, gate)
+
+
+def test_what_is_stopped_ends_as_killed_in_mlflow(tiny: TinyProject) -> None:
+    tiny.edit("flows/tiny.py", 'stage(join_texts, "join")', 'stage(join_texts, "join", learns=True)')
+    # A tracker that is away leaves the journals where they are.
+    run, _ = start_held(tiny, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+    os.kill(run.pid, signal.SIGTERM)
+    run.finish()
+    journals = sorted((tiny.root / ".trifold/outbox").glob("[0-9]*/events.jsonl"))
+    ends = [json.loads(journal.read_text().splitlines()[-1]) for journal in journals]
+    assert [(end["event"], end["status"]) for end in ends] == [("end", "KILLED")] * 2
+
+
+def test_a_stage_that_takes_too_long_fails_and_the_next_run_goes_on(tiny: TinyProject) -> None:
+    before = tiny.outputs()
+    run, gate = start_held(tiny, TRIFOLD_STAGE_LIMIT_S="0.5")
+    done = run.finish()
+    assert done.code == 1
+    assert "tiny-join took longer than 0.5 s" in done.output and "TRIFOLD_STAGE_LIMIT_S" in done.output
+    assert tiny.outputs() == before
+    resume(tiny, gate)
+
+
+def test_a_limit_that_is_no_number_of_seconds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("soon", "0", "-1", "nan"):
+        monkeypatch.setenv("TRIFOLD_STAGE_LIMIT_S", text)
+        with pytest.raises(EngineError, match=f"TRIFOLD_STAGE_LIMIT_S is '{text}'"):
+            read_limit_s()
+
+
+def test_waiting_for_others_is_no_part_of_the_limit_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_STAGE_LIMIT_S", "0.01")
+    stop = Stop()
+    report = StageReport("tiny", stop=stop)
+    time.sleep(0.02)
+    report.check()
+    with hold_lock(tmp_path / "lock"):
+        threading.Timer(0.2, stop.ask).start()
+        with pytest.raises(StoppedError, match="tiny was stopped"), hold_lock(tmp_path / "lock", check=report.check):
+            pass
+    late = StageReport("tiny")
+    late.begin()
+    time.sleep(0.02)
+    with pytest.raises(LateError):
+        late.progress(1, 2, "clips")
+
+
+def test_a_call_that_does_not_end_is_left_to_the_end_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "LOOK_S", 0.05)
+    monkeypatch.setattr(work, "GRACE_S", 0.1)
+    stop = Stop()
+    stop.ask()
+    ended = threading.Event()
+    with pytest.raises(StuckError, match="still in one call, and ends with this process"):
+        _call_in_own_thread(ended.wait, {"timeout": 10.0}, StageReport("tiny", stop=stop))
+    ended.set()
+
+
+class _Hook(BaseHTTPRequestHandler):
+    heard: list[dict[str, str]]
+
+    def do_POST(self) -> None:
+        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_failure_is_told_to_the_web_hook_and_stands_on_prefects_page(tiny: TinyProject, server_state: Path) -> None:
+    _Hook.heard = []
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL=f"http://127.0.0.1:{hook.server_port}/secret")
+    hook.shutdown()
+    hook.server_close()
+    assert done.code == 1
+    (told,) = _Hook.heard
+    assert (told["flow"], told["stage"], told["error"]) == ("tiny", "tiny-join", "join fails as asked")
+    assert told["log"].startswith("2 texts\n") and told["log"].endswith("RuntimeError: join fails as asked")
+    assert told["resume"] == "python -m flows run tiny"
+    (page,) = ask(
+        server_state, "artifacts/filter", sort="UPDATED_DESC", limit=1, artifacts={"key": {"any_": ["tiny-failure"]}}
+    )
+    assert all(told[part] in page["data"] for part in ("stage", "error", "log", "resume"))
+    assert page["flow_run_id"]
+
+
+def test_a_web_hook_that_does_not_answer_changes_nothing(tiny: TinyProject) -> None:
+    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL="http://127.0.0.1:1/secret")
+    assert done.code == 1
+    assert "TRIFOLD_FAILURE_URL could not be called: URLError" in done.output
+    assert "secret" not in done.output
+    assert "join fails as asked" in done.output
