@@ -14,8 +14,9 @@ from ruamel.yaml import YAML
 
 from flows.engine.deploy import watch_heartbeats
 from flows.engine.deployed import Request, share_out
+from flows.engine.detached import list_children
 from flows.engine.errors import EngineError
-from flows.engine.server import up, where
+from flows.engine.server import stop, up, where
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import REPOSITORY, Finished
@@ -141,7 +142,11 @@ def test_a_run_that_dies_with_its_worker_is_marked_crashed(unattended: TinyProje
     unattended.hold("join")
     deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' = '"]).check()
     unattended.wait_for("join")
-    os.killpg(os.getpgid(worker.members[0].pid), signal.SIGKILL)
+    (flow,) = list_children(worker.members[0])
+    for process in (worker.members[0], flow):
+        os.kill(process.pid, signal.SIGKILL)
+    while not flow.is_gone():
+        time.sleep(0.01)
     assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Running"
     died = wait_for_state(unattended, "tiny", "Crashed")
     assert died["state"]["message"].startswith("its process died")
@@ -158,6 +163,23 @@ def test_the_run_after_one_that_died_goes_on_from_there(
     wait_for_state(unattended, "tiny", "Completed")
     assert unattended.computed() == ["join"]
     assert " = " in unattended.output("join").read_text()
+
+
+def test_stopping_the_worker_ends_its_run_at_the_next_batch_as_cancelled(
+    unattended: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINY_TRACE", unattended.env["TINY_TRACE"])
+    unattended.computed()
+    gate = unattended.hold("join")
+    deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' | '"]).check()
+    unattended.wait_for("join")
+    (worker,) = [server for server in where(unattended.root) if server.name == "worker"]
+    (flow,) = list_children(worker.members[0])
+    stop(worker)
+    assert flow.is_gone() and worker.members[0].is_gone()
+    assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Cancelled"
+    gate.unlink()
+    up(unattended.root, ["worker"])
 
 
 KNOWN = ["audio", "text"]
