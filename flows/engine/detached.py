@@ -37,6 +37,15 @@ def list_group(leader: Identity) -> list[Identity]:
     return _list_group(os.getpgid(leader.pid))
 
 
+def list_children(parent: Identity) -> list[Identity]:
+    """Return the processes that `parent` started and that still live; none when it is gone."""
+    import psutil
+
+    if parent.is_gone():
+        return []
+    return [child for process in psutil.Process(parent.pid).children() if (child := identify(process.pid)).started]
+
+
 def list_ports(process: Identity) -> set[int]:
     """Return the TCP ports on which a process of the same user listens."""
     import psutil

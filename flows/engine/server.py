@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.engine.detached import launch, list_group, list_ports, stop_group
+from flows.engine.detached import launch, list_children, list_group, list_ports, stop_group
 from flows.engine.errors import EngineError
 from flows.engine.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.locks import hold_lock
@@ -25,8 +25,8 @@ from flows.engine.outbox import read_json, write_json
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
 STOP_S = 10.0
-# A flow that the worker runs goes on to the end of its batch, and tells the servers what became of it.
-STOP_WORKER_S = 60.0
+# A flow goes on to the end of its batch, and tells the servers what became of it.
+STOP_FLOW_S = 60.0
 # Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
 ANSWER_S = 10.0
 POLL_S = 0.1
@@ -87,7 +87,7 @@ def down(root: Path) -> list[Server]:
     """Stop what was started here and still is the same processes, the last started first; return it."""
     state = _make_state(root)
     with hold_lock(state / "servers.lock"):
-        stopped = [server for server in reversed(_read(root)) if _stop(server)]
+        stopped = [server for server in reversed(_read(root)) if stop(server)]
         _write(root, ())
     return stopped
 
@@ -114,8 +114,13 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
     draft.replace(path)
 
 
-def _stop(server: Server) -> bool:
-    return stop_group(server.members, patience_s=STOP_WORKER_S if server.name == "worker" else STOP_S)
+def stop(server: Server) -> bool:
+    """Stop a server, and first the flows that it runs; return whether there was anything to stop."""
+    if server.name == "worker":
+        # Prefect starts each flow in a session of its own, and ends it with the worker, at once.
+        for flow in list_children(server.members[0]):
+            stop_group([flow], patience_s=STOP_FLOW_S)
+    return stop_group(server.members, patience_s=STOP_S)
 
 
 def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:

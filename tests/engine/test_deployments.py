@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 from ruamel.yaml import YAML
 
 from flows.engine.deploy import watch_heartbeats
 from flows.engine.deployed import Request, share_out
+from flows.engine.detached import list_children
 from flows.engine.errors import EngineError
-from flows.engine.server import up, where
+from flows.engine.server import stop, up, where
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import REPOSITORY, Finished
@@ -112,8 +114,7 @@ def test_a_run_waits_for_the_one_before_and_starts_from_the_committed_params(una
     gate.unlink()
     wait_for_state(unattended, "all", "Completed")
     assert [run["state"]["name"] for run in read_runs(unattended, "tiny")] == ["Completed", "Completed"]
-    first, *sides, last, again = unattended.computed()
-    assert (first, sorted(sides), last, again) == ("read", ["change-reverse", "change-upper"], "join", "join")
+    assert sorted(unattended.computed()) == ["change-reverse", "change-upper", "join", "join", "read"]
     assert " / " in joined.read_text()
     assert params.read_text() == committed
 
@@ -141,9 +142,11 @@ def test_a_run_that_dies_with_its_worker_is_marked_crashed(unattended: TinyProje
     unattended.hold("join")
     deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' = '"]).check()
     unattended.wait_for("join")
-    # The run's process leads a group of its own.
-    for process in [*(leader := psutil.Process(worker.members[0].pid)).children(recursive=True), leader]:
-        process.kill()
+    (flow,) = list_children(worker.members[0])
+    for process in (worker.members[0], flow):
+        os.kill(process.pid, signal.SIGKILL)
+    while not flow.is_gone():
+        time.sleep(0.01)
     assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Running"
     died = wait_for_state(unattended, "tiny", "Crashed")
     assert died["state"]["message"].startswith("its process died")
@@ -160,6 +163,23 @@ def test_the_run_after_one_that_died_goes_on_from_there(
     wait_for_state(unattended, "tiny", "Completed")
     assert unattended.computed() == ["join"]
     assert " = " in unattended.output("join").read_text()
+
+
+def test_stopping_the_worker_ends_its_run_at_the_next_batch_as_cancelled(
+    unattended: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINY_TRACE", unattended.env["TINY_TRACE"])
+    unattended.computed()
+    gate = unattended.hold("join")
+    deploy_run(unattended, "tiny/nightly", overrides=["join.separator=' | '"]).check()
+    unattended.wait_for("join")
+    (worker,) = [server for server in where(unattended.root) if server.name == "worker"]
+    (flow,) = list_children(worker.members[0])
+    stop(worker)
+    assert flow.is_gone() and worker.members[0].is_gone()
+    assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Cancelled"
+    gate.unlink()
+    up(unattended.root, ["worker"])
 
 
 KNOWN = ["audio", "text"]
