@@ -24,6 +24,8 @@ from flows.engine.work import do_work
 if TYPE_CHECKING:
     from prefect.states import State
 
+    from flows.engine.server import Server
+
 # The last figures are with MLflow within moments; an unreachable one must not hold up the command.
 SEND_TIMEOUT_S = 30.0
 
@@ -77,9 +79,10 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     run = prepare_run(flow, force=force, stages=stages)
     sender = start_sender(ROOT) if run.journal else None
-    _use_own_server()
+    server = _use_own_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
+    say(f"this run: {server.url}/runs/flow-run/{state.state_details.flow_run_id} (Prefect)")
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
         say(str(waiting))
     for told in take_told(ROOT):
@@ -175,13 +178,15 @@ def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
     return do
 
 
-def _use_own_server() -> None:
-    """Start the project's Prefect server when it is not up, and have this process use it."""
+def _use_own_server() -> Server:
+    """Return the project's Prefect server, started when it is not up, and have this process use it."""
     from flows.engine.server import up, use_prefect
 
-    use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"])
+    server = up(ROOT, ["prefect"])["prefect"]
+    use_prefect(ROOT, server)
     # Stages tell their own progress; Prefect's lines still reach its page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    return server
 
 
 def _list_results(run: Run) -> list[tuple[str, str, float]]:

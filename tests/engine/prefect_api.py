@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.project import Finished
 
 
 def ask(record: Path, path: str, **body: object) -> Any:
@@ -18,3 +21,10 @@ def ask(record: Path, path: str, **body: object) -> Any:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
+
+
+def read_flow_run(record: Path, done: Finished) -> Any:
+    """Return the flow run that a command named when it ended; others may use the same server."""
+    named = re.search(r"/runs/flow-run/([0-9a-f-]{36})", done.output)
+    assert named, done.output
+    return ask(record, f"flow_runs/{named[1]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_project import AudioProject
+from tests.engine.mlflow_store import use_tracker
 from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
@@ -72,12 +73,14 @@ def test_the_flows_run_keeps_what_defines_it(project: AudioProject) -> None:
     assert parent.data.metrics["ensemble.accuracy"] == pytest.approx(figures["ensemble"]["accuracy"])
 
 
-def test_the_model_is_registered_as_champion_and_answers_as_predict_does(project: AudioProject) -> None:
+def test_the_model_is_registered_as_champion_and_answers_as_predict_does(
+    project: AudioProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlflow
 
     from tasks.audio.predict import open_model
 
-    mlflow.set_tracking_uri(f"sqlite:///{project.root}/mlflow.db")
+    use_tracker(monkeypatch, f"sqlite:///{project.root}/mlflow.db")
     model = mlflow.pyfunc.load_model("models:/audio@champion")
     served = open_model(project.root / "data/audio/export/model.pt")
     request = served.make_request()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.prefect_api import ask
+from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
+from tests.project import Finished
 
 
 @pytest.fixture
@@ -16,17 +17,17 @@ def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
     return tiny_base.copy(tmp_path / "tiny")
 
 
-def read_task_states(server_state: Path) -> dict[str, str]:
-    """Return the state of each task of the newest flow run, as Prefect's server has it."""
-    (newest,) = ask(server_state, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
-    tasks = ask(server_state, "task_runs/filter", flow_runs={"id": {"any_": [newest["id"]]}})
+def read_task_states(server_state: Path, done: Finished) -> dict[str, str]:
+    """Return the state of each task of a flow run, as Prefect's server has it."""
+    run = read_flow_run(server_state, done)
+    tasks = ask(server_state, "task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
     return {task["name"]: task["state_name"] for task in tasks}
 
 
 def test_fresh_stages_show_as_cached_in_prefect(tiny: TinyProject, server_state: Path) -> None:
     tiny.edit("params/tiny.yaml", '"?"', '"."')
     done = tiny.drive("prefect").check()
-    assert read_task_states(server_state) == {
+    assert read_task_states(server_state, done) == {
         "tiny-read": "Cached",
         "tiny-change-upper": "Cached",
         "tiny-change-reverse": "Completed",
