@@ -77,7 +77,7 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     run = prepare_run(flow, force=force, stages=stages)
     sender = start_sender(ROOT) if run.journal else None
-    _use_own_server()
+    _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
@@ -175,11 +175,13 @@ def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
     return do
 
 
-def _use_own_server() -> None:
-    """Start the project's Prefect server when it is not up, and have this process use it."""
+def _use_server() -> None:
+    """Have this process use the team's Prefect server, or the project's own, started when it is not up."""
     from flows.engine.server import up, use_prefect
+    from flows.engine.team import use_team_prefect
 
-    use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"])
+    if use_team_prefect(ROOT) is None:
+        use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"].api_url)
     # Stages tell their own progress; Prefect's lines still reach its page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
