@@ -9,7 +9,7 @@ from flows.engine.errors import EngineError
 from flows.engine.redact import strip_secrets
 from flows.engine.server import use_prefect
 
-PREFECT = "PREFECT_API_URL"
+PREFECT, MLFLOW = "PREFECT_API_URL", "MLFLOW_TRACKING_URI"
 # With growing waits between them, some seconds in all.
 TRIES = 2
 
