@@ -115,20 +115,27 @@ def test_what_was_pushed_is_pulled_in_a_clone_and_nothing_is_computed(
 
 
 @pytest.fixture(scope="module")
-def deployed(team: Team, first: TinyProject) -> Team:
-    """The team's Prefect server, with the pool and the deployments."""
-    first.call("sh", "deploy/deploy.sh").check()
-    first.call("sh", "deploy/deploy.sh").check()
-    return team
+def image(team: Team, first: TinyProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that stands for the image's, which a deployed run goes to, with all deployed twice from there."""
+    place = tmp_path_factory.mktemp("image") / "trifold"
+    for _ in range(2):
+        make_container(first, place, team).call("sh", "deploy/deploy.sh").check()
+    return place
 
 
-def test_the_pool_takes_one_run_at_a_time_and_silence_is_watched(deployed: Team) -> None:
-    pool = ask_prefect(deployed, "work_pools/trifold")
+def make_container(first: TinyProject, image: Path, team: Team) -> TinyProject:
+    """Return the image's folder as a new container has it: nothing is left of the one before."""
+    shutil.rmtree(image, ignore_errors=True)
+    return clone(first, image, team)
+
+
+def test_the_pool_takes_one_run_at_a_time_and_silence_is_watched(team: Team, image: Path) -> None:
+    pool = ask_prefect(team, "work_pools/trifold")
     assert (pool["type"], pool["concurrency_limit"]) == ("kubernetes", 1)
     assert pool["base_job_template"] == json.loads((DEPLOY / "pool.json").read_text())
-    found = ask_prefect(deployed, "deployments/filter", sort="NAME_ASC")
+    found = ask_prefect(team, "deployments/filter", sort="NAME_ASC")
     assert {one["entrypoint"] for one in found} == {"flows.all:all.flow", "flows.tiny:tiny.flow"}
-    assert len(ask_prefect(deployed, "automations/filter", limit=10)) == 1
+    assert len(ask_prefect(team, "automations/filter", limit=10)) == 1
 
 
 def start_container(team: Team, checkout: TinyProject, separator: str) -> Started:
@@ -174,29 +181,30 @@ def run_container(team: Team, checkout: TinyProject, separator: str) -> Finished
 
 
 def test_a_new_container_takes_what_others_made_and_hands_on_its_own(
-    deployed: Team, first: TinyProject, tmp_path: Path
+    team: Team, first: TinyProject, image: Path
 ) -> None:
-    one, other = (clone(first, tmp_path / name, deployed) for name in ("one", "other"))
-    run_container(deployed, one, " / ").check()
-    assert one.computed() == []
-    run_container(deployed, one, " + ").check()
-    assert one.computed() == ["join"]
-    run_container(deployed, other, " + ").check()
-    assert other.computed() == []
-    assert " + " in other.output("join").read_text()
-    assert list_states(deployed)[-3:] == ["Completed"] * 3
-    assert not one.record.exists()
+    container = make_container(first, image, team)
+    run_container(team, container, " / ").check()
+    assert container.computed() == []
+    run_container(team, container, " + ").check()
+    assert container.computed() == ["join"]
+    another = make_container(first, image, team)
+    run_container(team, another, " + ").check()
+    assert another.computed() == []
+    assert " + " in another.output("join").read_text()
+    assert list_states(team)[-3:] == ["Completed"] * 3
+    assert not another.record.exists()
 
 
-def test_a_container_that_is_told_to_end_stops_its_run(deployed: Team, first: TinyProject, tmp_path: Path) -> None:
-    checkout = clone(first, tmp_path / "tiny", deployed)
+def test_a_container_that_is_told_to_end_stops_its_run(team: Team, first: TinyProject, image: Path) -> None:
+    checkout = make_container(first, image, team)
     gate = checkout.hold("join")
-    container = start_container(deployed, checkout, " = ")
+    container = start_container(team, checkout, " = ")
     checkout.wait_for("join")
     os.kill(container.pid, signal.SIGTERM)
     container.finish()
     gate.unlink()
-    assert list_states(deployed)[-1] == "Cancelled"
+    assert list_states(team)[-1] == "Cancelled"
 
 
 def test_models_go_to_storage_by_mlflows_server_and_the_gate_reads_them_there(
