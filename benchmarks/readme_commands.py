@@ -17,7 +17,6 @@ from flows.engine.project import ROOT
 # In this order, each to its end; a deployed run is waited for.
 COMMANDS = [
     "make demo",
-    ". .venv/bin/activate",
     "dvc repro",
     "python -m flows run audio --set spectrogram.n_mels=40",
     "make up",
