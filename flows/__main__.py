@@ -188,6 +188,14 @@ def up() -> None:
 
 
 @app.command()
+def deploy() -> None:
+    """Deploy prefect.yaml on the Prefect server of a team, which PREFECT_API_URL names; `up` deploys on its own."""
+    from flows.engine.deploy import deploy_to_team
+
+    typer.echo(f"deployed at {deploy_to_team(ROOT)}")
+
+
+@app.command()
 def down() -> None:
     """Stop the servers and the worker that this project started."""
     from flows.engine.server import down as stop_servers

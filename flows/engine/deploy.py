@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.engine.errors import EngineError
 from flows.engine.kinds import POOL
 from flows.engine.server import Server, up, use_prefect
+from flows.engine.team import PREFECT, use_team_prefect
 
 # Runs at a time, whichever deployment they are of: what they compute with is the same machine.
 RUNS_AT_A_TIME = 1
@@ -24,11 +25,27 @@ def bring_up(root: Path) -> list[Server]:
     Raises ServerError when one does not start, EngineError when Prefect does not take prefect.yaml.
     """
     servers = up(root)
-    use_prefect(root, servers["prefect"])
+    use_prefect(root, servers["prefect"].api_url)
     _make_pool()
+    _deploy(root)
+    return [*servers.values(), *up(root, ["worker"]).values()]
+
+
+def deploy_to_team(root: Path) -> str:
+    """Deploy what prefect.yaml says on the server that PREFECT_API_URL names, whose pool is there; return its address.
+
+    Raises EngineError when none is named, when it does not answer, and when Prefect does not take prefect.yaml.
+    """
+    address = use_team_prefect(root)
+    if address is None:
+        raise EngineError(f"{PREFECT} names no server: set it, or use `make up`, which also deploys")
+    _deploy(root)
+    return address
+
+
+def _deploy(root: Path) -> None:
     watch_heartbeats(SILENCE_S)
     _deploy_all(root)
-    return [*servers.values(), *up(root, ["worker"]).values()]
 
 
 def watch_heartbeats(silence_s: float) -> None:

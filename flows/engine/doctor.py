@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -16,8 +17,11 @@ from pathlib import Path
 from flows.engine.errors import EngineError
 from flows.engine.graph import compare_graph
 from flows.engine.machine import NO_GPU, describe_machine, read_versions
+from flows.engine.mlflow_store import look_into_store
 from flows.engine.project import ROOT, STATE
+from flows.engine.redact import strip_secrets
 from flows.engine.server import where
+from flows.engine.team import MLFLOW, PREFECT, use_team_prefect
 from flows.engine.tracking import count_waiting
 from flows.engine.work import MADE
 
@@ -116,6 +120,12 @@ def _check_graph() -> Finding:
 
 
 def _check_store() -> Finding:
+    if address := os.environ.get(MLFLOW):
+        try:
+            look_into_store()
+        except EngineError as error:
+            return Finding("MLflow store", False, str(error), f"start it, or `unset {MLFLOW}`; runs wait on disk")
+        return Finding("MLflow store", True, f"{strip_secrets(address)} answers")
     store = ROOT / "mlflow.db"
     if not store.exists():
         return Finding("MLflow store", True, "none yet: the first run makes it")
@@ -136,6 +146,11 @@ def _check_outbox() -> Finding:
 
 
 def _check_server() -> Finding:
+    try:
+        if address := use_team_prefect(ROOT):
+            return Finding("servers", True, f"{address} answers")
+    except EngineError as error:
+        return Finding("servers", False, str(error), f"start it, or `unset {PREFECT}`")
     servers = {server.name: server for server in where(ROOT)}
     seen = ", ".join(f"{name} at {server.url}" for name, server in servers.items())
     return Finding("servers", True, seen or "none is up; a run starts Prefect's, `make up` both")

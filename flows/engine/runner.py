@@ -14,6 +14,7 @@ from flows.engine.graph import check_stage, trace_flow, write_graph
 from flows.engine.outbox import take_told
 from flows.engine.overrides import apply_overrides
 from flows.engine.project import ROOT
+from flows.engine.redact import strip_secrets
 from flows.engine.stage import Stage
 from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.store import Outcome, Verdict, bring_up_to_date
@@ -23,8 +24,6 @@ from flows.engine.work import do_work
 
 if TYPE_CHECKING:
     from prefect.states import State
-
-    from flows.engine.server import Server
 
 # The last figures are with MLflow within moments; an unreachable one must not hold up the command.
 SEND_TIMEOUT_S = 30.0
@@ -79,10 +78,10 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     run = prepare_run(flow, force=force, stages=stages)
     sender = start_sender(ROOT) if run.journal else None
-    server = _use_own_server()
+    _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
-    say(f"this run: {server.url}/runs/flow-run/{state.state_details.flow_run_id} (Prefect)")
+    say(f"this run: {_find_page(state)} (Prefect)")
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
         say(str(waiting))
     for told in take_told(ROOT):
@@ -178,15 +177,22 @@ def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
     return do
 
 
-def _use_own_server() -> Server:
-    """Return the project's Prefect server, started when it is not up, and have this process use it."""
+def _use_server() -> None:
+    """Have this process use the team's Prefect server, or the project's own, started when it is not up."""
     from flows.engine.server import up, use_prefect
+    from flows.engine.team import use_team_prefect
 
-    server = up(ROOT, ["prefect"])["prefect"]
-    use_prefect(ROOT, server)
+    if use_team_prefect(ROOT) is None:
+        use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"].api_url)
     # Stages tell their own progress; Prefect's lines still reach its page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    return server
+
+
+def _find_page(state: Any) -> str:
+    """Return the address of Prefect's page of the run that ended in `state`."""
+    from prefect.utilities.urls import url_for
+
+    return strip_secrets(str(url_for("flow-run", obj_id=state.state_details.flow_run_id)))
 
 
 def _list_results(run: Run) -> list[tuple[str, str, float]]:

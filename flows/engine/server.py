@@ -97,11 +97,13 @@ def where(root: Path) -> list[Server]:
     return [server for server in _read(root) if server.is_up()]
 
 
-def use_prefect(root: Path, server: Server) -> None:
-    """Have Prefect, when this process imports it, use the project's own server and folder."""
+def use_prefect(root: Path, api_url: str) -> None:
+    """Have Prefect, when this process imports it, use the server at `api_url` and the project's own folder."""
     set_quiet_environment(os.environ)
-    os.environ["PREFECT_HOME"] = str(root / ".trifold" / "prefect")
-    os.environ["PREFECT_API_URL"] = server.api_url
+    # Prefect makes its folder but not the folders above it.
+    (home := root / ".trifold" / "prefect").mkdir(parents=True, exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ["PREFECT_API_URL"] = api_url
     os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.audio_project import AudioProject
 from tests.engine.mlflow_store import use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
@@ -54,6 +55,16 @@ def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.Te
     project.call(sys.executable, "-m", "flows", "up", **foreign).check()
     yield project
     project.call(sys.executable, "-m", "flows", "down").check()
+
+
+@pytest.fixture(scope="session")
+def audio_run(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
+    """A checkout that ran the whole sounds flow once under Prefect, in holdout mode with one short training."""
+    made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
+    shutil.copy(server_state, made.root / ".trifold/servers.json")
+    made.set_param("members.epochs", "2")
+    made.said = made.call("python", "-m", "flows", "run", "audio").check().output
+    return made
 
 
 @pytest.fixture(scope="session")

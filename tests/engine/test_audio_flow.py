@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.audio_project import AudioProject
 from tests.engine.mlflow_store import use_tracker
-from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
 pytestmark = pytest.mark.xdist_group("audio flow")
@@ -18,13 +16,9 @@ LEARNING = {"audio-lr-melnet-fold5", "audio-fit-melnet-fold5", "audio-evaluate",
 
 
 @pytest.fixture(scope="module")
-def project(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
+def project(audio_run: AudioProject) -> AudioProject:
     """A checkout that ran the whole flow once under Prefect, in holdout mode with one short training."""
-    made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
-    shutil.copy(server_state, made.root / ".trifold/servers.json")
-    made.set_param("members.epochs", "2")
-    made.said = made.call("python", "-m", "flows", "run", "audio").check().output
-    return made
+    return audio_run
 
 
 def read_runs(project: AudioProject) -> list:  # type: ignore[type-arg]

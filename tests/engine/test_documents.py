@@ -1,0 +1,81 @@
+"""Every shell command that the pages show is run, here or elsewhere, or stands below with the reason why not."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from benchmarks.readme_commands import COMMANDS
+from tests.audio_project import AudioProject
+from tests.documents import LANGUAGES, read_blocks, read_commands
+from tests.project import REPOSITORY
+
+# The worker that computed the sounds flow runs them, in a copy of it.
+pytestmark = pytest.mark.xdist_group("audio flow")
+
+# What takes seconds where the flow was computed, and a word that it prints.
+QUICK = {
+    "python -m flows run audio": "cached",
+    "python -m flows graph": "audio-spectrograms",
+    "python -m flows predict audio some.wav": "some.wav",
+    "python -m flows runs": "finished",
+    "python -m flows models": "champion",
+    "python -m flows doctor": "Python",
+    "dvc dag; dvc status; dvc params diff; dvc metrics show; dvc plots show": "audio-export",
+}
+SERVE = "mlflow models serve --env-manager local -m models:/audio@champion --port 5001"
+# By another test, which names what differs.
+ELSEWHERE = {
+    "dvc push --run-cache": "tests/engine/test_team.py",
+    "dvc pull": "tests/engine/test_team.py",
+    "dvc remote add --force -d team s3://BUCKET/dvc": "tests/engine/test_team.py",
+    "prefect server start": "tests/engine/team_servers.py",
+    "mlflow server": "tests/engine/team_servers.py",
+    SERVE: "tests/engine/test_packing.py",
+    next(command for command in read_commands() if "curl" in command): "tests/engine/test_packing.py",
+}
+CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has"
+TEAM = "names a team's own servers or repository; tests/engine/test_team.py has some of its own"
+LEFT_OUT = {
+    "make test": "it is what runs this",
+    "python -m flows run audio --preset esc10 --set source.archive=ESC-10.zip": "real data: `make bench ROW=esc10`",
+    "python -m flows try audio": "serves a page until it is stopped; its own test opens the page",
+    "python -m flows gc": "its own tests call it",
+    "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
+    'git commit -m "DVC\'s remote" .dvc/config': TEAM,
+}
+
+
+def test_every_command_that_the_pages_show_is_run_or_left_out_for_a_reason() -> None:
+    cluster = {command: CLUSTER for command in read_commands() if command.split()[0] in ("docker", "kubectl")}
+    places = [QUICK, ELSEWHERE, LEFT_OUT, cluster, dict.fromkeys(COMMANDS, "make bench ROW=readme_commands")]
+    known = [command for place in places for command in place]
+    assert sorted(known) == sorted(set(read_commands())), "each stands in one place, and in a page"
+    assert all((REPOSITORY / file).is_file() for file in ELSEWHERE.values())
+
+
+def test_every_block_says_what_it_holds() -> None:
+    assert {language for language, _ in read_blocks()} <= LANGUAGES
+
+
+@pytest.fixture(scope="module")
+def checkout(audio_run: AudioProject, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
+    """A clone in which the sounds flow was run, and a sound to ask about."""
+    project = audio_run.copy(tmp_path_factory.mktemp("documents") / "checkout")
+    for name in ("pyproject.toml", ".gitignore", "prefect.yaml"):
+        shutil.copy(REPOSITORY / name, project.root)
+    sound = next((project.root / "data/audio/download").rglob("*.wav"))
+    shutil.copy(sound, project.root / "some.wav")
+    (project.root / ".dvc/.gitignore").write_text("/cache\n/tmp\n")
+    for command in ("git init -q", "git add -A", "git -c user.name=t -c user.email=t@t.invalid commit -qm all"):
+        project.call(*command.split()).check()
+    project.call("dvc", "config", "core.no_scm", "false").check()
+    return project
+
+
+@pytest.mark.parametrize("command", QUICK)
+def test_a_command_of_the_pages_does_what_it_says(checkout: AudioProject, command: str) -> None:
+    done = checkout.call("bash", "-euo", "pipefail", "-c", command).check()
+    assert QUICK[command] in done.output
+    assert "Traceback" not in done.output
