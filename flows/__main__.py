@@ -179,6 +179,30 @@ def _open_runs() -> FlowRuns:
 
 
 @app.command()
+def gc(
+    days: Annotated[int, typer.Option(min=1, help="Runs that ended so many days ago are let go")] = 30,
+    free: Annotated[bool, typer.Option("--free", help="Delete it")] = False,
+) -> None:
+    """Say what old runs left that nothing needs: MLflow and Prefect runs, checkpoints, DVC's cache; or delete it."""
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.console import print_table
+    from flows.engine.housekeeping import find_freeable
+    from flows.engine.tables import FREEABLE_COLUMNS, list_freeable_rows, tell_size
+
+    with find_freeable(client, days) as parts:
+        print_table(FREEABLE_COLUMNS, list_freeable_rows(parts))
+        if free:
+            for part in parts:
+                part.delete()
+    size = tell_size(sum(part.size_bytes or 0 for part in parts))
+    typer.echo(
+        f"{size} deleted" if free else f"nothing was deleted: `python -m flows gc --days {days} --free` frees {size}"
+    )
+
+
+@app.command()
 def up() -> None:
     """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
     from flows.engine.deploy import bring_up
