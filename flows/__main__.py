@@ -105,6 +105,15 @@ def _name(given: Path | str) -> str:
     return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
 
 
+@app.command("try")
+def try_model(flow: Flow) -> None:
+    """Open a page, on loopback, to try the champion on a file or text, beside the challenger; Ctrl-C ends it."""
+    registry = _open_registry()
+    from flows.page import serve_page
+
+    serve_page(registry, flow, tell=lambda address: typer.echo(f"{address}   Ctrl-C ends it"))
+
+
 @models.callback()
 def list_models(context: typer.Context) -> None:
     """List versions: aliases, figures, md5 of the test data, the run that made them."""
