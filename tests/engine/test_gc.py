@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import time
@@ -47,12 +48,15 @@ def past(tiny_base: TinyProject, tmp_path_factory: pytest.TempPathFactory) -> Ti
 
 
 @pytest.fixture
-def tiny(past: TinyProject) -> TinyProject:
-    """The project as it was, in the same place: MLflow keeps the paths of its files."""
+def tiny(past: TinyProject, server_state: Path, tmp_path: Path) -> TinyProject:
+    """The project as it was, in the same place, since MLflow keeps the paths of its files.
+
+    It is called by another name in each test: MLflow of this process would go on with the database that was there.
+    """
     shutil.rmtree(past.root)
     shutil.copytree(past.root.with_name("kept"), past.root)
-    past.computed()
-    return past
+    (tmp_path / "tiny").symlink_to(past.root)
+    return TinyProject(tmp_path / "tiny", server_state, past.warm)
 
 
 def read_runs(project: TinyProject) -> dict[str, list[Any]]:
@@ -227,8 +231,6 @@ def test_checkpoints_go_when_their_stage_was_finished_since_or_are_old(tiny: Tin
 
 def write_old(path: Path, age_s: float) -> None:
     """Write a file, and date it and its folder back."""
-    import os
-
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     for each in (path, path.parent):
