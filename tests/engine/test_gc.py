@@ -83,9 +83,11 @@ def find_lock(project: TinyProject, separator: str) -> Path:
 
 def snapshot(project: TinyProject) -> dict[str, bytes]:
     """Return every file but those that looking on changes: locks, logs, the files of open databases."""
-    passing = (".trifold", "tmp", "__pycache__")
-    files = (path for path in project.root.rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in files if not set(path.parts) & set(passing)}
+    passing = {".trifold", "tmp", "__pycache__"}
+    files = {path.relative_to(project.root): path for path in project.root.rglob("*") if path.is_file()}
+    found = {str(name): path.read_bytes() for name, path in files.items() if not passing & set(name.parts)}
+    assert {"dvc.lock", "mlflow.db"} <= set(found)
+    return found
 
 
 def check_out(project: TinyProject, lock: Path) -> int:
