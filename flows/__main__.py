@@ -105,6 +105,15 @@ def _name(given: Path | str) -> str:
     return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
 
 
+@app.command("try")
+def try_model(flow: Flow) -> None:
+    """Open a page, on loopback, to try the champion on a file or text, beside the challenger; Ctrl-C ends it."""
+    registry = _open_registry()
+    from flows.page import serve_page
+
+    serve_page(registry, flow, tell=lambda address: typer.echo(f"{address}   Ctrl-C ends it"))
+
+
 @models.callback()
 def list_models(context: typer.Context) -> None:
     """List versions: aliases, figures, md5 of the test data, the run that made them."""
@@ -176,6 +185,30 @@ def _open_runs() -> FlowRuns:
     from flows.engine.runs import FlowRuns
 
     return FlowRuns(client)
+
+
+@app.command()
+def gc(
+    days: Annotated[int, typer.Option(min=1, help="Runs that ended so many days ago are let go")] = 30,
+    free: Annotated[bool, typer.Option("--free", help="Delete it")] = False,
+) -> None:
+    """Say what old runs left that nothing needs: MLflow and Prefect runs, checkpoints, DVC's cache; or delete it."""
+    from flows.engine.mlflow_store import look_into_store
+
+    client = look_into_store()
+    from flows.engine.console import print_table
+    from flows.engine.housekeeping import find_freeable
+    from flows.engine.tables import FREEABLE_COLUMNS, list_freeable_rows, tell_size
+
+    with find_freeable(client, days) as parts:
+        print_table(FREEABLE_COLUMNS, list_freeable_rows(parts))
+        if free:
+            for part in parts:
+                part.delete()
+    size = tell_size(sum(part.size_bytes or 0 for part in parts))
+    typer.echo(
+        f"{size} deleted" if free else f"nothing was deleted: `python -m flows gc --days {days} --free` frees {size}"
+    )
 
 
 @app.command()

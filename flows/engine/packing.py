@@ -9,12 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow.pyfunc
+from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
 from flows.engine.errors import is_mendable
 from flows.engine.imports import find_code, locate_module, read_imports
 from flows.engine.project import ROOT
+from flows.engine.registry import Version
 
 
 def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> None:
@@ -47,6 +49,12 @@ def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> No
             )
         except MlflowException as error:
             raise ValueError(f"MLflow cannot write the model: {error.message}") from error
+
+
+def unpack_model(version: Version, folder: Path) -> Path:
+    """Bring what MLflow keeps of a version into a folder; return the folder of its exported files."""
+    packed = Path(download_artifacts(f"models:/{version.name}/{version.number}", dst_path=str(folder)))
+    return packed / str(Model.load(packed).flavors["python_function"]["data"])
 
 
 def copy_code(files: set[str], folder: Path) -> Path:

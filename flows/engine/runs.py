@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from flows.engine.errors import EngineError
 from flows.engine.gate import Judge, ask, fetch_predictions, list_other_data
 from flows.engine.registry import Registry, Version
+from flows.engine.tracker import CACHED
 
 # Of all runs, how many the newest are searched for one by its id.
 SEARCHED = 1000
@@ -103,7 +104,7 @@ class FlowRuns:
             [run.info.experiment_id],
             f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and tags.stage = '{flow}-export'",
         )
-        export = made[0].info.run_id if made else run.data.tags.get(f"cached.{flow}-export", "")
+        export = made[0].info.run_id if made else run.data.tags.get(f"{CACHED}{flow}-export", "")
         return Registry(self.client).find_made_by(export, flow)
 
 

@@ -96,13 +96,13 @@ def bring_up_to_date(
 
 def bring_back(stage: Stage) -> None:
     """Restore a stage's output as dvc.lock has it, where DVC still has its bytes."""
-    with _open_repo() as opened:
+    with open_repo() as opened:
         _check_out(opened, stage.name)
 
 
 def read_md5s(stage: Stage) -> Outcome:
     """Return the md5 of a stage's inputs and output as they are now, for a stage that was just computed."""
-    with _open_repo() as opened:
+    with open_repo() as opened:
         found = opened.load(stage.name)
         found.save_deps()
         found.save_outs()
@@ -111,7 +111,7 @@ def read_md5s(stage: Stage) -> Outcome:
 
 def read_recorded(names: list[str]) -> dict[str, str]:
     """Return the md5 of the output of stages as dvc.lock has it, by name; empty for one that was never made."""
-    with _open_repo() as opened:
+    with open_repo() as opened:
         return {name: _md5(opened.load(name).outs[0]) for name in names}
 
 
@@ -137,7 +137,7 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
     _find_inputs(stage)
     if fresh := _asker.submit(_find_fresh, stage, force).result():
         return fresh
-    with _open_repo() as opened:
+    with open_repo() as opened:
         found = opened.load(stage.name)
         _works[stage.name] = compute
         try:
@@ -157,7 +157,7 @@ def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
 
 
 def _find_fresh(stage: Stage, force: bool) -> Outcome | None:
-    with _open_repo() as opened:
+    with open_repo() as opened:
         found = opened.load(stage.name)
         _compare_command(found, stage)
         return None if force or found.changed() else _describe(found, Verdict.CACHED)
@@ -224,7 +224,7 @@ def _sign_pipeline_files() -> list[tuple[str, int, int]]:
 
 
 @contextmanager
-def _open_repo() -> Iterator[_OpenRepo]:
+def open_repo() -> Iterator[_OpenRepo]:
     _check_repository()
     with _gate:
         _replace_dvc_parts()

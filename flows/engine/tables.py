@@ -1,7 +1,10 @@
 """What the tracker holds, as the tables that the command line prints."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mlflow.entities import Run
 
@@ -9,7 +12,11 @@ from flows.engine.registry import FIGURE, Registry, Version
 from flows.engine.runs import Difference
 from flows.engine.tracking import DATA
 
+if TYPE_CHECKING:
+    from flows.engine.housekeeping import Part
+
 VERSION_COLUMNS = ["model", "version", "aliases", "accuracy", "log loss", "examples", "test data", "run", "made"]
+FREEABLE_COLUMNS = ["kind", "count", "size", ""]
 RUN_COLUMNS = ["run", "flow", "begun", "status", "commit", "accuracy"]
 NOTHING = "-"
 # Of an md5 or a run's id: enough to tell them apart by eye.
@@ -64,3 +71,20 @@ def list_run_rows(runs: Iterable[Run]) -> list[list[str]]:
 def list_difference_rows(differences: Iterable[Difference], *, chars: int | None = None) -> list[list[str]]:
     """Return a row for each difference, its values cut to so many characters."""
     return [[one.name, (one.one or NOTHING)[:chars], (one.other or NOTHING)[:chars]] for one in differences]
+
+
+def list_freeable_rows(parts: Iterable[Part]) -> list[list[str]]:
+    """Return a row for each kind of things that may be deleted."""
+    return [
+        [part.kind, str(part.count), NOTHING if part.size_bytes is None else tell_size(part.size_bytes), part.note]
+        for part in parts
+    ]
+
+
+def tell_size(size_bytes: float) -> str:
+    """Return a size with the unit that suits it, powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} TB"

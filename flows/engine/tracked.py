@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,8 @@ from flows.engine.tracking import DATA, Journal, NewVersion
 
 # The md5 of the output stands in this tag of a run: a cached stage is found again by it.
 OUTPUT_TAG = "output.md5"
+# Where a flow's run keeps dvc.lock as it was at its end.
+LOCK = "pipeline/dvc.lock"
 
 
 class Recorder:
@@ -128,8 +131,9 @@ def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, O
     for stage in stages:
         if stage.name in outcomes:
             journal.metrics(dict(read_metrics(stage)), step=0)
-    if (ROOT / "dvc.lock").exists():
-        journal.artifact(ROOT / "dvc.lock", "pipeline")
+    lock = Path(LOCK)
+    if (ROOT / lock.name).exists():
+        journal.artifact(ROOT / lock.name, str(lock.parent))
     journal.end(status)
 
 

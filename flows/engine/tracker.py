@@ -23,6 +23,8 @@ from flows.engine.packing import pack_model
 from flows.engine.registry import FIGURE, Registry
 
 JOURNAL = "journal"
+# Before a stage's name: the tag of a flow's run with the earlier run that made what was cached.
+CACHED = "cached."
 # So that MLflow's pages open on trainings, rather than on conversations.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 NOTE = "mlflow.note.content"
@@ -107,7 +109,7 @@ class Tracker:
         found = self._find(words, experiments=[run.info.experiment_id])
         earlier = found[0].info.run_id if found else NO_RUN
         address = f"#/experiments/{run.info.experiment_id}/runs/{earlier}"
-        self.describe(run_id, params={}, tags={f"cached.{stage}": earlier})
+        self.describe(run_id, params={}, tags={f"{CACHED}{stage}": earlier})
         self._add_note(run_id, f"- {stage} was cached: " + (f"[run {earlier[:8]}]({address})" if found else NO_RUN))
 
     def end(self, run_id: str, status: str, time_ms: int) -> None:

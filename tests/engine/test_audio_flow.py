@@ -9,6 +9,9 @@ import pytest
 
 from tests.audio_project import AudioProject
 from tests.engine.mlflow_store import use_tracker
+from tests.engine.browser import needs_chromium, open_page
+from tests.engine.try_page import ask, put, read_shares, serve_page
+from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
 pytestmark = pytest.mark.xdist_group("audio flow")
@@ -111,3 +114,27 @@ def test_predict_names_classes(project: AudioProject) -> None:
     assert refused.code == 1
     assert "no-sound.wav" in refused.output
     assert "Traceback" not in refused.output
+
+
+@needs_chromium
+def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: AudioProject, tmp_path: Path) -> None:
+    from tasks.audio.predict import predict_files
+
+    sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
+    (answer,) = predict_files(project.root / "data/audio/export/model.pt", [sound], top=100)
+    bad = tmp_path / "no-sound.wav"
+    bad.write_text("nothing to hear")
+    refused = project.call("python", "-m", "flows", "predict", "audio", str(bad)).output
+    with serve_page(project.root, "audio", tmp_path / "page.log") as address, open_page(address) as opened:
+        put(opened, sound)
+        ask(opened)
+        assert read_shares(opened, "champion") == [f"{label} {share:.1%}" for label, share in answer.classes]
+        map_px = opened.page.locator(".contender img").evaluate("image => image.naturalWidth * image.naturalHeight")
+        assert map_px > 10_000
+        opened.page.reload()
+        put(opened, bad)
+        ask(opened)
+        told = opened.page.locator(".refusal").text_content()
+        opened.check_quiet()
+    for text in (refused, told):
+        assert "no-sound.wav is no sound file that can be read" in " ".join(text.split())

@@ -1,0 +1,72 @@
+"""When, and at which pitch, an exported model heard its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tasks.audio.decode import Source
+
+# A band and a frame of the spectrogram are shown so many pixels high and wide, at least.
+SHOWN_PX = 384
+
+
+def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
+    """Return what takes a sound to its spectrogram with a map laid over it, (height, width, 3), low bands below.
+
+    It returns None where no network of the model reads spectrograms, and raises UserError as `predict` does.
+    """
+    import torch
+
+    from tasks.audio.decode import read_clip
+    from tasks.audio.sections import Waveform
+    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.served import load_script
+
+    script = load_script(model)
+    waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
+
+    def explain(source: Source) -> NDArray[np.uint8] | None:
+        clip = torch.from_numpy(read_clip(source, waveform))[None]
+        for view in script.views.children():
+            with torch.no_grad():
+                (features,) = view.front_end(clip)
+            if features.ndim == 2:
+                silence = features.amin().expand_as(features)
+                heat = make_map(attribute(partial(_ask, view), features, silence))
+                return _enlarge(lay_map(_draw(features), heat))
+        return None
+
+    return explain
+
+
+def _ask(view: Any, features: Tensor) -> Tensor:
+    """Return the weighted sum of the probabilities of a view's networks (batch, classes)."""
+    import torch
+
+    voters = zip(view.shares, view.networks.children(), strict=True)
+    return torch.stack([share * network(features).softmax(1) for share, network in voters]).sum(0)
+
+
+def _draw(spectrogram: Tensor) -> NDArray[np.uint8]:
+    """Return a spectrogram (bands, frames) in dB as a grey picture, silence black."""
+    import numpy as np
+
+    loud = spectrogram.numpy()
+    floor = max(loud.min(), loud.max() - 80)
+    grey = ((loud - floor) / max(loud.max() - floor, 1e-6)).clip(0, 1) * 255
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _enlarge(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture with low bands below, each value a block of pixels."""
+    high, wide = (max(1, SHOWN_PX // side) for side in picture.shape[:2])
+    upright = picture[::-1]
+    return upright.repeat(high // 2 or 1, axis=0).repeat(wide, axis=1)
