@@ -12,10 +12,7 @@ from flows.engine.project import ROOT
 from flows.engine.stage import Registered, Stage
 from flows.engine.stop import StoppedError
 from flows.engine.store import Outcome, Verdict, read_recorded
-from flows.engine.tracking import DATA, Journal, NewVersion
-
-# The md5 of the output stands in this tag of a run: a cached stage is found again by it.
-OUTPUT_TAG = "output.md5"
+from flows.engine.tracking import DATA, OUTPUT_TAG, Journal, NewVersion
 
 
 class Recorder:
@@ -101,6 +98,7 @@ class Listener:
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
         """Keep figures of one step."""
+        self._report.metrics(figures, step)
         self._journal.metrics(figures, step)
 
     def say(self, text: str) -> None:
