@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.reporting import FlowRecord
@@ -60,19 +59,12 @@ def show_sounds(record: FlowRecord) -> Section:
         name = files[example].rpartition("/")[2]
         return Exhibit(actual, taken, f"{chances.max():.0%}", picture, sound, name=name)
 
-    best = {int(told.labels[place]): int(place) for place in order}
-    return Section(
-        "Examples",
-        tuple(
-            _list_galleries([exhibit(int(n)) for n in order[:SHOWN]], [exhibit(n) for n in list(best.values())[:SHOWN]])
-        ),
-    )
-
-
-def _list_galleries(worst: list[Exhibit], best: list[Exhibit]) -> Iterator[Gallery]:
-    axes = "time from left to right, low sounds at the bottom"
-    yield Gallery("Worst errors", worst, note=f"least probability for the true class (bold); {axes}")
-    yield Gallery("Surest of each class", best, note=axes)
+    wrong = [int(place) for place in order if told.probabilities[place].argmax() != told.labels[place]]
+    surest = {int(told.labels[place]): int(place) for place in order}
+    places = {"Worst errors": wrong, "Surest of each class": list(surest.values())}
+    note = "bold: what it is; spectrograms have time from left to right and low sounds at the bottom"
+    galleries = [Gallery(title, [exhibit(n) for n in found[:SHOWN]], note) for title, found in places.items() if found]
+    return Section("Examples", galleries)
 
 
 def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:

@@ -9,6 +9,7 @@ Row = Mapping[str, Any]
 HEIGHT_PX = 240
 ROW_PX = 26
 SERIES = [f"var(--series-{number})" for number in range(1, 9)]
+MOST_POINTS = 30  # with more of them only the nearest is drawn; a line of one point would not be seen without it
 MOST_SERIES = 8  # more colours than that are not told apart
 CONFIG = {
     "background": None,
@@ -27,7 +28,14 @@ CONFIG = {
         "labelLimit": 140,
         "labelOverlap": True,
     },
-    "legend": {"labelColor": "var(--ink)", "titleColor": "var(--muted)", "labelFontSize": 11, "labelLimit": 200},
+    "legend": {
+        "symbolType": "stroke",
+        "symbolStrokeWidth": 2,
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--muted)",
+        "labelFontSize": 11,
+        "labelLimit": 160,
+    },
     "line": {"strokeWidth": 2},
     "rule": {"color": "var(--line)"},
     "text": {"color": "var(--muted)"},
@@ -46,19 +54,18 @@ def draw_lines(
     rows = list(rows)
     names = list(dict.fromkeys(row[series] for row in rows))
     colour: dict[str, Any] = {"field": series, "type": "nominal", "sort": names, "title": None}
-    colour["legend"] = {"orient": "top", "columns": 3} if 1 < len(names) <= MOST_SERIES else None
+    colour["legend"] = {"orient": "top", "columns": 2} if 1 < len(names) <= MOST_SERIES else None
     told = [{"field": series, "title": "of"}, _tell(x), _tell(y)]
     told += [{"field": channel["field"]} for channel in (more or {}).values() if channel["field"] != series]
     encoding = {"x": _quantify(x), "y": _quantify(y), "color": colour, **(more or {}), "tooltip": told}
-    lines = {"mark": {"type": "line", "interpolate": "monotone"}, "encoding": encoding}
+    lines = {"mark": {"type": "line"}, "encoding": encoding}
     near = {"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"}}
     points = {
         "params": [near],
         "mark": {"type": "point", "filled": True, "size": 60},
         "encoding": encoding | {"opacity": {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}},
     }
-    # A line needs two points: of one alone the point is shown.
-    if len(rows) == len({(row[series], *(row[c["field"]] for c in (more or {}).values())) for row in rows}):
+    if len(rows) <= MOST_POINTS:
         points = {"mark": points["mark"], "encoding": encoding}
     return _chart(rows, layer=[lines, points])
 
@@ -66,7 +73,13 @@ def draw_lines(
 def draw_bars(rows: Sequence[Row], *, name: str, value: str, tooltip: Sequence[str] = (), scale: Any = None) -> Any:
     """Return a chart with a horizontal bar for each row, from the top in their order."""
     across = {"field": value, "type": "quantitative", "title": None, "scale": scale or {}, "axis": {"tickCount": 5}}
-    down = {"field": name, "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
+    down = {
+        "field": name,
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"domain": False, "ticks": False, "labelPadding": 8},
+    }
     told = [{"field": field} for field in (name, value, *tooltip)]
     bar = {"type": "bar", "color": SERIES[0], "cornerRadiusEnd": 3, "height": {"band": 0.7}}
     return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": told}, height=ROW_PX * len(rows))

@@ -43,7 +43,7 @@ def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
         rows = [[reason, Bar(f"{count:,}", count / most)] for reason, count in worst_first]
         yield Table(("why", "set aside"), rows, title="Set aside, and why", wide=False)
     facts = [
-        [name.replace("_", " "), ", ".join(f"{key} {_tell(value)}" for key, value in values.items())]
+        [name.replace("_", " "), ", ".join(f"{key}: {_tell(value)}" for key, value in values.items())]
         for name, values in report.items()
         if name not in APART and isinstance(values, Mapping)
     ]

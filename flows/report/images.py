@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from flows.engine.reporting import FlowRecord
@@ -19,7 +18,7 @@ from flows.report.scores import tell_ensemble, tell_scores
 from flows.report.training import SHARE, tell_learning
 from tasks.tables import read_rows
 
-SHOWN = 24
+SHOWN = 21
 
 
 def render_report(record: FlowRecord) -> str:
@@ -53,7 +52,8 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
             rows.append({**known, "of": "test", "accuracy": tested[fit["member"]]["accuracy_mean"]})
     if len({row["pixels"] for row in rows}) < 2:
         return
-    side = {"field": "pixels", "title": "side in pixels"}
+    sides = sorted({row["pixels"] for row in rows})
+    side = {"field": "pixels", "title": "side in pixels", "axis": {"values": sides}}
     more = {"detail": {"field": "member"}}
     yield Chart("Accuracy over picture sizes", draw_lines(rows, x=side, y=SHARE, series="of", more=more))
 
@@ -62,24 +62,25 @@ def _show_pictures(record: FlowRecord) -> Iterator[Part]:
     folder = record.folder("look")
     if folder is None:
         return
-    note = "least probability for the true class (bold), and what it was taken for"
-    yield Gallery("Worst errors", list(_list_worst(record, folder / "errors.csv")), note=note)
+    rows = read_rows(folder / "errors.csv")
+    wrong = [row for row in rows if row["actual"] != row["predicted"]]
+    right = [row for row in rows if row["actual"] == row["predicted"]]
+    for title, found in (("Worst errors", wrong), ("Right, and least sure of it", right)):
+        if found:
+            note = "bold: what it is, then what it was taken for" if found is wrong else ""
+            yield Gallery(title, list(_exhibit_pictures(record, found[:SHOWN])), note)
     if (maps := folder / "maps.png").exists():
         note = "Grad-CAM of the last network on pictures it was least certain of: red made it decide"
         yield Sheet("Activation maps", embed_drawing(maps), note=note)
 
 
-def _list_worst(record: FlowRecord, errors: Path) -> Iterator[Exhibit]:
+def _exhibit_pictures(record: FlowRecord, rows: list[dict[str, str]]) -> Iterator[Exhibit]:
+    """Show test pictures at the largest size."""
     from tasks.features import open_features
 
     folders = [stage.folder for stage in record.find("pixels") if stage.folder]
     largest = max(folders, key=lambda folder: int(folder.name.removeprefix("pixels")))
     pictures = open_features(largest)
-    for row in read_rows(errors)[:SHOWN]:
-        yield Exhibit(
-            row["actual"],
-            row["predicted"],
-            f"{float(row['p_predicted']):.0%}",
-            picture=embed_picture(pictures[int(row["example"])]),
-            name=row["file"].rpartition("/")[2],
-        )
+    for row in rows:
+        picture, name = embed_picture(pictures[int(row["example"])]), row["file"].rpartition("/")[2]
+        yield Exhibit(row["actual"], row["predicted"], f"{float(row['p_predicted']):.0%}", picture, name=name)

@@ -26,7 +26,7 @@ def tell_stages(record: FlowRecord) -> Section:
         [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest)]
         for stage in record.stages
     ]
-    return Section("Stages", (Table(("stage", "", "seconds in this run", "to compute it"), rows, figures=(2,)),), note)
+    return Section("Stages", (Table(("stage", "", "seconds, now", "to compute it"), rows, figures=(2,)),), note)
 
 
 def tell_duration(seconds: float) -> str:
@@ -50,13 +50,12 @@ def _list_overview(record: FlowRecord) -> Iterator[Part]:
 
 
 def _list_scores(scores: dict[str, float]) -> list[Tile]:
-    spread = f"± {scores['accuracy_spread']:.1%} over {scores['folds']} folds" if scores["folds"] > 1 else ""
+    spread = f", ± {scores['accuracy_spread']:.1%} over {scores['folds']} folds" if scores["folds"] > 1 else ""
     return [
-        Tile("accuracy", f"{scores['accuracy_mean']:.1%}", spread),
-        Tile("macro F1", f"{scores['macro_f1']:.3f}"),
+        Tile("accuracy", f"{scores['accuracy_mean']:.1%}", f"on {scores['examples']:,} test examples{spread}"),
+        Tile("macro F1", f"{scores['macro_f1']:.3f}", "the mean over classes"),
         Tile("log loss", f"{scores['log_loss']:.3f}", "nats"),
-        Tile("calibration error", f"{scores['calibration_error']:.3f}"),
-        Tile("test examples", f"{scores['examples']}"),
+        Tile("calibration error", f"{scores['calibration_error']:.3f}", "0 is best"),
     ]
 
 

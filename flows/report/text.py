@@ -49,7 +49,7 @@ def _show_tweets(record: FlowRecord) -> Iterator[Part]:
         for row in read_rows(folder / "worst.csv")[:SHOWN]
     ]
     if worst:
-        note = "the mistakes made with most confidence: what it is (bold), and what it was taken for"
+        note = "the mistakes made with most confidence; bold: what it is, then what it was taken for"
         yield Gallery("Worst errors", worst, note=note)
 
 

@@ -12,7 +12,7 @@ from flows.report.charts import SERIES, add_marks, draw_lines
 from flows.report.parts import Chart, Part, Section
 from tasks.tables import read_rows
 
-EPOCH = {"field": "epoch", "title": "epoch"}
+EPOCH = {"field": "epoch", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
 SHARE = {"field": "accuracy", "title": "accuracy", "axis": {"format": "%"}}
 Rows = list[dict[str, Any]]
 
@@ -64,7 +64,7 @@ def _draw_courses(record: FlowRecord, sizes: bool) -> Iterator[Part]:
         chart = draw_lines(right, x=EPOCH, y=SHARE, series="member", more={"detail": {"field": "fold"}})
         yield Chart("Validation accuracy", add_marks(chart, marks, x="epoch"), note="of each epoch")
     rates = [{**_name(row), "rate": float(row["lr"])} for row in epochs]
-    rate = {"field": "rate", "title": "learning rate", "axis": {"format": ".0e"}}
+    rate = {"field": "rate", "title": "learning rate", "axis": {"format": ".2~e"}}
     chart = draw_lines(rates, x=EPOCH, y=rate, series="member", more={"detail": {"field": "fold"}})
     yield Chart(
         "Learning rate", add_marks(chart, marks, x="epoch"), note="at the end of each epoch, one cycle a training"

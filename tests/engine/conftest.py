@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
+from tests.browser import open_browser
 from tests.engine.mlflow_store import use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
@@ -74,3 +76,10 @@ def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / ".trifold").mkdir()
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Chrome]:
+    """One Chromium for all that look at pages."""
+    with open_browser() as browser:
+        yield browser

@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.audio_project import AudioProject
 from tests.engine.mlflow_store import use_tracker
+from tests.engine.prefect_api import ask, find_flow_run
+from tests.engine.report_page import find_texts, look_at
 from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
@@ -95,6 +98,31 @@ def test_the_model_is_registered_as_champion_and_answers_as_predict_does(
     assert "audio version 1 becomes champion: there was no champion to beat" in project.said
 
 
+def test_the_report_shows_figures_and_sounds_and_needs_nothing_else(project: AudioProject, chrome: Chrome) -> None:
+    page = project.root / ".trifold/reports/audio/report.html"
+    assert f"its report: {page.relative_to(project.root)}" in project.said
+    seen = look_at(chrome, page)
+    assert seen["sections"][0] == "Overview" and seen["sections"][-1] == "Examples"
+    assert seen["charts"] >= 8 and seen["sounds"] >= 5 and seen["pictures"] == seen["sounds"]
+    figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())["ensemble"]
+    assert find_texts(chrome, "#overview .tiles dd")[0] == f"{figures['accuracy_mean']:.1%}"
+    notes = find_texts(chrome, ".note")
+    assert any("audio version 1 becomes champion" in note for note in notes), notes
+    assert any("What held training back" in note and "of the time" in note for note in notes), notes
+    assert find_texts(chrome, "#stages tbody tr:last-child td:first-child") == ["export"]
+    assert page.stat().st_size < 2_000_000
+
+
+def test_the_report_is_in_mlflow_and_in_prefect(project: AudioProject) -> None:
+    (parent,) = [run for run in read_runs(project) if run.info.run_name == "audio"]
+    assert "report.html" in list_artifacts(project, parent.info.run_id)
+    wanted = {"flow_run_id": {"any_": [find_flow_run(project.said)]}}
+    (told,) = ask(project.root / ".trifold/servers.json", "artifacts/filter", artifacts=wanted)
+    assert told["key"] == "audio-report"
+    assert str(project.root / ".trifold/reports/audio/report.html") in told["data"]
+    assert "audio version 1 becomes champion" in told["data"]
+
+
 def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject) -> None:
     before = {run.info.run_id for run in read_runs(project)}
     done = project.call("python", "-m", "flows", "run", "audio").check()
@@ -102,9 +130,24 @@ def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject
     (new,) = [run for run in read_runs(project) if run.info.run_id not in before]
     for stage in LEARNING:
         assert new.data.tags[f"cached.{stage}"] in before
+    # Its report still tells what the trainings cost, and what the registry said of the model.
+    assert "report.html" in list_artifacts(project, new.info.run_id)
+    page = (project.root / ".trifold/reports/audio/report.html").read_text()
+    assert "audio version 1 becomes champion" in page
+    assert "What held training back" in page
     last = ("audio-export", "audio-evaluate")
     status = project.call("python", "-m", "dvc", "status", "--with-deps", *last).check().output
     assert "up to date" in status, status
+
+
+def test_a_report_that_cannot_be_made_fails_no_run(project: AudioProject) -> None:
+    module = project.root / "flows/report/audio.py"
+    sound = module.read_text()
+    module.write_text("raise LookupError('no such\\nfigure')\n")
+    done = project.call("python", "-m", "flows", "run", "audio").check()
+    module.write_text(sound)
+    assert "the report could not be made: LookupError: no such figure\n" in done.output
+    assert "its report" not in done.output and "Traceback" not in done.output
 
 
 def test_predict_names_classes(project: AudioProject) -> None:

@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
+from tasks.tables import read_rows
+from tests.engine.report_page import find_texts, look_at
 from tests.project import Project
 from tests.warm import WarmPython
 
@@ -63,6 +66,18 @@ def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
     assert "activations.png" in {
         Path(found.path).name for found in client.list_artifacts(runs["images-fit-compactnet-large-fold5"])
     }
+
+
+def test_the_report_shows_sizes_errors_and_maps(project: Project, chrome: Chrome) -> None:
+    seen = look_at(chrome, project.root / ".trifold/reports/images/report.html")
+    assert seen["sections"] == [
+        *("Overview", "Stages", "Machine", "Data", "Learning", "Results", "Ensemble", "Examples"),
+    ]
+    titles = [text.split("  ")[0] for text in find_texts(chrome, "figcaption")]
+    for title in ("Accuracy over picture sizes", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
+        assert any(found.startswith(title) for found in titles), titles
+    wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/look/errors.csv"))
+    assert len(find_texts(chrome, ".gallery .wrong")) == min(wrong, 21)
 
 
 def test_figures_and_predictions_are_there_for_every_size(project: Project) -> None:
