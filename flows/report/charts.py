@@ -37,7 +37,7 @@ CONFIG = {
         "labelLimit": 160,
     },
     "line": {"strokeWidth": 2},
-    "rule": {"color": "var(--line)"},
+    "rule": {"color": "var(--muted)", "opacity": 0.6},
     "text": {"color": "var(--muted)"},
 }
 
@@ -133,13 +133,13 @@ def draw_calibration(rows: Sequence[Row]) -> dict[str, Any]:
     return _chart(rows, layer=[ideal, line, bins])
 
 
-def add_marks(chart: dict[str, Any], marks: Sequence[Row], *, x: str) -> dict[str, Any]:
-    """Return a chart with a thin upright line at each mark's `at`, and its `label` beside it."""
+def add_marks(chart: dict[str, Any], marks: Sequence[Row], *, x: str, y_px: int = 8) -> dict[str, Any]:
+    """Return a chart with a thin upright line at each mark's `at`, and its `label` beside it, `y_px` from the top."""
     if not marks:
         return chart
     place = {"x": {"field": "at", "type": "quantitative", "title": x}}
     rules = {"data": {"values": list(marks)}, "mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": place}
-    label = {"type": "text", "align": "left", "dx": 4, "y": 8, "fontSize": 10}
+    label = {"type": "text", "align": "left", "dx": 4, "y": y_px, "fontSize": 10}
     words = {"data": {"values": list(marks)}, "mark": label, "encoding": place | {"text": {"field": "label"}}}
     return chart | {"layer": [rules, words, *chart["layer"]]}
 

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from flows.engine.reporting import FlowRecord, StageRecord
-from flows.report.charts import add_marks, draw_lines
+from flows.report.charts import HEIGHT_PX, add_marks, draw_lines
 from flows.report.parts import Chart, Note, Part, Section, Table
 from flows.report.run import tell_duration
 
@@ -19,6 +19,8 @@ LINES = {CPU: "CPU", MEMORY: "memory", GPU: "GPU", GPU_MEMORY: "GPU memory"}
 FULL_PERCENT, BUSY_PERCENT, SLOW_INPUT = 90.0, 70.0, 0.25
 # Stages shorter than that have one sample at most.
 LEAST_S = 2.0
+# Shorter ones are named by the tooltip alone.
+NAMED_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,10 @@ def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]
         second = {"field": "second", "title": "seconds of computing"}
         chart = draw_lines(rows, x=second, y=percent, series="of")
         chart["layer"][1]["encoding"]["tooltip"].append({"field": "stage"})
-        marks = [{"at": at, "label": ""} for at in dict.fromkeys(row["began"] for row in rows)]
-        yield Chart("CPU, GPU and memory over time", add_marks(chart, marks, x=second["title"]), wide=True)
+        title = ", ".join(dict.fromkeys(row["of"] for row in rows))
+        marks = list(_mark_stages(rows))
+        chart = add_marks(chart, marks, x=second["title"], y_px=HEIGHT_PX - 8)
+        yield Chart(f"{title[0].upper()}{title[1:]} over time", chart, wide=True)
     if trainings:
         columns = ("training", "took", "examples/s", "input", "CPU", "GPU", "memory at most", "GPU memory at most")
         told = [_tell_training(one) for one in trainings]
@@ -120,6 +124,14 @@ def _tell_training(one: Training) -> list[str]:
     loads = (one.cpu, one.gpu, one.peak_memory, one.peak_gpu_memory)
     percents = ["" if load is None else f"{load:.0f} %" for load in loads]
     return [one.name, tell_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
+
+
+def _mark_stages(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Mark where each stage begins, and name those that have room for it."""
+    began = {row["began"]: row["stage"] for row in rows}
+    ends = [*list(began)[1:], rows[-1]["second"]]
+    for (at, name), end in zip(began.items(), ends, strict=True):
+        yield {"at": at, "label": name if end - at > NAMED_SHARE * rows[-1]["second"] else ""}
 
 
 def _lay_end_to_end(record: FlowRecord) -> Iterator[dict[str, Any]]:
