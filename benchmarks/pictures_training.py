@@ -54,7 +54,7 @@ def measure() -> list[Figure]:
         fixed = FixedBatch(device)
         # Pictures a second; the best of each side: what else the machine does only ever takes away.
         rounds = [
-            (train_by_book(book, loader), fixed.train(len(examples)), learner.run_epoch(epoch)[1])
+            (train_by_book(book, loader), fixed.train(len(examples)), time_epoch(learner, epoch))
             for epoch in range(N_ROUNDS)
         ]
     by_book, limit, ours = (max(side) for side in zip(*rounds, strict=True))
@@ -68,6 +68,12 @@ def measure() -> list[Figure]:
 def tell(what: str, peer: str, ours: float, ratio: float, target: float) -> Figure:
     """Return a figure."""
     return Figure(what, peer, f"{ours:.0f}", f"{ratio:.2f}", f"{target}", ratio >= target)
+
+
+def time_epoch(learner: Learner, epoch: int) -> float:
+    """Train one epoch; return its pictures per second."""
+    learner.run_epoch(epoch)
+    return learner.pace.examples_per_s
 
 
 def make_learner(examples: Examples, device: Device) -> Learner:

@@ -39,7 +39,7 @@ evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True
 export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("audio", predict))
 
 
-@pipeline("audio", AudioParams)
+@pipeline("audio", AudioParams, reporter="flows.report.audio")
 def audio(p: AudioParams) -> Artifact:
     """Make one TorchScript ensemble of environmental sounds.
 

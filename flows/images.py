@@ -55,7 +55,7 @@ look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS
 export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("images", predict))
 
 
-@pipeline("images", ImagesParams)
+@pipeline("images", ImagesParams, reporter="flows.report.images")
 def images(p: ImagesParams) -> Artifact:
     """Make one TorchScript ensemble of pictures.
 

@@ -60,7 +60,7 @@ score_slices = stage(slices.score_slices, "slices", look=SLICES)
 export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("text", predict))
 
 
-@pipeline("text", TextParams)
+@pipeline("text", TextParams, reporter="flows.report.text")
 def text(p: TextParams) -> Artifact:
     """Make one TorchScript ensemble that tells what tweets feel.
 

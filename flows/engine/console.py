@@ -99,6 +99,7 @@ class StageReport:
         self._name = name
         self._tell = tell
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
+        self.figures: list[dict[str, float]] = []
         self._stop = stop or Stop()
         self._bar: TaskID | None = None
         self._began_s = self._last_line_s = time.monotonic()
@@ -146,7 +147,8 @@ class StageReport:
             say(f"{self._name}: {numbers}")
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Figures of a step are for the tracker; the bar shows those that matter."""
+        """Keep figures of a step for the run's report; the bar shows those that matter."""
+        self.figures.append({"step": step, **figures})
 
     def say(self, text: str) -> None:
         """Say one line that a person should read."""

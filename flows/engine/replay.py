@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
+from flows.engine.ledger import keep_verdict
 from flows.engine.outbox import (
     EVENTS,
     SENT,
@@ -25,6 +26,7 @@ from flows.engine.outbox import (
 )
 from flows.engine.sampler import Sampler
 from flows.engine.tracker import Tracker, is_refusal
+from flows.engine.tracking import OUTPUT_TAG
 
 SAMPLES_A_CALL = 5
 # A model that cannot be asked, code that is gone, an event that an older version of the project wrote.
@@ -111,7 +113,10 @@ def _send(lines: list[Line], journal: Path, run_id: str, tracker: Tracker) -> No
         case "artifact":
             tracker.keep(run_id, journal / event["file"], event["folder"])
         case "model":
-            leave_told(journal, tracker.register(run_id, event, journal))
+            verdict = tracker.register(run_id, event, journal)
+            if output := event["tags"].get(OUTPUT_TAG):
+                keep_verdict(journal.parents[2], event["tags"]["stage"], output, verdict)
+            leave_told(journal, verdict)
 
 
 def _keep_samples(journal: Path, sent: Sent, sampler: Sampler) -> Sent:

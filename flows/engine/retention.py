@@ -18,7 +18,8 @@ from mlflow.tracking import MlflowClient
 from flows.engine.cache import read_lock_md5s
 from flows.engine.errors import EngineError
 from flows.engine.registry import Registry
-from flows.engine.tracked import LOCK, OUTPUT_TAG
+from flows.engine.tracked import LOCK
+from flows.engine.tracking import OUTPUT_TAG
 from flows.engine.tracker import CACHED, JOURNAL
 from flows.engine.tracking import DATA
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.failure import Failure, tell_failure
-from flows.engine.graph import check_stage, trace_flow, write_graph
+from flows.engine.graph import check_stage, load_pipeline, trace_flow, write_graph
+from flows.engine.ledger import Cost
 from flows.engine.outbox import take_told
 from flows.engine.overrides import apply_overrides
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
+from flows.engine.reporting import report_run
 from flows.engine.stage import Stage
 from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.store import Outcome, Verdict, bring_up_to_date
@@ -36,9 +40,12 @@ class Run:
     stages: list[Stage]
     force: bool
     journal: Journal | None = None
+    reporter: str = ""
+    page: Path | None = None
     stop: Stop = field(default_factory=Stop)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
@@ -65,6 +72,9 @@ class Run:
             raise
         finally:
             self.seconds[stage.name] = report.seconds
+        if outcome.verdict is Verdict.RAN:
+            began_ms = round(time.time() * 1000 - report.seconds * 1000)
+            self.costs[stage.name] = Cost(report.seconds, began_ms, epochs=report.figures)
         self.outcomes[stage.name] = outcome
         return outcome.verdict
 
@@ -81,6 +91,8 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
+    if run.page is not None:
+        say(f"its report: {run.page.relative_to(ROOT)}")
     say(f"this run: {_find_page(state)} (Prefect)")
     if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
         say(str(waiting))
@@ -105,7 +117,7 @@ def prepare_run(flow: str, *, force: bool, stages: list[str]) -> Run:
     check = check_stage()
     bring_up_to_date(check, lambda: do_work(check, StageReport(check.name)))
     chosen = choose_stages(trace_flow(flow), stages)
-    return Run(chosen, force, begin_flow_run(flow, chosen))
+    return Run(chosen, force, begin_flow_run(flow, chosen), load_pipeline(flow).reporter)
 
 
 def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
@@ -124,8 +136,8 @@ def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
 def execute(run: Run) -> State[Any] | None:
     """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
 
-    Its MLflow run ends with it. Raises the first stage's error; stages that do not need that one run all the same.
-    Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
+    Its report is made and its MLflow run ends with it. Raises the first stage's error; stages that do not need that
+    one run all the same. Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
     """
     from prefect.states import Cancelled
 
@@ -136,7 +148,10 @@ def execute(run: Run) -> State[Any] | None:
     finally:
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
-            end_flow_run(run.journal, run.stages, run.outcomes, ended)
+            try:
+                run.page = report_run(run, run.journal, ended) if run.reporter else None
+            finally:
+                end_flow_run(run.journal, run.stages, run.outcomes, ended)
     if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
         tell_failure(run.failures[0])
         raise error

@@ -206,11 +206,12 @@ def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A flow: its name, the type of its params, and the body that is traced."""
+    """A flow: its name, the type of its params, the body that is traced, and the module that makes its report."""
 
     name: str
     model: type[Params]
     body: Callable[[Any], Artifact]
+    reporter: str = ""
 
     @cached_property
     def flow(self) -> Flow[..., Any]:
@@ -245,6 +246,9 @@ class Chain:
         return make_chain(self.name, self.pipelines)
 
 
-def pipeline(name: str, model: type[Params]) -> Callable[[Callable[[Any], Artifact]], Pipeline]:
-    """Make a flow of a function whose body calls stages."""
-    return lambda body: Pipeline(name, model, body)
+def pipeline(name: str, model: type[Params], *, reporter: str = "") -> Callable[[Callable[[Any], Artifact]], Pipeline]:
+    """Make a flow of a function whose body calls stages.
+
+    `reporter` names the module that makes a page of each run (`engine/reporting.py`); it is imported after one.
+    """
+    return lambda body: Pipeline(name, model, body, reporter)

@@ -13,10 +13,8 @@ from flows.engine.project import ROOT
 from flows.engine.stage import Registered, Stage
 from flows.engine.stop import StoppedError
 from flows.engine.store import Outcome, Verdict, read_recorded
-from flows.engine.tracking import DATA, Journal, NewVersion
+from flows.engine.tracking import DATA, OUTPUT_TAG, Journal, NewVersion
 
-# The md5 of the output stands in this tag of a run: a cached stage is found again by it.
-OUTPUT_TAG = "output.md5"
 # Where a flow's run keeps dvc.lock as it was at its end.
 LOCK = "pipeline/dvc.lock"
 
@@ -104,6 +102,7 @@ class Listener:
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
         """Keep figures of one step."""
+        self._report.metrics(figures, step)
         self._journal.metrics(figures, step)
 
     def say(self, text: str) -> None:

@@ -26,6 +26,8 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 # Before a stage's name: the tag with the md5 of its output, which is part of the data that a model was tested on.
 DATA = "data.md5."
+# The md5 of a stage's output stands in this tag of its run: a cached stage is found again by it.
+OUTPUT_TAG = "output.md5"
 TROUBLE = "trouble.json"
 SENDER = "sender.json"
 # Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.

@@ -1,7 +1,6 @@
 """The training loop that every domain uses."""
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, group_parameters, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Lesson
+from tasks.learning.pace import Pace
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.recipe import Recipe, Schedule
 from tasks.learning.step import Step
@@ -63,10 +63,11 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
         if learner.best.exhausted:
             report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
             break
-        figures, examples_per_s = learner.run_epoch(epoch)
-        report.metrics(figures | {"examples_per_s": examples_per_s}, step=epoch + 1)
+        figures = learner.run_epoch(epoch)
+        report.metrics(figures | learner.pace.measure(), step=epoch + 1)
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
-        report.progress(epoch + 1, total, "epochs", **_pick_shown(figures), examples_per_s=examples_per_s)
+        shown = _pick_shown(figures)
+        report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.pace.examples_per_s)
     return Trained(learner.choose_weights(), learner.history, learner.activations)
 
 
@@ -95,6 +96,7 @@ class Learner:
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
         self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
+        self.pace: Pace
         self.optimiser: AdamW
         self.schedule: OneCycleLR
 
@@ -111,20 +113,20 @@ class Learner:
         peaks = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)
 
-    def run_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
-        """Train one epoch; return its figures (kept in the history) and the examples per second."""
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Train one epoch; return its figures, kept in the history. `pace` says how fast it went."""
         for phase in self.phases:
             if phase.first == epoch:
                 self.enter(phase)
-        start_s = time.perf_counter()
+        self.pace = Pace(len(self.lesson.parts.train))
         loss = self._train_epoch(epoch)
-        speed = len(self.lesson.parts.train) / (time.perf_counter() - start_s)
+        self.pace.end()
         lr = float(self.schedule.get_last_lr()[0])
         figures = {"epoch": float(epoch + 1), "lr": lr, "train_loss": loss}
         if self.lesson.parts.valid is not None:
             figures |= self._validate(self.lesson.parts.valid)
         self.history.append(figures)
-        return figures, speed
+        return figures
 
     def _train_epoch(self, epoch: int) -> float:
         lesson = self.lesson
@@ -148,7 +150,8 @@ class Learner:
 
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
-        for batch in self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator):
+        batches = self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator)
+        for batch in self.pace.time_input(batches):
             self.report.check()
             yield batch, generator
 

@@ -25,6 +25,11 @@ def ask(record: Path, path: str, **body: object) -> Any:
 
 def read_flow_run(record: Path, done: Finished) -> Any:
     """Return the flow run that a command named when it ended; others may use the same server."""
-    named = re.search(r"/runs/flow-run/([0-9a-f-]{36})", done.output)
-    assert named, done.output
-    return ask(record, f"flow_runs/{named[1]}")
+    return ask(record, f"flow_runs/{find_flow_run(done.output)}")
+
+
+def find_flow_run(output: str) -> str:
+    """Return the id of the flow run that a command named when it ended."""
+    named = re.search(r"/runs/flow-run/([0-9a-f-]{36})", output)
+    assert named, output
+    return named[1]

@@ -9,8 +9,10 @@ import pytest
 
 from tests.audio_project import AudioProject
 from tests.engine.mlflow_store import use_tracker
-from tests.engine.browser import needs_chromium, open_page
-from tests.engine.try_page import ask, put, read_shares, serve_page
+from tests.browser import needs_chromium, open_page
+from tests.engine.try_page import put, read_shares, send, serve_page
+from tests.engine.prefect_api import ask, find_flow_run
+from tests.engine.report_page import look_at
 from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
@@ -92,6 +94,33 @@ def test_the_model_is_registered_as_champion_and_answers_as_predict_does(
     assert "audio version 1 becomes champion: there was no champion to beat" in project.said
 
 
+@needs_chromium
+def test_the_report_shows_figures_and_sounds_and_needs_nothing_else(project: AudioProject) -> None:
+    page = project.root / ".trifold/reports/audio/report.html"
+    assert f"its report: {page.relative_to(project.root)}" in project.said
+    seen, (tiles, notes, last) = look_at(
+        page, "#overview .tiles dd", ".note", "#stages tbody tr:last-child td:first-child"
+    )
+    assert seen["sections"][0] == "Overview" and seen["sections"][-1] == "Examples"
+    assert seen["charts"] >= 8 and seen["sounds"] >= 5 and seen["pictures"] == seen["sounds"]
+    figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())["ensemble"]
+    assert tiles[0] == f"{figures['accuracy_mean']:.1%}"
+    assert any("audio version 1 becomes champion" in note for note in notes), notes
+    assert any("What held training back" in note and "of the time" in note for note in notes), notes
+    assert last == ["export"]
+    assert page.stat().st_size < 2_000_000
+
+
+def test_the_report_is_in_mlflow_and_in_prefect(project: AudioProject) -> None:
+    (parent,) = [run for run in read_runs(project) if run.info.run_name == "audio"]
+    assert "report.html" in list_artifacts(project, parent.info.run_id)
+    wanted = {"flow_run_id": {"any_": [find_flow_run(project.said)]}}
+    (told,) = ask(project.root / ".trifold/servers.json", "artifacts/filter", artifacts=wanted)
+    assert told["key"] == "audio-report"
+    assert str(project.root / ".trifold/reports/audio/report.html") in told["data"]
+    assert "audio version 1 becomes champion" in told["data"]
+
+
 def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject) -> None:
     before = {run.info.run_id for run in read_runs(project)}
     done = project.call("python", "-m", "flows", "run", "audio").check()
@@ -99,9 +128,24 @@ def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject
     (new,) = [run for run in read_runs(project) if run.info.run_id not in before]
     for stage in LEARNING:
         assert new.data.tags[f"cached.{stage}"] in before
+    # Its report still tells what the trainings cost, and what the registry said of the model.
+    assert "report.html" in list_artifacts(project, new.info.run_id)
+    page = (project.root / ".trifold/reports/audio/report.html").read_text()
+    assert "audio version 1 becomes champion" in page
+    assert "What held training back" in page
     last = ("audio-export", "audio-evaluate")
     status = project.call("python", "-m", "dvc", "status", "--with-deps", *last).check().output
     assert "up to date" in status, status
+
+
+def test_a_report_that_cannot_be_made_fails_no_run(project: AudioProject) -> None:
+    module = project.root / "flows/report/audio.py"
+    sound = module.read_text()
+    module.write_text("raise LookupError('no such\\nfigure')\n")
+    done = project.call("python", "-m", "flows", "run", "audio").check()
+    module.write_text(sound)
+    assert "the report could not be made: LookupError: no such figure\n" in done.output
+    assert "its report" not in done.output and "Traceback" not in done.output
 
 
 def test_predict_names_classes(project: AudioProject) -> None:
@@ -127,13 +171,13 @@ def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: Au
     refused = project.call("python", "-m", "flows", "predict", "audio", str(bad)).output
     with serve_page(project.root, "audio", tmp_path / "page.log") as address, open_page(address) as opened:
         put(opened, sound)
-        ask(opened)
+        send(opened)
         assert read_shares(opened, "champion") == [f"{label} {share:.1%}" for label, share in answer.classes]
         map_px = opened.page.locator(".contender img").evaluate("image => image.naturalWidth * image.naturalHeight")
         assert map_px > 10_000
         opened.page.reload()
         put(opened, bad)
-        ask(opened)
+        send(opened)
         told = opened.page.locator(".refusal").text_content()
         opened.check_quiet()
     for text in (refused, told):

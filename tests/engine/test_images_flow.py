@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.tables import read_rows
+from tests.browser import needs_chromium
+from tests.engine.report_page import look_at
 from tests.project import Project
 from tests.warm import WarmPython
 
@@ -63,6 +66,20 @@ def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
     assert "activations.png" in {
         Path(found.path).name for found in client.list_artifacts(runs["images-fit-compactnet-large-fold5"])
     }
+
+
+@needs_chromium
+def test_the_report_shows_sizes_errors_and_maps(project: Project) -> None:
+    report = project.root / ".trifold/reports/images/report.html"
+    seen, (captions, errors) = look_at(report, "figcaption", ".gallery .wrong")
+    assert seen["sections"] == [
+        *("Overview", "Stages", "Machine", "Data", "Learning", "Results", "Ensemble", "Examples"),
+    ]
+    titles = [text.split("  ")[0] for text in captions]
+    for title in ("Accuracy over picture sizes", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
+        assert any(found.startswith(title) for found in titles), titles
+    wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/look/errors.csv"))
+    assert len(errors) == min(wrong, 21)
 
 
 def test_figures_and_predictions_are_there_for_every_size(project: Project) -> None:

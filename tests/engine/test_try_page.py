@@ -9,10 +9,10 @@ import pytest
 
 from flows.engine import sender
 from flows.engine.tracking import NewVersion
-from tests.engine.browser import needs_chromium, open_page
+from tests.browser import needs_chromium, open_page
 from tests.engine.mlflow_store import REPOSITORY, begin
 from tests.engine.test_packing import make_export
-from tests.engine.try_page import ask, put, read_shares, serve_page
+from tests.engine.try_page import put, read_shares, send, serve_page
 from tests.engine.versions import JUDGE, TEST_DATA, make_version
 
 ALIASES = ("champion", "challenger")
@@ -48,7 +48,7 @@ def test_a_click_shows_what_predict_says_and_nothing_else_is_asked(root: Path, d
     ):
         assert address.startswith("http://127.0.0.1:")
         put(opened, given)
-        ask(opened)
+        send(opened)
         assert [read_shares(opened, alias) for alias in ALIASES[:versions]] == [wanted] * versions
         assert opened.page.locator(".contender").count() == versions
         assert opened.page.locator(".contender img").count() == (versions if domain == "images" else 0)
@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_refused_in_the_words_of_the_command_line(root: P
         serve_page(REPOSITORY, "text", root / "page.log", MLFLOW_TRACKING_URI=f"sqlite:///{root}/mlflow.db") as address,
         open_page(address) as opened,
     ):
-        ask(opened)
+        send(opened)
         refusal = opened.page.locator(".refusal").text_content()
         assert refusal == "text 1 of 1 is empty: there is nothing to judge; give it words"
         opened.check_quiet()

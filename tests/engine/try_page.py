@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.engine.browser import Opened
+from tests.browser import Opened
 
 STARTS_S = 120
 ANSWERS_MS = 120_000
@@ -47,7 +47,7 @@ def put(opened: Opened, given: Path | str) -> None:
         opened.page.locator("textarea").fill(given)
 
 
-def ask(opened: Opened) -> None:
+def send(opened: Opened) -> None:
     """Click, and wait for an answer or a refusal."""
     opened.page.get_by_role("button", name="Ask").click()
     opened.page.locator(".contender, .refusal").first.wait_for(timeout=ANSWERS_MS)

@@ -58,7 +58,7 @@ def test_cross_validation_sees_no_validation_and_trains_every_epoch(tmp_path: Pa
 def test_figures_are_reported_once_an_epoch(tmp_path: Path) -> None:
     told = Told()
     train(tmp_path, told, epochs=3)
-    names = {"epoch", "lr", "train_loss", "valid_loss", "valid_accuracy", "examples_per_s"}
+    names = {"epoch", "lr", "train_loss", "valid_loss", "valid_accuracy", "examples_per_s", "input_share"}
     assert [set(figures) for figures in told.figures] == [names] * 3
 
 

@@ -1,0 +1,89 @@
+"""The page of a run of the sounds flow."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flows.engine.reporting import FlowRecord
+from flows.report.data import tell_data
+from flows.report.load import tell_load
+from flows.report.media import embed_picture, embed_sound
+from flows.report.page import render_page
+from flows.report.parts import Exhibit, Gallery, Section
+from flows.report.run import tell_overview, tell_stages
+from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.training import tell_learning
+from tasks.tables import read_classes, read_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHOWN = 8
+
+
+def render_report(record: FlowRecord) -> str:
+    """Return the page of a run."""
+    sections = [
+        tell_overview(record),
+        tell_stages(record),
+        tell_load(record),
+        tell_data(record),
+        tell_learning(record),
+        tell_scores(record),
+        tell_ensemble(record),
+        show_sounds(record),
+    ]
+    return render_page(record, sections)
+
+
+def show_sounds(record: FlowRecord) -> Section:
+    """Return sounds to hear and spectrograms to see: those judged worst, and one of each class that was judged best."""
+    ensemble, clips, archive = (record.folder(name) for name in ("ensemble", "clean", "download"))
+    if ensemble is None or clips is None or archive is None:
+        return Section("Examples")
+    from tasks.learning.predictions import join_predictions, read_rounds
+
+    told = join_predictions(list(read_rounds(ensemble / "test.csv", ["fold"]).values()))
+    right = told.probabilities[range(len(told)), told.labels]
+    order = right.argsort(kind="stable")
+    classes, files = read_classes(clips), [row["file"] for row in read_rows(clips / "examples.csv", ["file"])]
+    spectrograms, clip_s = _open_spectrograms(record)
+
+    def exhibit(place: int) -> Exhibit:
+        example, chances = int(told.examples[place]), told.probabilities[place]
+        picture = embed_picture(colour_spectrogram(spectrograms[example])) if spectrograms is not None else ""
+        sound = embed_sound(archive / files[example], clip_s)
+        taken, actual = classes[int(chances.argmax())], classes[int(told.labels[place])]
+        name = files[example].rpartition("/")[2]
+        return Exhibit(actual, taken, f"{chances.max():.0%}", picture, sound, name=name)
+
+    wrong = [int(place) for place in order if told.probabilities[place].argmax() != told.labels[place]]
+    surest = {int(told.labels[place]): int(place) for place in order}
+    places = {"Worst errors": wrong, "Surest of each class": list(surest.values())}
+    note = "bold: what it is; spectrograms have time from left to right and low sounds at the bottom"
+    galleries = [Gallery(title, [exhibit(n) for n in found[:SHOWN]], note) for title, found in places.items() if found]
+    return Section("Examples", galleries)
+
+
+def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:
+    """Return the spectrograms of all clips (clips, mels, frames), where there are any, and the clips' length."""
+    from tasks.features import open_features
+
+    for name in ("spectrograms", "waveforms"):
+        if (folder := record.folder(name)) is not None:
+            clip_s = json.loads((folder / "front_end.json").read_text())["clip_s"]
+            return (open_features(folder) if name == "spectrograms" else None), clip_s
+    return None, 5.0
+
+
+def colour_spectrogram(spectrogram: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """Return a log-mel spectrogram (mels, frames) as a picture of twice its size, low bands at the bottom."""
+    import numpy as np
+    from matplotlib import colormaps
+
+    loud = spectrogram[::-1].astype(np.float32)
+    low, high = np.percentile(loud, (5, 100))
+    colours = np.asarray(colormaps["magma"](((loud - low) / max(high - low, 1e-6)).clip(0, 1)))[..., :3] * 255
+    return colours.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)

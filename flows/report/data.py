@@ -1,0 +1,75 @@
+"""What the flow learnt from: counts, what was dropped and why, and the balance of the classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from flows.engine.reporting import FlowRecord
+from flows.report.charts import draw_bars
+from flows.report.parts import Bar, Chart, Part, Section, Table, Tile, Tiles
+from tasks.tables import read_rows
+
+SHOWN = 8  # dropped rows
+APART = ("classes", "dropped", "examples", "groups")
+
+
+def tell_data(record: FlowRecord) -> Section:
+    """Return the counts of the clean table, its classes, what was dropped, and how it was dealt into folds."""
+    folder = record.folder("clean")
+    if folder is None:
+        return Section("Data")
+    report = json.loads((folder / "report.json").read_text())
+    parts = [*_list_parts(folder, report), *_list_folds(record)]
+    if report.get("dropped"):
+        parts.append(_show_dropped(folder / "dropped.csv"))
+    return Section("Data", parts)
+
+
+def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
+    classes, dropped = read_rows(folder / "classes.csv", ["category", "examples"]), report.get("dropped", {})
+    tiles = [Tile("examples", f"{report['examples']:,}"), Tile("classes", str(len(classes)))]
+    if "groups" in report:
+        tiles.append(Tile("groups", f"{report['groups']:,}", "kept together in one fold"))
+    yield Tiles([*tiles, Tile("set aside", f"{sum(dropped.values()):,}")])
+    counts = [{"category": row["category"], "examples": int(row["examples"])} for row in classes]
+    yield Chart("Class balance", draw_bars(counts, name="category", value="examples"), note="examples of each class")
+    if dropped:
+        most = max(dropped.values())
+        worst_first = sorted(dropped.items(), key=lambda pair: -pair[1])
+        rows = [[reason, Bar(f"{count:,}", count / most)] for reason, count in worst_first]
+        yield Table(("why", "set aside"), rows, title="Set aside, and why", wide=False)
+    facts = [
+        [name.replace("_", " "), ", ".join(f"{key}: {_tell(value)}" for key, value in values.items())]
+        for name, values in report.items()
+        if name not in APART and isinstance(values, Mapping)
+    ]
+    if facts:
+        yield Table(("", ""), facts, title="Of what kind they are", wide=False)
+
+
+def _show_dropped(path: Path) -> Table:
+    import csv
+
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = list(reader.fieldnames or [])
+        rows = [[row[name] or "" for name in columns] for row in islice(reader, SHOWN)]
+    return Table(columns, rows, title=f"The first rows of {path.name}")
+
+
+def _list_folds(record: FlowRecord) -> Iterator[Part]:
+    folder = record.folder("folds")
+    if folder is None:
+        return
+    dealt = json.loads((folder / "folds.json").read_text())
+    rows = [[", ".join(map(str, one[part])) or "–" for part in ("train", "valid", "test")] for one in dealt["rounds"]]
+    mode = dealt["mode"].replace("_", " ")
+    yield Table(("training", "validation", "test"), rows, title=f"Folds of each round, {mode}", wide=False)
+
+
+def _tell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,86 @@
+"""The page of a run of the pictures flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flows.engine.reporting import FlowRecord
+from flows.report.charts import draw_lines
+from flows.report.data import tell_data
+from flows.report.load import tell_load
+from flows.report.media import embed_drawing, embed_picture
+from flows.report.page import render_page
+from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
+from flows.report.run import tell_overview, tell_stages
+from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.training import SHARE, tell_learning
+from tasks.tables import read_rows
+
+SHOWN = 21
+
+
+def render_report(record: FlowRecord) -> str:
+    """Return the page of a run."""
+    learning = tell_learning(record, sizes=True)
+    sections = [
+        tell_overview(record),
+        tell_stages(record),
+        tell_load(record),
+        tell_data(record),
+        Section(learning.title, (*learning.parts, *draw_sizes(record))),
+        tell_scores(record),
+        tell_ensemble(record),
+        Section("Examples", tuple(_show_pictures(record))),
+    ]
+    return render_page(record, sections)
+
+
+def draw_sizes(record: FlowRecord) -> Iterator[Part]:
+    """Draw how right each member was at the end of each of its sizes: on validation, and on the test pictures."""
+    evaluate = record.folder("evaluate")
+    tested = json.loads((evaluate / "metrics.json").read_text())["members"] if evaluate else {}
+    rows: list[dict[str, Any]] = []
+    for folder in (stage.folder for stage in record.find("fit-") if stage.folder):
+        fit = json.loads((folder / "fit.json").read_text())
+        known = {"pixels": fit["input_shape"][0], "member": fit["member"].rpartition("-")[0]}
+        last = read_rows(folder / "history.csv")[-1]
+        if "valid_accuracy" in last:
+            rows.append({**known, "of": "validation, last epoch", "accuracy": float(last["valid_accuracy"])})
+        if fit["member"] in tested:
+            rows.append({**known, "of": "test", "accuracy": tested[fit["member"]]["accuracy_mean"]})
+    if len({row["pixels"] for row in rows}) < 2:
+        return
+    sides = sorted({row["pixels"] for row in rows})
+    side = {"field": "pixels", "title": "side in pixels", "axis": {"values": sides}}
+    more = {"detail": {"field": "member"}}
+    yield Chart("Accuracy over picture sizes", draw_lines(rows, x=side, y=SHARE, series="of", more=more))
+
+
+def _show_pictures(record: FlowRecord) -> Iterator[Part]:
+    folder = record.folder("look")
+    if folder is None:
+        return
+    rows = read_rows(folder / "errors.csv")
+    wrong = [row for row in rows if row["actual"] != row["predicted"]]
+    right = [row for row in rows if row["actual"] == row["predicted"]]
+    for title, found in (("Worst errors", wrong), ("Right, and least sure of it", right)):
+        if found:
+            note = "bold: what it is, then what it was taken for" if found is wrong else ""
+            yield Gallery(title, list(_exhibit_pictures(record, found[:SHOWN])), note)
+    if (maps := folder / "maps.png").exists():
+        note = "Grad-CAM of the last network on pictures it was least certain of: red made it decide"
+        yield Sheet("Activation maps", embed_drawing(maps), note=note)
+
+
+def _exhibit_pictures(record: FlowRecord, rows: list[dict[str, str]]) -> Iterator[Exhibit]:
+    """Show test pictures at the largest size."""
+    from tasks.features import open_features
+
+    folders = [stage.folder for stage in record.find("pixels") if stage.folder]
+    largest = max(folders, key=lambda folder: int(folder.name.removeprefix("pixels")))
+    pictures = open_features(largest)
+    for row in rows:
+        picture, name = embed_picture(pictures[int(row["example"])]), row["file"].rpartition("/")[2]
+        yield Exhibit(row["actual"], row["predicted"], f"{float(row['p_predicted']):.0%}", picture, name=name)

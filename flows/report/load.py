@@ -1,0 +1,152 @@
+"""What the stages asked of the machine, and what held training back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from flows.engine.reporting import FlowRecord, StageRecord
+from flows.report.charts import HEIGHT_PX, add_marks, draw_lines
+from flows.report.parts import Chart, Note, Part, Section, Table
+from flows.report.run import tell_duration
+
+CPU, MEMORY = "cpu_utilization_percentage", "system_memory_usage_percentage"
+GPU, GPU_MEMORY = "gpu_0_utilization_percentage", "gpu_0_memory_usage_percentage"
+LINES = {CPU: "CPU", MEMORY: "memory", GPU: "GPU", GPU_MEMORY: "GPU memory"}
+# Above these a resource is called the one that holds training back.
+FULL_PERCENT, BUSY_PERCENT, SLOW_INPUT = 90.0, 70.0, 0.25
+# Stages shorter than that have one sample at most.
+LEAST_S = 2.0
+# Shorter ones are named by the tooltip alone.
+NAMED_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Training:
+    """The means over one training: examples a second, the share of the time spent on input, loads in percent."""
+
+    name: str
+    seconds: float
+    speed: float
+    input_share: float
+    cpu: float | None
+    gpu: float | None
+    peak_memory: float | None
+    peak_gpu_memory: float | None
+
+
+def tell_load(record: FlowRecord) -> Section:
+    """Return the machine's load while stages computed, and what held the trainings back."""
+    trainings = [found for stage in record.stages if (found := measure_training(stage))]
+    return Section(
+        "Machine",
+        tuple(_list_parts(record, trainings)),
+        "The load of the whole machine, sampled each second while a stage was computed, in this run or in the one that "
+        "a cached stage comes from; the stages are laid end to end.",
+    )
+
+
+def measure_training(stage: StageRecord) -> Training | None:
+    """Return what was measured of a training; None for a stage that is none, or was computed elsewhere."""
+    epochs = [epoch for epoch in stage.cost.epochs if "input_share" in epoch] if stage.cost else []
+    if not stage.cost or not epochs:
+        return None
+    # As much weight for each epoch as it took time.
+    times = [1 / epoch["examples_per_s"] for epoch in epochs]
+    share = sum(epoch["input_share"] * time for epoch, time in zip(epochs, times, strict=True)) / sum(times)
+    loads = {name: [one[name] for one in stage.cost.samples if name in one] for name in LINES}
+    return Training(
+        stage.name,
+        stage.cost.seconds,
+        speed=len(times) / sum(times),
+        input_share=share,
+        cpu=mean(loads[CPU]) if loads[CPU] else None,
+        gpu=mean(loads[GPU]) if loads[GPU] else None,
+        peak_memory=max(loads[MEMORY], default=None),
+        peak_gpu_memory=max(loads[GPU_MEMORY], default=None),
+    )
+
+
+def judge_trainings(trainings: list[Training]) -> str:
+    """Return in words what held the trainings back, with the figures that say so; the longer ones count more."""
+    share = _weigh(trainings, "input_share")
+    cpu, gpu = _weigh(trainings, "cpu"), _weigh(trainings, "gpu")
+    memory = max((one.peak_memory for one in trainings if one.peak_memory is not None), default=0.0)
+    gpu_memory = max((one.peak_gpu_memory for one in trainings if one.peak_gpu_memory is not None), default=0.0)
+    told = [f"getting batches ready took {share:.0%} of the time"]
+    told += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
+    told += [f"memory was at most {memory:.0f} % full"] if memory else []
+    told += [f"the GPU's {gpu_memory:.0f} %"] if gpu_memory else []
+    return f"{_name_limit(share or 0.0, cpu, gpu, max(memory, gpu_memory))}: {', '.join(told)}."
+
+
+def _name_limit(share: float, cpu: float | None, gpu: float | None, memory: float) -> str:
+    busiest = cpu if gpu is None else gpu
+    if memory >= FULL_PERCENT:
+        return "Memory"
+    if share >= SLOW_INPUT:
+        return "Input"
+    if busiest is None:
+        return "Most likely compute, though no load was sampled"
+    if busiest >= BUSY_PERCENT:
+        return "Compute"
+    return "Neither input, compute nor memory alone: small steps, or waiting"
+
+
+def _weigh(trainings: list[Training], name: str) -> float | None:
+    pairs = [(getattr(one, name), one.seconds) for one in trainings if getattr(one, name) is not None]
+    return sum(value * seconds for value, seconds in pairs) / sum(seconds for _, seconds in pairs) if pairs else None
+
+
+def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]:
+    if trainings:
+        yield Note(judge_trainings(trainings), title="What held training back.")
+    if rows := list(_lay_end_to_end(record)):
+        percent = {"field": "percent", "title": "% in use", "scale": {"domain": [0, 100]}}
+        second = {"field": "second", "title": "seconds of computing"}
+        chart = draw_lines(rows, x=second, y=percent, series="of")
+        chart["layer"][1]["encoding"]["tooltip"].append({"field": "stage"})
+        title = ", ".join(dict.fromkeys(row["of"] for row in rows))
+        marks = list(_mark_stages(rows))
+        chart = add_marks(chart, marks, x=second["title"], y_px=HEIGHT_PX - 8)
+        yield Chart(f"{title[0].upper()}{title[1:]} over time", chart, wide=True)
+    if trainings:
+        columns = ("training", "took", "examples/s", "input", "CPU", "GPU", "memory at most", "GPU memory at most")
+        told = [_tell_training(one) for one in trainings]
+        there = [n for n in range(len(columns)) if any(row[n] for row in told)]
+        rows_there = [[row[n] for n in there] for row in told]
+        yield Table([columns[n] for n in there], rows_there, figures=range(1, len(there)), title="Trainings")
+
+
+def _tell_training(one: Training) -> list[str]:
+    loads = (one.cpu, one.gpu, one.peak_memory, one.peak_gpu_memory)
+    percents = ["" if load is None else f"{load:.0f} %" for load in loads]
+    return [one.name, tell_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
+
+
+def _mark_stages(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Mark where each stage begins, and name those that have room for it."""
+    began = {row["began"]: row["stage"] for row in rows}
+    ends = [*list(began)[1:], rows[-1]["second"]]
+    for (at, name), end in zip(began.items(), ends, strict=True):
+        yield {"at": at, "label": name if end - at > NAMED_SHARE * rows[-1]["second"] else ""}
+
+
+def _lay_end_to_end(record: FlowRecord) -> Iterator[dict[str, Any]]:
+    began = 0.0
+    costs = [(stage.name, stage.cost) for stage in record.stages if stage.cost and stage.cost.seconds >= LEAST_S]
+    for name, cost in sorted(costs, key=lambda pair: pair[1].began_ms):
+        for sample in cost.samples:
+            for key, label in LINES.items():
+                if key in sample:
+                    second = round(began + sample["second"], 1)
+                    yield {
+                        "second": second,
+                        "percent": sample[key],
+                        "of": label,
+                        "stage": name,
+                        "began": round(began, 1),
+                    }
+        began += cost.seconds

@@ -1,0 +1,51 @@
+"""Sections to one HTML file that needs no other: style, script and the library that draws are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from flows.engine.files import write_whole
+from flows.engine.project import make_state_folder
+from flows.engine.reporting import FlowRecord
+from flows.report.parts import Section
+
+HERE = Path(__file__).parent
+
+
+def render_page(record: FlowRecord, sections: Sequence[Section]) -> str:
+    """Return the page of a run; sections without parts are left out. All texts of sections are escaped."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    began = datetime.fromtimestamp(record.began_ms / 1000).astimezone()
+    commit, changed = record.about.get("git.commit", "none")[:8], record.about.get("git.changed", "none") != "none"
+    about = [f"{began:%Y-%m-%d %H:%M %Z}", f"commit {commit}{' with changes' if changed else ''}"]
+    about += [record.about[name] for name in ("device", "process.host") if name in record.about]
+    versions = [f"{key[8:]} {value}" for key, value in sorted(record.about.items()) if key.startswith("version.")]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
+        title=f"{record.flow}, {began:%Y-%m-%d %H:%M}",
+        flow=record.flow,
+        status=record.status,
+        subtitle=" · ".join(about),
+        sections=[section for section in sections if section.parts],
+        footer=" · ".join([*versions, record.about.get("command", "")]),
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        library=Markup(bundle_vega()),
+    )
+
+
+def bundle_vega() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, which takes a second to bundle and is then kept."""
+    kept = make_state_folder("reports") / f"vega-{version('vl-convert-python')}.js"
+    if not kept.exists():
+        from vl_convert import javascript_bundle
+
+        # Its stub asks for a snippet; without one the three libraries themselves are bundled.
+        bundle = javascript_bundle()  # type: ignore[call-arg]
+        write_whole({kept: bundle.replace("</script", "<\\/script")})
+    return kept.read_text(encoding="utf-8")

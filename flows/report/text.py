@@ -1,0 +1,73 @@
+"""The page of a run of the tweets flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.engine.reporting import FlowRecord
+from flows.report.charts import draw_bars
+from flows.report.data import tell_data
+from flows.report.load import tell_load
+from flows.report.page import render_page
+from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
+from flows.report.run import tell_overview, tell_stages
+from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.training import tell_learning
+from tasks.tables import read_rows
+
+SHOWN = 24
+PHRASES = 12  # of each class
+
+
+def render_report(record: FlowRecord) -> str:
+    """Return the page of a run."""
+    sections = [
+        tell_overview(record),
+        tell_stages(record),
+        tell_load(record),
+        tell_data(record),
+        tell_learning(record),
+        tell_scores(record),
+        tell_ensemble(record),
+        Section("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record))),
+    ]
+    return render_page(record, sections)
+
+
+def _draw_slices(record: FlowRecord) -> Iterator[Part]:
+    folder = record.folder("slices")
+    if folder is None:
+        return
+    rows = [
+        {"slice": row["slice"], "accuracy": float(row["accuracy"]), "tweets": int(row["examples"])}
+        for row in read_rows(folder / "slices.csv")
+    ]
+    bars = draw_bars(rows, name="slice", value="accuracy", tooltip=("tweets",), scale={"domain": [0, 1]})
+    yield Chart("Accuracy on kinds of tweets", bars)
+
+
+def _show_tweets(record: FlowRecord) -> Iterator[Part]:
+    folder = record.folder("slices")
+    if folder is None:
+        return
+    worst = [
+        Exhibit(row["actual"], row["predicted"], f"{float(row['confidence']):.0%}", text=row["text"])
+        for row in read_rows(folder / "worst.csv")[:SHOWN]
+    ]
+    if worst:
+        note = "the mistakes made with most confidence; bold: what it is, then what it was taken for"
+        yield Gallery("Worst errors", worst, note=note)
+
+
+def _list_phrases(record: FlowRecord) -> Iterator[Part]:
+    """Show the n-grams that weigh most, of the last model that has such."""
+    files = [stage.folder / "heaviest.csv" for stage in record.find("fit-") if stage.folder]
+    there = [file for file in files if file.exists()]
+    if not there:
+        return
+    classes: dict[str, list[str]] = {}
+    for row in read_rows(there[-1]):
+        classes.setdefault(row["category"], []).append(row["ngram"])
+    rows = [[name, ", ".join(phrases[:PHRASES])] for name, phrases in classes.items()]
+    title = f"What weighs most in {there[-1].parent.name.removeprefix('fit-')}"
+    yield Table(("class", "words and phrases"), rows, title=title, wide=False)

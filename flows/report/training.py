@@ -1,0 +1,120 @@
+"""How the trainings went: the range tests, losses and accuracy over epochs and sizes, the layers' activations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flows.engine.reporting import FlowRecord, StageRecord
+from flows.report.charts import SERIES, add_marks, draw_lines
+from flows.report.parts import Chart, Part, Section
+from tasks.tables import read_rows
+
+EPOCH = {"field": "epoch", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
+SHARE = {"field": "accuracy", "title": "accuracy", "axis": {"format": "%"}}
+Rows = list[dict[str, Any]]
+
+
+def tell_learning(record: FlowRecord, *, sizes: bool = False) -> Section:
+    """Return the charts of all trainings; with `sizes` the fits of a member follow one another."""
+    return Section("Learning", (*_draw_rates(record), *_draw_courses(record, sizes), *_draw_activations(record)))
+
+
+def _draw_rates(record: FlowRecord) -> Iterator[Part]:
+    rows: Rows = []
+    chosen: Rows = []
+    for stage in _find_with(record, "lr-", "curve.csv"):
+        curve = [{key: float(value) for key, value in row.items()} for row in read_rows(stage / "curve.csv")]
+        name = stage.name.removeprefix("lr-")
+        lr = json.loads((stage / "lr.json").read_text())["lr"]
+        rows += [{"test": name, "lr": row["lr"], "loss": row["smoothed"]} for row in curve]
+        at = min(curve, key=lambda row: abs(row["lr"] - lr))
+        chosen.append({"test": name, "lr": lr, "loss": at["smoothed"]})
+    if not rows:
+        return
+    lr = {"field": "lr", "title": "learning rate", "scale": {"type": "log"}, "axis": {"format": ".0e", "tickCount": 6}}
+    loss = {"field": "loss", "title": "smoothed loss", "scale": {"zero": False}}
+    chart = draw_lines(rows, x=lr, y=loss, series="test")
+    dots = {"type": "point", "filled": True, "size": 90, "stroke": "var(--card)", "strokeWidth": 1.5, "opacity": 1}
+    encoding = chart["layer"][0]["encoding"]
+    chart["layer"].append({"data": {"values": chosen}, "mark": dots, "encoding": encoding})
+    yield Chart(
+        "Learning-rate range tests", chart, note="a dot marks the rate that was chosen, where the loss falls fastest"
+    )
+
+
+def _draw_courses(record: FlowRecord, sizes: bool) -> Iterator[Part]:
+    epochs, marks = _read_courses(record, sizes)
+    if not epochs:
+        return
+    losses = [
+        {**_name(row), "part": label, "loss": float(row[column])}
+        for row in epochs
+        for column, label in (("train_loss", "training"), ("valid_loss", "validation"))
+        if column in row
+    ]
+    dash = {"field": "part", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    more = {"strokeDash": dash, "detail": {"field": "fold"}}
+    chart = draw_lines(losses, x=EPOCH, y={"field": "loss", "title": "loss"}, series="member", more=more)
+    yield Chart("Loss", add_marks(chart, marks, x="epoch"), note="of each epoch")
+    right = [{**_name(row), "accuracy": float(row["valid_accuracy"])} for row in epochs if "valid_accuracy" in row]
+    if right:
+        chart = draw_lines(right, x=EPOCH, y=SHARE, series="member", more={"detail": {"field": "fold"}})
+        yield Chart("Validation accuracy", add_marks(chart, marks, x="epoch"), note="of each epoch")
+    rates = [{**_name(row), "rate": float(row["lr"])} for row in epochs]
+    rate = {"field": "rate", "title": "learning rate", "axis": {"format": ".2~e"}}
+    chart = draw_lines(rates, x=EPOCH, y=rate, series="member", more={"detail": {"field": "fold"}})
+    yield Chart(
+        "Learning rate", add_marks(chart, marks, x="epoch"), note="at the end of each epoch, one cycle a training"
+    )
+
+
+def _name(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("member", "fold", "size", "epoch") if row[name] != ""}
+
+
+def _read_courses(record: FlowRecord, sizes: bool) -> tuple[Rows, Rows]:
+    """Return the epochs of all fits, counted on where one goes on from another, and where a new size begins."""
+    done: dict[tuple[str, int], int] = {}
+    epochs: Rows = []
+    marks: dict[float, str] = {}
+    for folder in _find_with(record, "fit-", "history.csv"):
+        fit = json.loads((folder / "fit.json").read_text())
+        member, _, size = fit["member"].rpartition("-") if sizes else (fit["member"], "", "")
+        before = done.get((member, fit["fold"]), 0)
+        history = read_rows(folder / "history.csv")
+        known = {"member": member, "fold": fit["fold"], "size": size}
+        epochs += [{**row, **known, "epoch": before + n} for n, row in enumerate(history, start=1)]
+        done[member, fit["fold"]] = before + len(history)
+        if sizes:
+            marks.setdefault(before + 0.5, size)
+    return epochs, [{"at": at, "label": label} for at, label in marks.items()]
+
+
+def _draw_activations(record: FlowRecord) -> Iterator[Part]:
+    folders = _find_with(record, "fit-", "activations.csv")
+    if not folders:
+        return
+    layers = [
+        {**row, "epoch": int(row["epoch"]), "std": float(row["std"])}
+        for row in read_rows(folders[-1] / "activations.csv")
+    ]
+    spread = {"field": "std", "title": "standard deviation"}
+    chart = draw_lines(layers, x=EPOCH, y=spread, series="layer")
+    colour = chart["layer"][0]["encoding"]["color"]
+    if colour["legend"] is None:
+        # Input to output as one hue, from faint to full: there are more layers than colours.
+        opacity = {"field": "depth", "type": "quantitative", "legend": None, "scale": {"range": [0.2, 1]}}
+        order = {name: n for n, name in enumerate(dict.fromkeys(row["layer"] for row in layers))}
+        chart["data"]["values"] = [{**row, "depth": order[row["layer"]]} for row in layers]
+        colour["scale"] = {"range": [SERIES[0]]}
+        chart["layer"][0]["encoding"] |= {"opacity": opacity}
+    note = f"of {folders[-1].name.removeprefix('fit-')}, from input (faint) to output; one at 0 is dead"
+    yield Chart("Spread of each layer's output", chart, note=note)
+
+
+def _find_with(record: FlowRecord, start: str, file: str) -> list[Path]:
+    found: list[StageRecord] = record.find(start)
+    return [stage.folder for stage in found if stage.folder and (stage.folder / file).exists()]

@@ -1,0 +1,127 @@
+"""The report's page: what it is given is shown as text, and what a run lacks is simply not there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.engine.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
+from flows.engine.reporting import FlowRecord, StageRecord
+from flows.report.load import Training, judge_trainings, measure_training
+from flows.report.text import render_report
+from tasks.tables import write_rows
+from tests.browser import needs_chromium, open_page
+from tests.engine.report_page import find_texts, wait_drawn
+
+EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">{{ 7 * 7 }}"
+
+
+def make_stage(name: str, folder: Path | None = None, **values: object) -> StageRecord:
+    known = {"verdict": "ran", "seconds": 1.0, "learns": False, "cost": None}
+    return StageRecord(name, folder, **{**known, **values})  # type: ignore[arg-type]
+
+
+def make_record(*stages: StageRecord, flow: str = "text", **values: object) -> FlowRecord:
+    known = {"status": "finished", "began_ms": 1_700_000_000_000, "about": {}, "verdict": ""}
+    return FlowRecord(flow, stages=list(stages), **{**known, **values})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> FlowRecord:
+    """A run all of whose texts try to be code: tweets, classes, reasons, params, errors."""
+    for name in ("clean", "slices", "evaluate"):
+        (tmp_path / name).mkdir()
+    report = {"examples": 2, "dropped": {EVIL: 1}, "kinds": {EVIL: EVIL}}
+    (tmp_path / "clean/report.json").write_text(json.dumps(report))
+    write_rows(tmp_path / "clean/classes.csv", ["category", "examples"], [{"category": EVIL, "examples": 2}])
+    write_rows(tmp_path / "clean/dropped.csv", ["text", "reason"], [{"text": EVIL, "reason": EVIL}])
+    write_rows(
+        tmp_path / "slices/slices.csv",
+        ["slice", "examples", "accuracy"],
+        [{"slice": EVIL, "examples": 2, "accuracy": 0.5}],
+    )
+    worst = {"actual": EVIL, "predicted": EVIL + "!", "confidence": 0.9, "text": EVIL}
+    write_rows(tmp_path / "slices/worst.csv", list(worst), [worst])
+    failed = make_stage("fit-cnn", verdict="failed", error=EVIL)
+    known = [make_stage(name, tmp_path / name) for name in ("clean", "slices")]
+    return make_record(*known, failed, verdict=EVIL, about={"command": EVIL, "version.x": EVIL})
+
+
+@needs_chromium
+def test_texts_stay_texts(evil: FlowRecord, tmp_path: Path) -> None:
+    html = render_report(evil)
+    assert "<script>document.title" not in html and "<img src=x" not in html and "49" not in html.split("<script>")[0]
+    (tmp_path / "report.html").write_text(html)
+    with open_page((tmp_path / "report.html").as_uri()) as opened:
+        seen = wait_drawn(opened.page)
+        assert seen["charts"] == 2 and seen["undrawn"] == 0
+        assert opened.page.title().startswith("text, ")
+        assert find_texts(opened.page, "blockquote") == [EVIL]
+        assert opened.errors == []
+
+
+@pytest.mark.parametrize("flow", ["audio", "images", "text"])
+def test_what_a_run_lacks_is_not_there(flow: str) -> None:
+    failed = make_stage("download", verdict="failed", error="the archive is not there")
+    record = make_record(failed, make_stage("clean", verdict="not reached"), flow=flow, status="failed")
+    html = importlib.import_module(f"flows.report.{flow}").render_report(record)
+    headings = [line.strip() for line in html.splitlines() if line.strip().startswith("<h2>")]
+    assert headings == ["<h2>Overview</h2>", "<h2>Stages</h2>"]
+    assert "the archive is not there" in html
+
+
+def make_training(**values: float | None) -> Training:
+    known = {"seconds": 60.0, "speed": 50.0, "input_share": 0.03, "cpu": 90.0, "gpu": None}
+    return Training("fit", **{**known, "peak_memory": 40.0, "peak_gpu_memory": None, **values})  # type: ignore[arg-type]
+
+
+LIMITS = {
+    "a busy processor": ({}, "Compute"),
+    "a slow disk": ({"input_share": 0.5, "cpu": 30.0}, "Input"),
+    "little memory": ({"peak_memory": 97.0}, "Memory"),
+    "a busy GPU beside an idle processor": ({"gpu": 95.0, "cpu": 20.0, "peak_gpu_memory": 50.0}, "Compute"),
+    "an idle GPU beside a busy processor": ({"gpu": 20.0, "peak_gpu_memory": 10.0}, "Neither"),
+    "a GPU that is full": ({"gpu": 95.0, "peak_gpu_memory": 95.0}, "Memory"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_what_held_training_back(case: str) -> None:
+    values, limit = LIMITS[case]
+    told = judge_trainings([make_training(**values)])
+    assert told.startswith(limit), told
+    assert f"{values.get('input_share', 0.03):.0%} of the time" in told
+
+
+def test_longer_epochs_and_longer_trainings_count_more() -> None:
+    epochs = [
+        {"step": 1, "examples_per_s": 10, "input_share": 0.9},
+        {"step": 2, "examples_per_s": 90, "input_share": 0},
+    ]
+    found = measure_training(make_stage("fit", cost=Cost(10.0, 0, epochs=epochs)))
+    assert found is not None and found.input_share == pytest.approx(0.81) and found.speed == pytest.approx(18)
+    told = judge_trainings(
+        [make_training(input_share=1.0, seconds=30.0), make_training(input_share=0.0, seconds=270.0)]
+    )
+    assert "took 10% of the time" in told
+
+
+def test_samples_are_those_of_the_stage_and_thinned_by_means() -> None:
+    events = [{"time_ms": 1000 * n, "figures": {"system/cpu": float(n % 2)}} for n in range(1000)]
+    within = pick_samples(events, 10_000, 19_999)
+    assert [one["second"] for one in within] == list(range(10))
+    thinned = pick_samples(events, 0, 10**9)
+    assert len(thinned) <= 240 and {one["cpu"] for one in thinned[:-1]} <= {0.4, 0.5, 0.6}
+
+
+def test_the_ledger_knows_only_the_output_it_was_told_of(tmp_path: Path) -> None:
+    cost = Cost(3.0, 5, samples=[{"second": 0.5, "cpu": 1.0}], epochs=[{"step": 1.0}])
+    keep_cost(tmp_path, "audio-fit", "abc", cost)
+    keep_verdict(tmp_path, "audio-export", "abc", "is champion")
+    assert read_cost(tmp_path, "audio-fit", "abc") == cost
+    assert read_cost(tmp_path, "audio-fit", "def") is None
+    assert read_verdict(tmp_path, "audio-export", "abc") == "is champion"
+    assert read_verdict(tmp_path, "audio-export", "def") == read_verdict(tmp_path, "audio-fit", "abc") == ""
