@@ -83,7 +83,7 @@ def _read(folder: str, read: Callable[[], Result]) -> Result:
 def _stay_offline() -> Iterator[None]:
     """Have the library refuse every request, and tell nothing, as HF_HUB_OFFLINE=1 does from a process's start.
 
-    Without it the tokenizer's loader asks the network although told to stay with local files.
+    Though told to stay with local files, its hub client may send a request of its own, once a process.
     """
     from huggingface_hub import constants
     from transformers.utils import logging
