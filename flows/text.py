@@ -17,6 +17,7 @@ from tasks.text import (
     slices,
     tokens,
     train,
+    transformer,
     translate,
 )
 
@@ -35,6 +36,7 @@ class TextParams(Params):
     pretrain: pretrain.Pretrain
     members: dict[str, member.Member]
     ngrams: dict[str, ngrams.Ngrams]
+    transformers: dict[str, transformer.Transformer]
     ensemble: ensemble.Ensemble
 
 
@@ -52,6 +54,9 @@ find_language_lr = stage(pretrain.find_language_lr, "lr-lm-fold{fold}", learns=T
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
 find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", learns=True, look=CURVE)
 fit = stage(train.fit_member, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
+cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+find_transformer_lr = stage(transformer.find_transformer_lr, "lr-{transformer}-fold{fold}", learns=True, look=CURVE)
+fit_transformer = stage(transformer.fit_transformer, "fit-{transformer}-fold{fold}", learns=True, look=HISTORY)
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
@@ -67,12 +72,13 @@ def text(p: TextParams) -> Artifact:
     Download, clean, split folds;
     for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
     their language where something starts from it, then for each member find its learning rate and fit it, and fit
-    those that count n-grams;
+    those that read the texts in their own way, by n-grams or a transformer's tokens;
     build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
+    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
@@ -88,6 +94,9 @@ def text(p: TextParams) -> Artifact:
             near = language if p.augment.uses_vectors else start
             fitted.append(fit(*inputs, lr, one, p.augment, p.compute, near, name=name, fold=fold))
         outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
+        for name, own in p.transformers.items():
+            lr = find_transformer_lr(subwords[name], split, own, p.compute, fold=fold)
+            outside.append(fit_transformer(subwords[name], split, lr, own, p.compute, name=name, fold=fold))
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)

@@ -75,7 +75,7 @@ def find_flow_runs(since_s: float) -> Iterator[OldFlowRuns | None]:
     if server is None:
         yield None
         return
-    use_prefect(ROOT, server)
+    use_prefect(ROOT, server.api_url)
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:

@@ -19,9 +19,8 @@ from flows.engine.cache import read_lock_md5s
 from flows.engine.errors import EngineError
 from flows.engine.registry import Registry
 from flows.engine.tracked import LOCK
-from flows.engine.tracking import OUTPUT_TAG
 from flows.engine.tracker import CACHED, JOURNAL
-from flows.engine.tracking import DATA
+from flows.engine.tracking import DATA, OUTPUT_TAG
 
 DAY_MS = 24 * 3600 * 1000
 PARENT = "mlflow.parentRunId"

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.learning.recipe import Recipe
+from tasks.learning.recipe import NetworkRecipe
 
 
-class Member(Recipe):
+class Member(NetworkRecipe):
     """How one network learns pictures; how long, and at which sizes, say the sizes."""
 
     domain: ClassVar[str] = "images"

@@ -4,10 +4,10 @@ import importlib
 
 from torch import nn
 
-from tasks.learning.recipe import Recipe
+from tasks.learning.recipe import NetworkRecipe
 
 
-def build_network(member: Recipe, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def build_network(member: NetworkRecipe, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the member's network for features of `input_shape`, one example's shape on disk.
 
     Its module in the domain's members folder is imported by name, so that no other member's code is touched.

@@ -19,34 +19,18 @@ class Schedule(Section):
 
 
 class Recipe(Section):
-    """The values of one training but its schedule; each domain adds its own augmentation."""
+    """The values of one training but its schedule, as the shared loop reads them."""
 
-    domain: ClassVar[str]
-    """The folder of tasks/ whose members it names."""
-
-    network: str = Field(description="name of a module in the domain's members folder")
-    width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
     head_epochs: int = Field(ge=0, description="passes before them with only the head learning; 0: none")
     weight_decay: float = Field(ge=0, lt=1, description="AdamW's, on weight matrices and kernels only")
     dropout: float = Field(ge=0, lt=1, description="share of the head's inputs that a step leaves out")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
-    mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
     ema_decay: float = Field(ge=0, lt=1, description="of the running average of the weights; 0: the last ones")
     clip_norm: float = Field(gt=0, description="longest gradient, all parameters together")
     train_batch_norm: bool = Field(description="head epochs: batch normalisation learns too, and measures anew")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
     seed: int = Field(ge=0, lt=2**31, description="of everything drawn: weights, order, augmentation, dropout")
-
-    @field_validator("network")
-    @classmethod
-    def _check_network(cls, name: str) -> str:
-        known = list_networks(cls.domain)
-        if name not in known:
-            raise ValueError(
-                f"no network is named {name!r}; those in tasks/{cls.domain}/members are {', '.join(known)}"
-            )
-        return name
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -58,13 +42,34 @@ class Recipe(Section):
         """Return the passes before each further layer group learns, after the head's own; 0: all learn at once."""
         return 0
 
-    def modules(self) -> tuple[str, ...]:
-        """Return the network's module, which the stages that train and export it import by name."""
-        return (f"tasks.{self.domain}.members.{self.network}",)
-
     def files(self) -> tuple[str, ...]:
         """Return the local weights to start from, if any."""
         return () if self.weights in ("none", "pretrained") else (self.weights,)
+
+
+class NetworkRecipe(Recipe):
+    """The recipe of one of a domain's own networks; each domain adds its own augmentation."""
+
+    domain: ClassVar[str]
+    """The folder of tasks/ whose members it names."""
+
+    network: str = Field(description="name of a module in the domain's members folder")
+    width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
+    mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
+
+    @field_validator("network")
+    @classmethod
+    def _check_network(cls, name: str) -> str:
+        known = list_networks(cls.domain)
+        if name not in known:
+            raise ValueError(
+                f"no network is named {name!r}; those in tasks/{cls.domain}/members are {', '.join(known)}"
+            )
+        return name
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the network's module, which the stages that train and export it import by name."""
+        return (f"tasks.{self.domain}.members.{self.network}",)
 
 
 def list_networks(domain: str) -> list[str]:

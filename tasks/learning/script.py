@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from tasks.learning.export import save_script
 from tasks.learning.fitted import Fit, read_fit
 from tasks.learning.networks import build_network
-from tasks.learning.recipe import Recipe
+from tasks.learning.recipe import NetworkRecipe
 from tasks.learning.weights import read_state_dict
 
-R = TypeVar("R", bound=Recipe)
+R = TypeVar("R", bound=NetworkRecipe)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def write_script(
     return answer
 
 
-def load_network(folder: Path, fit: Fit, member: Recipe) -> nn.Module:
+def load_network(folder: Path, fit: Fit, member: NetworkRecipe) -> nn.Module:
     """Return a fitted network, in evaluation mode."""
     scratch = member.model_copy(update={"weights": "none"})
     network = build_network(scratch, fit.n_classes, fit.input_shape)

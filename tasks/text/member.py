@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 from pydantic import Field, model_validator
 
 from tasks.errors import UserError
-from tasks.learning.recipe import Recipe, Schedule
+from tasks.learning.recipe import NetworkRecipe, Schedule
 
 if TYPE_CHECKING:
     from tasks.learning.examples import Examples
 
 
-class Reader(Recipe, Schedule):
+class Reader(NetworkRecipe, Schedule):
     """How one network learns texts, as rows of word numbers."""
 
     domain: ClassVar[str] = "text"

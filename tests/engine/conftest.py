@@ -85,4 +85,3 @@ def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     use_tracker(monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / ".trifold").mkdir()
     return tmp_path
-

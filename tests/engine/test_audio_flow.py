@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.audio_project import AudioProject
-from tests.engine.mlflow_store import use_tracker
 from tests.browser import needs_chromium, open_page
-from tests.engine.try_page import put, read_shares, send, serve_page
+from tests.engine.mlflow_store import use_tracker
 from tests.engine.prefect_api import ask, find_flow_run
 from tests.engine.report_page import look_at
-from tests.warm import WarmPython
+from tests.engine.try_page import put, read_shares, send, serve_page
 
 # One worker runs them all, since each would compute the flow anew.
 pytestmark = pytest.mark.xdist_group("audio flow")

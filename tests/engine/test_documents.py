@@ -21,6 +21,7 @@ QUICK = {
     "python -m flows predict audio some.wav": "some.wav",
     "python -m flows runs": "finished",
     "python -m flows models": "champion",
+    "python -m flows gc": "nothing was deleted",
     "python -m flows doctor": "Python",
     "dvc dag; dvc status; dvc params diff; dvc metrics show; dvc plots show": "audio-export",
 }
@@ -33,6 +34,7 @@ ELSEWHERE = {
     "prefect server start": "tests/engine/team_servers.py",
     "mlflow server": "tests/engine/team_servers.py",
     SERVE: "tests/engine/test_packing.py",
+    "python -m flows try audio": "tests/engine/try_page.py",
     next(command for command in read_commands() if "curl" in command): "tests/engine/test_packing.py",
 }
 CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has"
@@ -40,8 +42,6 @@ TEAM = "names a team's own servers or repository; tests/engine/test_team.py has 
 LEFT_OUT = {
     "make test": "it is what runs this",
     "python -m flows run audio --preset esc10 --set source.archive=ESC-10.zip": "real data: `make bench ROW=esc10`",
-    "python -m flows try audio": "serves a page until it is stopped; its own test opens the page",
-    "python -m flows gc": "its own tests call it",
     "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
     'git commit -m "DVC\'s remote" .dvc/config': TEAM,
 }
