@@ -18,6 +18,7 @@ from benchmarks import (
     readme_commands,
     spectrograms,
     text_accuracy,
+    text_augmentation,
     text_input,
     text_training,
 )
@@ -35,6 +36,7 @@ ROWS = [
     Row("text_training", text_training.measure, quick=False),
     Row("text_accuracy", text_accuracy.measure, quick=False),
     Row("readme_commands", readme_commands.measure, quick=False),
+    Row("text_augmentation", text_augmentation.measure, quick=False),
     Row("esc10", esc10.measure, quick=False),
     Row("ants_and_bees", ants_and_bees.measure, quick=False),
     Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, quick=False),

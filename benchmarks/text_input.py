@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.memory import watch
-from benchmarks.table import Figure, MissingDataError
+from benchmarks.real_data import find_archive
+from benchmarks.table import Figure
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.text.clean import CleanTweets, clean_tweets
@@ -81,12 +81,7 @@ def tell_rate(n_rows: int, run: dict[str, float], peer_rate: float) -> Figure:
 
 def read_real() -> list[list[str]]:
     """Return the training rows of the archive that SENTIMENT140 names."""
-    given = os.environ.get("SENTIMENT140", "")
-    if not Path(given).is_file():
-        raise MissingDataError(
-            f"SENTIMENT140={given!r} is no file; give its zip: make bench ROW=text_input SENTIMENT140=PATH"
-        )
-    with zipfile.ZipFile(given) as archive:
+    with zipfile.ZipFile(find_archive("text_input", "SENTIMENT140")) as archive:
         (name,) = [name for name in archive.namelist() if Path(name).match(TRAINING_PATTERN)]
         data = archive.read(name)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torchtext import data
 
-from benchmarks.table import Figure, MissingDataError
+from benchmarks.real_data import find_archive
+from benchmarks.table import Figure
 from flows.engine.params import read_yaml
 from tasks.archives import digest_file
 from tasks.download import Source, download_archive
@@ -44,7 +44,7 @@ class Learned:
 
 def measure() -> list[Figure]:
     """Train both on the tweets that SENTIMENT140 (its zip) names; the split's own test part judges."""
-    archive = find_archive()
+    archive = find_archive("text_training", "SENTIMENT140")
     torch.set_num_threads(N_THREADS)
     keep_freed_memory()  # as training does, for both
     with TemporaryDirectory() as place:
@@ -72,30 +72,25 @@ def measure() -> list[Figure]:
     ]
 
 
-def find_archive() -> Path:
-    """Return the zip that SENTIMENT140 names; raises MissingDataError when it is none."""
-    given = os.environ.get("SENTIMENT140", "")
-    if not Path(given).is_file():
-        raise MissingDataError(
-            f"SENTIMENT140={given!r} is no file; give its zip: make bench ROW=text_training SENTIMENT140=PATH"
-        )
-    return Path(given).resolve()
-
-
 def prepare(folder: Path, archive: Path) -> None:
-    """Clean, split 8:1:1 and tokenise, as the flow does with its preset; the hand-labelled file is not read."""
-    preset = read_yaml("params/text.yaml") | read_yaml(PRESET)
+    """Clean, split 8:1:1 and tokenise, as the flow does with its preset."""
+    split_tweets(folder, archive)
+    tokens = Tokens.model_validate(read_yaml(PRESET)["tokens"])
+    (folder / "tokens").mkdir()
+    tokenise(folder / "tweets", folder / "folds", tokens, fold=10, out=folder / "tokens", report=Silent())
+
+
+def split_tweets(folder: Path, archive: Path) -> None:
+    """Clean the tweets and deal them to ten folds; the hand-labelled file is not read."""
     source = Source(archive=str(archive), sha256=digest_file(archive), max_unpacked_mb=1000, timeout_s=30)
-    out = {name: folder / name for name in ("archive", "tweets", "folds", "tokens", "checkpoints")}
+    out = {name: folder / name for name in ("archive", "tweets", "folds", "checkpoints")}
     for each in out.values():
         each.mkdir()
     quiet = Silent()
     download_archive(source, None, out=out["archive"], report=quiet, checkpoints=out["checkpoints"])
-    clean = CleanTweets.model_validate(preset["clean"] | {"test_file": "leave_out"})
+    clean = CleanTweets.model_validate(read_yaml("params/text.yaml")["clean"] | {"test_file": "leave_out"})
     clean_tweets(out["archive"], clean, out=out["tweets"], report=quiet)
     split_folds(out["tweets"], Folds(mode="holdout", n_folds=10, valid=9, test=10, seed=1), out=out["folds"])
-    tokens = Tokens.model_validate(preset["tokens"])
-    tokenise(out["tweets"], out["folds"], tokens, fold=10, out=out["tokens"], report=quiet)
 
 
 class BookLstm(nn.Module):

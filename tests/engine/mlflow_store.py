@@ -20,7 +20,9 @@ def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """Have MLflow of this process talk to `address`, as its environment would."""
     import mlflow
 
+    # MLflow sets both itself, for good.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", address)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri(address)
@@ -36,7 +38,8 @@ def open_client(root: Path) -> Any:
     """Return a client of the store in `root`."""
     from mlflow.tracking import MlflowClient
 
-    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+    address = f"sqlite:///{root}/mlflow.db"
+    return MlflowClient(address, registry_uri=address)
 
 
 def read_runs(root: Path) -> dict[str, Any]:

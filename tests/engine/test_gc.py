@@ -85,7 +85,8 @@ def snapshot(project: TinyProject) -> dict[str, bytes]:
     """Return every file but those that looking on changes: locks, logs, the files of open databases."""
     passing = {".trifold", "tmp", "__pycache__"}
     files = {path.relative_to(project.root): path for path in project.root.rglob("*") if path.is_file()}
-    found = {str(name): path.read_bytes() for name, path in files.items() if not passing & set(name.parts)}
+    lasting = {name: path for name, path in files.items() if not passing & set(name.parts)}
+    found = {str(name): path.read_bytes() for name, path in lasting.items() if not name.name.endswith("-journal")}
     assert {"dvc.lock", "mlflow.db"} <= set(found)
     return found
 
