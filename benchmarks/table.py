@@ -60,10 +60,14 @@ def run_row(row: Row) -> None:
 
 
 def read_commit() -> str:
-    """Return the short name of the commit checked out, with a mark when files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    told = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
+    """Return the short name of the commit checked out, with a mark when files other than the results differ from it."""
+    changed = _ask_git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":(exclude){RESULTS.name}")
+    return (_ask_git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _ask_git(*arguments: str) -> str:
+    told = subprocess.run(["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return told.stdout.strip()
 
 
 def print_table(rows: list[Row]) -> None:
