@@ -157,6 +157,13 @@ def _name_user() -> str:
         return str(os.getuid())
 
 
+def tell_command() -> str:
+    """Return this process's command as a person types it, without the path of what it is installed in."""
+    program = Path(sys.argv[0])
+    words = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*words, *sys.argv[1:]])
+
+
 def describe_machine() -> dict[str, str]:
     """Return who runs on what, as flat names and texts: process, device, versions, command."""
     me, gpus = identify(), name_gpus()
@@ -164,7 +171,7 @@ def describe_machine() -> dict[str, str]:
     return {
         "mlflow.user": _name_user(),
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "mlflow.source.name": tell_command(),
         "process.host": me.host,
         "process.pid": str(me.pid),
         "process.started": me.started,
@@ -172,6 +179,6 @@ def describe_machine() -> dict[str, str]:
         "cpu": name_cpu(),
         "gpu": ", ".join(gpus) or NO_GPU,
         "platform": platform.platform(),
-        "command": shlex.join(sys.argv),
+        "command": tell_command(),
         **{f"version.{name}": version for name, version in read_versions().items()},
     }

@@ -22,6 +22,7 @@ from flows.engine.reporting import report_run
 from flows.engine.stage import Stage
 from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.store import Outcome, Verdict, bring_up_to_date
+from flows.engine.team import MLFLOW, PREFECT
 from flows.engine.tracked import Recorder, begin_flow_run, end_flow_run, read_metrics
 from flows.engine.tracking import Journal, start_sender, wait_sent
 from flows.engine.work import do_work
@@ -239,4 +240,5 @@ def print_figures(flow: str, run: Run) -> None:
                 say(f"{key:>28}  {value:.4g}")
         if stage.look.model:
             say(f"model: {stage.artifact.path}/model.pt")
-    say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")
+    if not {PREFECT, MLFLOW} & os.environ.keys():
+        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

@@ -1,15 +1,9 @@
-"""Groups of layers, from the head down: which of them learn, and how fast."""
+"""Groups of layers, from the head down, and which of them learn."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-
-from tasks.learning.recipe import Recipe
-
-HEAD_TO_INPUT = (1.0, 1 / 3, 1 / 9, 1 / 27)
-"""Learning rate of each layer group, relative to the head's (fast.ai's ratio, the book's chapter 4)."""
 
 
 @runtime_checkable
@@ -74,27 +68,3 @@ def set_training(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine and not layer.weight.requires_grad:
             layer.eval()
-
-
-def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
-    """Return AdamW's parameter groups: biases and scales without decay.
-
-    From given weights each layer group has its own rate, slower towards the input; from scratch all learn alike.
-    """
-    groups = []
-    for index, layers in enumerate(list_layer_groups(network)):
-        share = HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)] if recipe.weights != "none" else 1.0
-        learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
-        groups += _split_decay(learning, lr * share, recipe.weight_decay)
-    return groups
-
-
-def _split_decay(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, Any]]:
-    parameters = list(parameters)
-    kernels = [p for p in parameters if p.ndim > 1]
-    vectors = [p for p in parameters if p.ndim <= 1]
-    groups = [
-        {"params": kernels, "lr": lr, "weight_decay": weight_decay},
-        {"params": vectors, "lr": lr, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]

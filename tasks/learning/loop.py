@@ -17,8 +17,9 @@ from tasks.learning.activations import watch_layers
 from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.examples import Examples, check_batch_size
-from tasks.learning.layers import freeze_all_but, group_parameters, list_layer_groups, set_training, unfreeze
+from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Lesson
+from tasks.learning.optimiser import make_optimiser
 from tasks.learning.pace import Pace
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.recipe import Recipe, Schedule
@@ -48,7 +49,7 @@ class Trained:
 
 
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
-    """Train a network with AdamW and a one-cycle schedule whose peak is `lr`.
+    """Train a network with its recipe's optimiser and a one-cycle schedule whose peak is `lr`.
 
     After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
     batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
@@ -107,10 +108,9 @@ class Learner:
         unfreeze(self.network)
         if phase is not self.phases[-1]:
             freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
-        groups = group_parameters(self.network, recipe, self.lr)
-        self.optimiser = AdamW(groups, fused=True)
+        self.optimiser = make_optimiser(self.network, recipe, self.lr)
         steps = phase.epochs * self.lesson.parts.train.count_batches(schedule.batch_size)
-        peaks = [group["lr"] for group in groups]
+        peaks = [group["lr"] for group in self.optimiser.param_groups]
         self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)
 
     def run_epoch(self, epoch: int) -> dict[str, float]:

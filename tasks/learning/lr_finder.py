@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from tasks.errors import UserError
 from tasks.learning.examples import Examples, check_batch_size
-from tasks.learning.layers import group_parameters, set_training
+from tasks.learning.layers import set_training
 from tasks.learning.lesson import Lesson
+from tasks.learning.optimiser import make_optimiser
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.step import Step
 from tasks.learning.views import Views
@@ -86,7 +86,7 @@ def measure_slope(smoothed: NDArray[np.float64]) -> NDArray[np.float64]:
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
     # Mixing and augmentation would add noise to the loss and nothing to the question.
     views = Views(prepare=lesson.views.prepare, aim=lesson.views.aim)
-    optimiser = AdamW(group_parameters(network, lesson.recipe, lr=1.0), fused=True)
+    optimiser = make_optimiser(network, lesson.recipe, lr=1.0)
     shares = [group["lr"] for group in optimiser.param_groups]
     step = Step(network, lesson.recipe, lesson.device, views, lesson.n_classes)
     set_training(network)

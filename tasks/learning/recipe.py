@@ -1,7 +1,7 @@
 """How a network is trained: what the three domains' members have in common."""
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,7 +23,8 @@ class Recipe(Section):
 
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
     head_epochs: int = Field(ge=0, description="passes before them with only the head learning; 0: none")
-    weight_decay: float = Field(ge=0, lt=1, description="AdamW's, on weight matrices and kernels only")
+    optimiser: Literal["adamw", "muon"] = Field(description="adamw; muon: its rule for kernels, AdamW for the rest")
+    weight_decay: float = Field(ge=0, lt=1, description="the optimiser's, on weight matrices and kernels only")
     dropout: float = Field(ge=0, lt=1, description="share of the head's inputs that a step leaves out")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
     ema_decay: float = Field(ge=0, lt=1, description="of the running average of the weights; 0: the last ones")

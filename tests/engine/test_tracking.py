@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment
+from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment, tell_command
 from flows.engine.outbox import EVENTS, has_writer, list_journals, read_lines
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking import COPIED_BYTES, Journal, NewVersion, count_waiting
@@ -211,3 +211,15 @@ def test_telemetry_is_off_unless_someone_has_turned_it_on() -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DVC_NO_ANALYTICS": "true",
     }
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/somewhere/trifold/flows/__main__.py", "run", "audio"], "python -m flows run audio"),
+        (["/somewhere/.venv/bin/dvc", "repro"], "dvc repro"),
+    ],
+)
+def test_a_command_is_told_as_it_is_typed(argv: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert tell_command() == told

@@ -10,6 +10,7 @@ RECIPE = {
     "width": 0,
     "weights": "none",
     "head_epochs": 0,
+    "optimiser": "adamw",
     "weight_decay": 0.01,
     "dropout": 0.1,
     "label_smoothing": 0.05,

@@ -17,8 +17,13 @@ from tasks.learning.networks import build_network
 from tasks.learning.recipe import list_networks
 from tests.tasks.images.recipe import draw_pictures, make_member
 
-NETWORKS = ["cnnnet", "compactnet", "resnet18", "resnet34", "resnet50", "simplenet"]
-FITTING = {"cnnnet": {"width": 4}, "compactnet": {"width": 4}, "simplenet": {"sizes": "px64"}}
+NETWORKS = ["cnnnet", "compactnet", "resnet18", "resnet34", "resnet50", "simplenet", "xresnet"]
+FITTING = {
+    "cnnnet": {"width": 4},
+    "compactnet": {"width": 4},
+    "simplenet": {"sizes": "px64"},
+    "xresnet": {"width": 4},
+}
 PIXELS = 64
 
 
@@ -115,7 +120,7 @@ def test_every_network_names_each_of_its_layers_once_the_head_first(network: str
 
 
 @pytest.mark.parametrize("colour", ["rgb", "hsv", "lab"])
-@pytest.mark.parametrize("network", ["cnnnet", "compactnet", "resnet18", "simplenet"])
+@pytest.mark.parametrize("network", ["cnnnet", "compactnet", "resnet18", "simplenet", "xresnet"])
 def test_a_network_sees_the_member_s_colours(network: str, colour: str) -> None:
     assert build(network, colour=colour).colour.space == colour
 
@@ -133,6 +138,7 @@ def test_what_was_learned_at_one_size_goes_on_at_another(network: str, pixels: i
         ("simplenet", {"sizes": "all"}, "learns at one size and cannot go on at another: set its sizes to the name"),
         ("simplenet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("compactnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
+        ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
         ("resnet18", {"width": 16}, "resnet18 has widths of its own: set width to 0, not 16"),
         ("simplenet", {"weights": "pretrained"}, "nobody publishes weights for SimpleNet"),

@@ -75,11 +75,12 @@ def check_same_files(one: Toy, other: Toy) -> None:
         assert (one.root / "out" / file).read_bytes() == (other.root / "out" / file).read_bytes(), file
 
 
-def test_after_a_stop_at_a_batch_the_weights_end_as_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_after_a_stop_at_a_batch_the_weights_end_as_the_same_bytes(tmp_path: Path, optimiser: str) -> None:
     stopped, undisturbed = make_toy(tmp_path / "stopped"), make_toy(tmp_path / "undisturbed")
     with pytest.raises(BreakError):
-        fit(stopped, told=Stopping())
-    assert (fit(stopped), fit(undisturbed)) == (4, 7)
+        fit(stopped, told=Stopping(), optimiser=optimiser)
+    assert (fit(stopped, optimiser=optimiser), fit(undisturbed, optimiser=optimiser)) == (4, 7)
     check_same_files(stopped, undisturbed)
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from tasks.audio.members.melnet import MelNet
-from tasks.learning.layers import freeze_all_but, group_parameters, set_training, unfreeze
+from tasks.learning.layers import freeze_all_but, set_training, unfreeze
+from tasks.learning.optimiser import group_parameters
 from tasks.learning.resnet import build_resnet
 from tests.tasks.learning.toys import make_member
 

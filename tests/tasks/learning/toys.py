@@ -22,6 +22,7 @@ RECIPE = {
     "head_epochs": 0,
     "batch_size": 16,
     "lr_scale": 1.0,
+    "optimiser": "adamw",
     "weight_decay": 0.01,
     "dropout": 0.1,
     "label_smoothing": 0.05,

@@ -25,6 +25,7 @@ RECIPE = {
     "thaw_epochs": 0,
     "batch_size": 8,
     "lr_scale": 1.0,
+    "optimiser": "adamw",
     "weight_decay": 0.01,
     "dropout": 0.1,
     "embedding_dropout": 0.1,

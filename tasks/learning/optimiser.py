@@ -1,0 +1,42 @@
+"""The optimiser of a training, and how fast each part of a network learns."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from torch.optim import AdamW
+
+from tasks.learning.layers import list_layer_groups
+from tasks.learning.muon import Muon
+from tasks.learning.recipe import Recipe
+
+HEAD_TO_INPUT = (1.0, 1 / 3, 1 / 9, 1 / 27)
+"""Learning rate of each layer group, relative to the head's (fast.ai's ratio, the book's chapter 4)."""
+
+
+def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
+    """Return the recipe's optimiser for the parameters that learn, at the head's rate `lr`."""
+    kind = Muon if recipe.optimiser == "muon" else AdamW
+    return kind(group_parameters(network, recipe, lr), fused=True)
+
+
+def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
+    """Return an optimiser's parameter groups: biases and scales without decay, convolutions' kernels marked.
+
+    From given weights each layer group has its own rate, slower towards the input; from scratch all learn alike.
+    """
+    groups: list[dict[str, Any]] = []
+    for index, layers in enumerate(list_layer_groups(network)):
+        share = HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)] if recipe.weights != "none" else 1.0
+        learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
+        groups += [group | {"lr": lr * share} for group in _split_decay(learning, recipe.weight_decay)]
+    return groups
+
+
+def _split_decay(parameters: list[nn.Parameter], weight_decay: float) -> Iterator[dict[str, Any]]:
+    kernels = [p for p in parameters if p.ndim > 2]
+    matrices = [p for p in parameters if p.ndim == 2]
+    vectors = [p for p in parameters if p.ndim < 2]
+    for members, decay in ((kernels, weight_decay), (matrices, weight_decay), (vectors, 0.0)):
+        if members:
+            yield {"params": members, "weight_decay": decay, "kernels": members is kernels}
