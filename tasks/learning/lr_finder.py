@@ -28,6 +28,8 @@ SMOOTHING = 0.9
 DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test ends
 FEWEST_POINTS = 5
 SLOPE_SHARE = 3  # a third of the points seen, about a decade, lies under the line that measures a slope
+LEARNT = 0.75  # of the loss of guessing: what is below it was not guessed
+RISEN = 1.05  # the smoothed loss, relative to its lowest, up to which a learnt network bears a rate
 FLAT = 1e-6  # a loss that falls by less a step does not fall
 
 
@@ -59,14 +61,20 @@ def find_lr(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = 
         network.zero_grad(set_to_none=True)
 
 
-def suggest_lr(curve: Curve) -> float:
+def suggest_lr(curve: Curve, n_classes: int) -> float:
     """Return the rate at which the smoothed loss falls most steeply per decade, the ends left out.
 
     The slope at a rate is that of a straight line through a third of the points, those around it: single batches
-    then hardly move it. Raises UserError when the loss nowhere falls.
+    then hardly move it. A network that is well below the loss of guessing one of `n_classes` from the start has
+    learnt before, and its loss can only rise: its rate is a tenth of the largest that it bears. Raises UserError
+    when the loss nowhere falls.
     """
+    first = len(curve.lr) // 10
     if len(curve.lr) >= FEWEST_POINTS:
-        lowest, first = int(np.argmin(curve.smoothed)), len(curve.lr) // 10
+        if curve.smoothed[first] < LEARNT * math.log(n_classes):
+            borne = np.flatnonzero(curve.smoothed <= RISEN * curve.smoothed[first:].min())
+            return float(curve.lr[borne[-1]]) / 10
+        lowest = int(np.argmin(curve.smoothed))
         slope = measure_slope(curve.smoothed[first:])[: max(lowest - first, 1)]
         if slope.min() < -FLAT:
             return float(curve.lr[first + int(np.argmin(slope))])

@@ -21,7 +21,7 @@ def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
     axes.set_xscale("log")
     axes.plot(curve.lr, curve.loss, alpha=0.3, label="loss of the batch")
     axes.plot(curve.lr, curve.smoothed, label="smoothed")
-    axes.axvline(chosen, color="tab:red", linestyle="--", label=f"steepest: {chosen:.2g}")
+    axes.axvline(chosen, color="tab:red", linestyle="--", label=f"chosen: {chosen:.2g}")
     axes.legend()
     save_plot(axes, folder / "curve.png")
 

@@ -16,10 +16,10 @@ from tasks.report import Report
 def write_lr(network: nn.Module, lesson: Lesson, *, out: Path, report: Report) -> None:
     """Write `lr.json` (lr), and the range test's `curve.csv` and `curve.png`."""
     curve = find_lr(network, lesson, report=report)
-    lr = suggest_lr(curve)
+    lr = suggest_lr(curve, lesson.n_classes)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr)
-    report.say(f"learning rate {lr:.2g}: the steepest point of {len(curve.lr)} steps")
+    report.say(f"learning rate {lr:.2g}, by {len(curve.lr)} steps of a range test")
 
 
 def write_fit_of(

@@ -38,7 +38,7 @@ def test_three_batches_are_enough(tmp_path: Path) -> None:
     assert lesson.parts.train.count_batches(12) == 3
     curve = find_lr(network, lesson, report=Silent(), steps=40)
     assert len(curve.lr) > 10
-    assert 1e-5 < suggest_lr(curve) < 1
+    assert 1e-5 < suggest_lr(curve, 3) < 1
 
 
 def test_the_same_seed_gives_the_same_curve(tmp_path: Path) -> None:
@@ -55,18 +55,18 @@ def make_curve(smoothed: list[float]) -> Curve:
 
 def test_the_steepest_point_is_suggested_not_the_lowest() -> None:
     curve = make_curve([2, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3])
-    assert suggest_lr(curve) == pytest.approx(curve.lr[4])
+    assert suggest_lr(curve, 3) == pytest.approx(curve.lr[4])
 
 
 def test_a_steep_start_is_ignored() -> None:
     curve = make_curve([9, 2, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8])
-    assert suggest_lr(curve) == pytest.approx(curve.lr[5])
+    assert suggest_lr(curve, 3) == pytest.approx(curve.lr[5])
 
 
 @pytest.mark.parametrize("smoothed", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 1, 1, 1, 1], [2, 1]])
 def test_a_loss_that_does_not_fall_is_told(smoothed: list[float]) -> None:
     with pytest.raises(UserError, match="no falling loss"):
-        suggest_lr(make_curve(smoothed))
+        suggest_lr(make_curve(smoothed), 2)
 
 
 def test_smoothing_is_corrected_for_its_start() -> None:
@@ -93,6 +93,14 @@ def test_noise_hardly_moves_the_suggestion() -> None:
     suggestions = []
     for seed in range(20):
         noisy = loss + np.random.default_rng(seed).normal(0, 0.15, len(rates))
-        suggestions.append(suggest_lr(Curve(rates, noisy, smooth(noisy))))
+        suggestions.append(suggest_lr(Curve(rates, noisy, smooth(noisy)), 3)))
     assert max(suggestions) / min(suggestions) < 4
     assert 3e-4 < np.median(suggestions) < 3e-3  # steepest at 1e-3
+
+
+def test_a_network_that_has_learnt_gets_a_tenth_of_what_it_bears() -> None:
+    rates = np.geomspace(1e-5, 1, 100)
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(0, 0.1, len(rates))
+        loss = 1.2 + np.log1p(rates / 0.02) + noise  # 5 percent risen at 1.2e-3, smoothed some steps later
+        assert 1e-4 < suggest_lr(Curve(rates, loss, smooth(loss)), 10) < 1e-3
