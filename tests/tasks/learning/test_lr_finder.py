@@ -93,7 +93,7 @@ def test_noise_hardly_moves_the_suggestion() -> None:
     suggestions = []
     for seed in range(20):
         noisy = loss + np.random.default_rng(seed).normal(0, 0.15, len(rates))
-        suggestions.append(suggest_lr(Curve(rates, noisy, smooth(noisy)), 3)))
+        suggestions.append(suggest_lr(Curve(rates, noisy, smooth(noisy)), 3))
     assert max(suggestions) / min(suggestions) < 4
     assert 3e-4 < np.median(suggestions) < 3e-3  # steepest at 1e-3
 
