@@ -29,7 +29,7 @@ DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test e
 FEWEST_POINTS = 5
 SLOPE_SHARE = 3  # a third of the points seen, about a decade, lies under the line that measures a slope
 LEARNT = 0.75  # of the loss of guessing: what is below it was not guessed
-RISEN = 1.05  # the smoothed loss, relative to its lowest, up to which a learnt network bears a rate
+RISEN = 1.05  # the smoothed loss, relative to that at the low rates, up to which a learnt network bears a rate
 FLAT = 1e-6  # a loss that falls by less a step does not fall
 
 
@@ -72,8 +72,8 @@ def suggest_lr(curve: Curve, n_classes: int) -> float:
     first = len(curve.lr) // 10
     if len(curve.lr) >= FEWEST_POINTS:
         if curve.smoothed[first] < LEARNT * math.log(n_classes):
-            borne = np.flatnonzero(curve.smoothed <= RISEN * curve.smoothed[first:].min())
-            return float(curve.lr[borne[-1]]) / 10
+            usual = curve.loss[: len(curve.lr) // SLOPE_SHARE].mean()
+            return float(curve.lr[np.flatnonzero(curve.smoothed <= RISEN * usual)[-1]]) / 10
         lowest = int(np.argmin(curve.smoothed))
         slope = measure_slope(curve.smoothed[first:])[: max(lowest - first, 1)]
         if slope.min() < -FLAT:
