@@ -75,11 +75,14 @@ def images(p: ImagesParams) -> Artifact:
     for fold in p.folds.held_out:
         for name, one in p.members.items():
             course: list[Artifact] = []
-            for label, size in sections.pick_sizes(p.sizes, one.sizes).items():
+            sizes = sections.pick_sizes(p.sizes, one.sizes)
+            for label, size in sizes.items():
                 inputs = (squares[size.pixels], split)
                 before = course[-1] if course else None
                 lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
-                course.append(fit(*inputs, lr, one, size, p.compute, before, name=f"{name}-{label}", fold=fold))
+                done, epochs = sections.count_epochs(sizes, label) if one.cycle == "all" else (0, size.epochs)
+                names = {"name": f"{name}-{label}", "fold": fold}
+                course.append(fit(*inputs, lr, one, size, p.compute, before, **names, done=done, epochs=epochs))
             fitted += course
             voters += course if p.ensemble.sizes == "all" else course[-1:]
 

@@ -14,6 +14,7 @@ class Member(NetworkRecipe):
 
     colour: Literal["rgb", "hsv", "lab"] = Field(description="colour space that the network sees")
     sizes: str = Field(min_length=1, description="all: each size goes on from the one before; or one size's name")
+    cycle: Literal["each", "all"] = Field(description="one learning-rate cycle at each size, or one over all of them")
     flip_share: float = Field(ge=0, le=1, description="share of the pictures mirrored left to right")
     vertical_flip_share: float = Field(ge=0, le=1, description="share of the pictures turned upside down")
     crop_scale: float = Field(gt=0, le=1, description="smallest share of the area that a crop keeps; 1: no crop")

@@ -30,6 +30,12 @@ def pick_sizes(sizes: Mapping[str, Size], wanted: str) -> dict[str, Size]:
     return dict(sizes) if wanted == ALL else {wanted: sizes[wanted]}
 
 
+def count_epochs(sizes: Mapping[str, Size], label: str) -> tuple[int, int]:
+    """Return the epochs of the sizes before the one of that name, and of all."""
+    epochs = [size.epochs for size in sizes.values()]
+    return sum(epochs[: list(sizes).index(label)]), sum(epochs)
+
+
 def check_sizes(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
     """Raise ValueError when there is no size, they go down, or a member (name: `sizes`) asks for one that is not there.
 

@@ -13,7 +13,7 @@ from tasks.report import Report
 if TYPE_CHECKING:
     from torch import nn
 
-    from tasks.learning.lesson import Lesson
+    from tasks.learning.lesson import Cycle, Lesson
 
 __all__ = ["Compute", "Member", "Size", "find_member_lr", "fit_member"]
 
@@ -52,24 +52,37 @@ def fit_member(
     *,
     name: str,
     fold: int,
+    done: int,
+    epochs: int,
     out: Path,
     report: Report,
     checkpoints: Path,
 ) -> None:
     """Train a member at one size in the round that holds out `fold`, and predict what it never saw.
 
-    It goes on from the weights of the fit `before`, if there is one. Writes what `write_outcome` says, under the
+    It goes on from the weights of the fit `before`, if there is one, and in a learning-rate cycle of so many `epochs`
+    of which so many are `done`. Writes what `write_outcome` says, under the
     name `name`.
     """
+    from tasks.learning.lesson import Cycle
     from tasks.learning.train import write_fit_of
 
-    lesson = _read_lesson(features, folds, member, size, compute, fold, first=before is None)
+    cycle = Cycle(done, epochs)
+    lesson = _read_lesson(features, folds, member, size, compute, fold, first=before is None, cycle=cycle)
     network = _make_network(lesson, member, before, fold)
     write_fit_of(network, lesson, lr, name=name, fold=fold, out=out, report=report, checkpoints=checkpoints)
 
 
 def _read_lesson(
-    features: Path, folds: Path, member: Member, size: Size, compute: Compute, fold: int, *, first: bool = True
+    features: Path,
+    folds: Path,
+    member: Member,
+    size: Size,
+    compute: Compute,
+    fold: int,
+    *,
+    first: bool = True,
+    cycle: Cycle | None = None,
 ) -> Lesson:
     from tasks.folds import read_round
     from tasks.images.views import alter_with, judge_with, to_pictures
@@ -87,6 +100,7 @@ def _read_lesson(
         views=Views(prepare=to_pictures, alter=alter_with(member, size.strength), judge=judge_with(member)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold, size.pixels),
+        cycle=cycle,
     )
 
 

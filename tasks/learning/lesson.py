@@ -9,8 +9,19 @@ from tasks.learning.views import Views
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """A learning-rate cycle of which this training is a part: epochs of it that came before, and in all."""
+
+    before: int
+    epochs: int
+
+
+@dataclass(frozen=True)
 class Lesson:
-    """The examples of a round, the recipe and schedule to learn them by, and how a network sees them."""
+    """The examples of a round, the recipe and schedule to learn them by, and how a network sees them.
+
+    Where `cycle` is given, the last phase, in which all layers learn, takes its part of it instead of one of its own.
+    """
 
     parts: Parts
     recipe: Recipe
@@ -18,6 +29,7 @@ class Lesson:
     views: Views
     device: Device
     seed: int
+    cycle: Cycle | None = None
 
     @property
     def n_classes(self) -> int:

@@ -18,7 +18,7 @@ from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
-from tasks.learning.lesson import Lesson
+from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.optimiser import make_optimiser
 from tasks.learning.pace import Pace
 from tasks.learning.randomness import isolate_randomness, make_generator
@@ -109,9 +109,20 @@ class Learner:
         if phase is not self.phases[-1]:
             freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
-        steps = phase.epochs * self.lesson.parts.train.count_batches(schedule.batch_size)
+        whole = Cycle(0, phase.epochs)
+        if phase is self.phases[-1]:
+            whole = self.lesson.cycle or whole
+        per_epoch = self.lesson.parts.train.count_batches(schedule.batch_size)
         peaks = [group["lr"] for group in self.optimiser.param_groups]
-        self.schedule = OneCycleLR(self.optimiser, peaks, total_steps=max(2, steps), cycle_momentum=False)
+        self.schedule = OneCycleLR(
+            self.optimiser, peaks, total_steps=max(2, whole.epochs * per_epoch), cycle_momentum=False
+        )
+        if whole.before:
+            # An empty step, since torch warns of a schedule that moves before its optimiser.
+            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.step()
+            self.schedule.last_epoch = whole.before * per_epoch - 1
+            self.schedule.step()
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch; return its figures, kept in the history. `pace` says how fast it went."""

@@ -22,6 +22,7 @@ RECIPE = {
     "seed": 7,
     "colour": "rgb",
     "sizes": "all",
+    "cycle": "each",
     "flip_share": 0.5,
     "vertical_flip_share": 0.5,
     "crop_scale": 0.3,

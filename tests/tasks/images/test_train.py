@@ -37,7 +37,7 @@ def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e
     features, folds = toy.folder(f"px{pixels}"), toy.folder("folds")
     lr, out = toy.folder(f"lr{pixels}"), toy.folder(f"fit{pixels}")
     (lr / "lr.json").write_text(json.dumps({"lr": rate}))
-    names = {"name": f"cnnnet-px{pixels}", "fold": 5}
+    names = {"name": f"cnnnet-px{pixels}", "fold": 5, "done": 0, "epochs": size.epochs}
     checkpoints = toy.folder(f"checkpoints{pixels}")
     fit_member(
         features, folds, lr, member, size, COMPUTE, before, **names, out=out, report=Silent(), checkpoints=checkpoints

@@ -1,6 +1,7 @@
 """The loop learns, repeats itself exactly, stops when asked to, and says when it cannot go on."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 from tasks.audio.train import _make_network, _read_lesson
 from tasks.errors import UserError
-from tasks.learning.lesson import Lesson
+from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.loop import Trained, train_network
 from tasks.learning.stopping import BestWeights
 from tests.tasks.learning.toys import COMPUTE, PLAIN, Told, make_member, make_toy
@@ -66,6 +67,18 @@ def test_the_one_cycle_rises_to_the_peak_and_ends_near_zero(tmp_path: Path) -> N
     rates = [row["lr"] for row in train(tmp_path, epochs=10, lr=0.02).history]
     assert rates.index(max(rates)) in (2, 3)
     assert max(rates) <= 0.02 and rates[-1] < 0.001
+
+
+def test_trainings_that_share_a_cycle_have_its_rates_between_them(tmp_path: Path) -> None:
+    def read_rates(name: str, epochs: int, cycle: Cycle | None) -> list[float]:
+        lesson, network = prepare(tmp_path / name, epochs=epochs)
+        (tmp_path / name / "kept").mkdir()
+        lesson = replace(lesson, cycle=cycle)
+        trained = train_network(network, lesson, lr=0.02, checkpoints=tmp_path / name / "kept", report=Told())
+        return [row["lr"] for row in trained.history]
+
+    parts = read_rates("first", 3, Cycle(0, 8)) + read_rates("second", 5, Cycle(3, 8))
+    assert parts == pytest.approx(read_rates("whole", 8, None))
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
