@@ -28,7 +28,7 @@ check: .venv/installed  ## what a contributor wants before a commit
 	ruff check .
 	mypy
 	python -m flows graph --check
-	pytest tests/tasks --ignore=tests/tasks/learning
+	pytest -n 2 tests/tasks --ignore=tests/tasks/learning
 
 bench: .venv/installed  ## the table of figures; ROW=name runs one row
 	python -m benchmarks $(ROW)

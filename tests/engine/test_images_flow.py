@@ -18,6 +18,7 @@ from tests.warm import WarmPython
 pytestmark = pytest.mark.xdist_group("images flow")
 SIZES = ("small", "medium", "large")
 SMALL = {
+    "compute.threads": 1,  # the tests beside it want a core too
     "sample.pictures_per_class": 20,
     "members.compactnet.width": 4,
     **{f"sizes.{size}.epochs": 1 for size in SIZES},
