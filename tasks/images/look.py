@@ -102,6 +102,7 @@ def _draw_course(out: Path, fitted: list[Path]) -> None:
     columns = ["member", "size", "epoch", "lr", "train_loss", *(["valid_loss"] if "valid_loss" in rows[0] else [])]
     write_rows(out / "course.csv", columns, ({name: row[name] for name in columns} for row in rows))
     axes = make_axes("Training from size to size", "epoch", "loss", size_inch=(8.0, 4.5))
+    axes.locator_params(axis="x", integer=True)
     rates = axes.twinx()
     rates.set_ylabel("learning rate (dotted)")
     for number, member in enumerate(dict.fromkeys(row["member"] for row in rows)):

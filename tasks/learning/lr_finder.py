@@ -80,7 +80,7 @@ def suggest_lr(curve: Curve, n_classes: int) -> float:
             return float(curve.lr[first + int(np.argmin(slope))])
     raise UserError(
         f"the learning-rate test saw no falling loss between {LOWEST:g} and {HIGHEST:g}: the network does not "
-        "learn from these features. Look at curve.csv, and at label_smoothing, mixup_alpha and augmentation"
+        "learn from these features. Look at them, at the labels, and at label_smoothing"
     )
 
 

@@ -41,6 +41,7 @@ def draw_activations(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
         label = layer if layer in (layers[0], layers[-1]) else None
         axes.plot([row["epoch"] for row in own], [row["std"] for row in own], color=colour, label=label)
     axes.set_yscale("log")
+    axes.locator_params(axis="x", integer=True)
     axes.legend()
     save_plot(axes, folder / "activations.png")
 
@@ -57,5 +58,6 @@ def draw_history(folder: Path, history: Sequence[dict[str, float]]) -> None:
     for name in columns:
         if name not in ("epoch", "lr"):
             axes.plot(epochs, [row[name] for row in history], label=name.replace("_", " "))
+    axes.locator_params(axis="x", integer=True)
     axes.legend()
     save_plot(axes, folder / "history.png")
