@@ -60,7 +60,7 @@ def images(p: ImagesParams) -> Artifact:
     """Make one TorchScript ensemble of pictures.
 
     Download or fetch, clean, split folds, resize once to each size;
-    for each fold and member, from the smallest size to the largest, find the learning rate and fit;
+    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
     build the ensemble, evaluate it, look at what it sees, export it.
     """
     if p.source.archive == download.ADDRESSES:
@@ -79,7 +79,9 @@ def images(p: ImagesParams) -> Artifact:
             for label, size in sizes.items():
                 inputs = (squares[size.pixels], split)
                 before = course[-1] if course else None
-                lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
+                # One cycle over all sizes has one peak, found before it begins.
+                if before is None or one.cycle == "each":
+                    lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
                 done, epochs = sections.count_epochs(sizes, label) if one.cycle == "all" else (0, size.epochs)
                 names = {"name": f"{name}-{label}", "fold": fold}
                 course.append(fit(*inputs, lr, one, size, p.compute, before, **names, done=done, epochs=epochs))

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.engine.graph import trace_flow
+from flows.engine.params import load_params
+from flows.images import ImagesParams
 from tasks.tables import read_rows
 from tests.browser import needs_chromium
 from tests.engine.report_page import look_at
@@ -44,6 +47,18 @@ def test_each_size_goes_on_from_the_one_before(project: Project) -> None:
     for name, before in zip(names[1:], names, strict=False):
         stage = graph[graph.index(f"\n  {name}:") :]
         assert f"data/images/{before.removeprefix('images-')}\n" in stage[: stage.index("outs:")]
+
+
+@pytest.mark.parametrize(("cycle", "tests"), [("each", list(SIZES)), ("all", ["small"])])
+def test_each_cycle_has_one_range_test_before_it(cycle: str, tests: list[str]) -> None:
+    params = load_params("images", ImagesParams)
+    member = params.members["compactnet"].model_copy(update={"cycle": cycle})
+    stages = trace_flow("images", params.model_copy(update={"members": {"compactnet": member}}))
+    paths = [f"data/images/lr-compactnet-{size}-fold5" for size in tests]
+    assert [stage.artifact.path for stage in stages if "-lr-" in stage.name] == paths
+    fits = [stage for stage in stages if "-fit-" in stage.name]
+    read = [[path for path in paths if path in str(stage.inputs)] for stage in fits]
+    assert read == [[paths[min(n, len(paths) - 1)]] for n in range(len(SIZES))]
 
 
 def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
