@@ -41,6 +41,7 @@ ROWS = [
     Row("ants_and_bees", ants_and_bees.measure, quick=False),
     Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, quick=False),
     Row("imagenette", imagenette.measure, quick=False),
+    Row("imagenette_long", imagenette.measure_long, quick=False),
     Row("progressive_ants", progressive.measure_ants_and_bees, quick=False),
     Row("progressive_imagenette", progressive.measure_imagenette, quick=False),
     Row("ablation_sample", ablation.measure_sample, quick=False),

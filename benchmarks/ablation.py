@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from benchmarks.progressive import learn_at_last_size
 from benchmarks.real_data import Clone, clone_for, find_archive, run_seeds, summarise
 from benchmarks.table import Figure
 
 SEEDS = (1, 2, 3)
-MEMBER = "members.compactnet"
+# The setting of each, and what is tried where it is not in use.
+TRICKS = {"mixup": ("mixup_alpha", 0.4), "label smoothing": ("label_smoothing", 0.1), "EMA": ("ema_decay", 0.99)}
 BOOK = {"without progressive resizing": "book: 1 to 2 points", "without the ensemble over sizes": "book: 1 point"}
 
 
@@ -26,7 +30,7 @@ def compare(clone: Clone, what: str) -> list[Figure]:
     """Return the accuracy as the params stand, and what each change makes of it."""
     mean, spread, _ = summarise(run_seeds(clone, SEEDS))
     figures = [Figure(f"{what}, as it stands", "", f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds", "", "", True)]
-    for name, changes in list_variants(clone).items():
+    for name, changes in list_variants(clone.read_params()).items():
         other, other_spread, _ = summarise(run_seeds(clone, SEEDS, changes))
         told = f"{other:.1%} ± {other_spread:.1%}"
         figures.append(
@@ -35,20 +39,17 @@ def compare(clone: Clone, what: str) -> list[Figure]:
     return figures
 
 
-def list_variants(clone: Clone) -> dict[str, dict[str, object]]:
+def list_variants(params: dict[str, Any]) -> dict[str, dict[str, object]]:
     """Return what each variant changes: a trick that is in use is left out, one that is not is tried."""
-    params = clone.read_params()
-    member, sizes = params["members"]["compactnet"], params["sizes"]
-    epochs = sum(size["epochs"] for size in sizes.values())
+    members, all_sizes = params["members"], params["ensemble"]["sizes"] == "all"
+    ensemble = "without the ensemble over sizes" if all_sizes else "with an ensemble over sizes"
     variants: dict[str, dict[str, object]] = {
-        "without progressive resizing": {f"{MEMBER}.sizes": "large", "sizes.large.epochs": epochs},
-        "without the ensemble over sizes" if params["ensemble"]["sizes"] == "all" else "with an ensemble over sizes": {
-            "ensemble.sizes": "last" if params["ensemble"]["sizes"] == "all" else "all"
-        },
+        "without progressive resizing": learn_at_last_size(params),
+        ensemble: {"ensemble.sizes": "last" if all_sizes else "all"},
     }
-    for key, tried in {"mixup_alpha": 0.4, "label_smoothing": 0.1, "ema_decay": 0.99}.items():
-        trick = key.rsplit("_", 1)[0].replace("_", " ")
-        variants[f"without {trick}" if member[key] else f"with {trick}"] = {
-            f"{MEMBER}.{key}": 0.0 if member[key] else tried
+    for name, (key, tried) in TRICKS.items():
+        used = any(member[key] for member in members.values())
+        variants[f"{'without' if used else 'with'} {name}"] = {
+            f"members.{member}.{key}": 0.0 if used else tried for member in members
         }
     return variants

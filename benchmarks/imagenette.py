@@ -8,32 +8,26 @@ from benchmarks.table import Figure
 SEEDS = (1, 2, 3)
 TARGET, BUDGET_MIN = 0.83, 12
 # Four times as long at each size.
-LONG: dict[str, object] = {"sizes.small.epochs": 8, "sizes.medium.epochs": 4, "sizes.large.epochs": 8}
-PUBLISHED = "larger network, on a GPU"
+LONG: dict[str, object] = {"sizes.small.epochs": 8, "sizes.medium.epochs": 8, "sizes.large.epochs": 4}
+PUBLISHED = "leaderboard {} % (larger network, on a GPU)"
 
 
 def measure() -> list[Figure]:
-    """Run the flow with its preset for each seed, then once for 20 epochs; IMAGENETTE is the archive's path."""
+    """Run the flow with its preset for each seed; IMAGENETTE is the archive's path."""
     with clone_for("images", "imagenette", find_archive("imagenette", "IMAGENETTE")) as clone:
-        short = run_seeds(clone, SEEDS)
-        longer = clone.run(LONG)
-    mean, spread, minutes = summarise(short)
+        mean, spread, minutes = summarise(run_seeds(clone, SEEDS))
+    told = f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds"
+    name = "Imagenette, 5 epochs up to 128 px, accuracy"
     return [
-        Figure(
-            "Imagenette, 5 epochs up to 128 px, accuracy",
-            f"leaderboard 87.43 % ({PUBLISHED})",
-            f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds",
-            "",
-            f"{TARGET:.0%}",
-            mean >= TARGET,
-        ),
+        Figure(name, PUBLISHED.format("87.43"), told, "", f"{TARGET:.0%}", mean >= TARGET),
         Figure("its training, minutes", "", f"{minutes:.1f}", "", f"{BUDGET_MIN}", minutes <= BUDGET_MIN),
-        Figure(
-            "Imagenette, 20 epochs up to 128 px, accuracy",
-            f"leaderboard 91.57 % ({PUBLISHED})",
-            f"{longer.figures['accuracy']:.1%} (one seed), {longer.minutes:.0f} minutes",
-            "",
-            "",
-            True,
-        ),
     ]
+
+
+def measure_long() -> list[Figure]:
+    """Run the flow once for 20 epochs; IMAGENETTE is the archive's path."""
+    with clone_for("images", "imagenette", find_archive("imagenette_long", "IMAGENETTE")) as clone:
+        longer = clone.run(LONG)
+    told = f"{longer.figures['accuracy']:.1%} (one seed), {longer.minutes:.0f} minutes"
+    name = "Imagenette, 20 epochs up to 128 px, accuracy"
+    return [Figure(name, PUBLISHED.format("91.57"), told, "", "", True)]
