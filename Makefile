@@ -20,7 +20,7 @@ demo: .venv/installed  ## the flows of sounds, pictures and tweets on the embedd
 	python -m flows run text
 
 test: .venv/installed  ## the tests, without real data, in under ten minutes
-	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
+	pytest -n 4 --dist loadgroup --durations=25 tests/engine tests/faults
 	pytest -n 2 tests/tasks
 
 check: .venv/installed  ## what a contributor wants before a commit

@@ -118,10 +118,13 @@ def read_opening(journal: Path) -> Event:
 
 
 def read_ending(events: Path) -> Event:
-    """Return the event that ended a journal, or nothing while it is open."""
-    with events.open("rb") as file:
-        file.seek(max(0, events.stat().st_size - 4096))
-        lines = file.read().splitlines()
+    """Return the event that ended a journal, or nothing while it is open or when it has just been sent."""
+    try:
+        with events.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return {}
     last = _parse(lines[-1]) if lines else {}
     return last if last.get("event") == "end" else {}
 

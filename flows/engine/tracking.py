@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from flows.engine.detached import launch
 from flows.engine.machine import Identity, describe_machine, describe_source, identify, set_quiet_environment
-from flows.engine.outbox import EVENTS, append_event, find_outbox, list_journals, read_ending, read_json
+from flows.engine.outbox import EVENTS, append_event, find_outbox, has_writer, list_journals, read_json
 from flows.engine.redact import strip_secrets
 
 Value = str | int | float | bool
@@ -157,11 +157,11 @@ def count_waiting(root: Path) -> Waiting:
 
 
 def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
-    """Wait until every journal that has ended is sent, the sender has met trouble or ended, or time is up."""
+    """Wait until every journal that nobody writes is sent, the sender has met trouble or ended, or time is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        ended = [journal for journal in list_journals(root) if read_ending(journal / EVENTS)]
-        if not ended or _read_trouble(root) or not _is_sending(root, sender):
+        left = [journal for journal in list_journals(root) if not has_writer(journal)]
+        if not left or _read_trouble(root) or not _is_sending(root, sender):
             break
         time.sleep(POLL_S)
     return count_waiting(root)
