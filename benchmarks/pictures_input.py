@@ -173,7 +173,8 @@ def read_ours(examples: Examples) -> None:
 def open_resized(folder: Path, pixels: int) -> Examples:
     """Return the resized pictures as training opens them."""
     array = torch.from_numpy(np.load(folder / f"px{pixels}" / "features.npy", mmap_mode="c"))
-    return Examples(array, torch.zeros(len(array), dtype=torch.long), torch.arange(len(array)))
+    rows = torch.arange(len(array))
+    return Examples(array, rows % 2, rows)  # two classes; any labels cost the same
 
 
 def resize_by_pillow(paths: list[Path], pixels: int) -> None:
