@@ -24,10 +24,9 @@ def clean_tweets(archive: Path, clean: CleanTweets, *, out: Path, report: Report
 
     with gather_rows(find_layout(archive), clean, out, report) as rows:
         cleaned = judge_rows(rows)
-        write_examples(cleaned, out)
+        told = describe_all(write_examples(cleaned, out))
         write_classes(cleaned, out)
         dropped = write_dropped(cleaned, out)
-        told = describe_all(batch["text"] for _, batch in cleaned.walk())
         counts = cleaned.as_report() | told.as_report()
     draw_plots(out, cleaned.balance, told)
     counts |= {"dropped": dict(dropped), "lines_encoded": dict(rows.encodings)}

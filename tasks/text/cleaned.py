@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The usable rows with their verdicts, (rows), and of those kept the group and the label's code, (kept)."""
+    """The usable rows with their verdicts, (rows), and of those kept the group (from 0) and label code, (kept)."""
 
     rows: Rows
     verdicts: NDArray[np.int8]
@@ -52,7 +52,7 @@ class Cleaned:
         undated = sum(batch["date"].null_count for _, batch in self.walk())
         return {
             "examples": len(self.codes),
-            "groups": len(np.unique(self.groups)),
+            "groups": int(self.groups.max(initial=-1)) + 1,
             "classes": self.balance,
             "splits": {"train": len(self.codes) - n_test, "test": n_test},
             "without_date": undated,
@@ -90,8 +90,8 @@ def _check_classes(rows: Rows, codes: NDArray[np.int8]) -> None:
         )
 
 
-def write_examples(cleaned: Cleaned, out: Path) -> None:
-    """Write `examples.csv`, and 10,000 of its rows, evenly spaced, as `sample.csv`."""
+def write_examples(cleaned: Cleaned, out: Path) -> Iterator[pa.StringArray]:
+    """Write `examples.csv`, and 10,000 of its rows, evenly spaced, as `sample.csv`; yield the texts of each batch."""
     n_rows = len(cleaned.codes)
     chosen = np.zeros(n_rows, np.bool_)
     chosen[np.linspace(0, n_rows - 1, min(n_rows, SAMPLE_ROWS)).astype(np.int64)] = True
@@ -101,6 +101,7 @@ def write_examples(cleaned: Cleaned, out: Path) -> None:
             table.write_batch(batch)
             sample.write_batch(batch.filter(pa.array(chosen[start : start + len(batch)])))
             start += len(batch)
+            yield batch["text"]
 
 
 def write_classes(cleaned: Cleaned, out: Path) -> None:
