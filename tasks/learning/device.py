@@ -50,17 +50,17 @@ def open_device(compute: Compute) -> Device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware itself multiplies it.
+    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware multiplies matrices of it.
 
-    Without such instructions bf16 is emulated: on a processor with AVX2 alone a convolution network trained
-    ten times slower in bf16 than in fp32.
+    Elsewhere it is slower: a convolution network trained ten times slower in bf16 than in fp32 on a processor with
+    AVX2 alone, and 1.5 times slower on one with AVX-512's own bf16 but without AMX.
     """
     if wanted == "auto":
-        return torch.bfloat16 if _multiplies_bf16(device) else torch.float32
+        return torch.bfloat16 if _multiplies_matrices(device) else torch.float32
     return torch.bfloat16 if wanted == "bf16" else torch.float32
 
 
-def _multiplies_bf16(device: torch.device) -> bool:
+def _multiplies_matrices(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.cpu._is_amx_tile_supported()
