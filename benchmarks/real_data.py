@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.table import MissingDataError
+from flows.engine.overrides import merge_preset
 from flows.engine.params import read_yaml
 from flows.engine.project import ROOT
 
@@ -48,8 +49,10 @@ class Clone:
 
     def read_params(self) -> dict[str, Any]:
         """Return the params that a run without changes has."""
-        params = read_yaml(f"params/{self.flow}.yaml")
-        return params | (read_yaml(f"params/presets/{self.flow}-{self.preset}.yaml") if self.preset else {})
+        params: dict[str, Any] = read_yaml(f"params/{self.flow}.yaml")
+        if self.preset:
+            merge_preset(params, read_yaml(f"params/presets/{self.flow}-{self.preset}.yaml"))
+        return params
 
     def call(self, *arguments: str) -> None:
         """Call the command line."""

@@ -63,7 +63,7 @@ def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
     yaml.width = 110
     content = yaml.load(text)
     if preset:
-        _merge(content, _read_preset(flow, preset))
+        merge_preset(content, _read_preset(flow, preset))
     for override in overrides:
         _set(content, override, params_file(flow))
     written = StringIO()
@@ -99,7 +99,7 @@ def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     return read_yaml(f"params/presets/{flow}-{preset}.yaml")
 
 
-def _merge(content: Any, preset: Mapping[str, Any]) -> None:
+def merge_preset(content: Any, preset: Mapping[str, Any]) -> None:
     """Lay a preset over the params: keys one by one, a mapping of sections (members) as a whole."""
     for key, value in preset.items():
         known = content.get(key)

@@ -1,13 +1,20 @@
-"""`make bench` begins: every row's module can be imported, and a wrong row or missing data is told in one line."""
+"""`make bench` begins: rows can be imported and change what they say; a wrong row or missing data is told in a line."""
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from benchmarks.ablation import list_variants
+from benchmarks.progressive import learn_at_last_size
+from benchmarks.real_data import Clone
+from flows.engine.graph import trace_flow
+from flows.images import ImagesParams
 from tests.project import REPOSITORY
 
 
@@ -27,3 +34,36 @@ def test_a_row_that_cannot_run_says_why(row: str, code: int, told: str) -> None:
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("preset", ["", "imagenette", "ants-and-bees"])
+def test_the_last_size_alone_is_learnt_as_long_as_all_sizes_together(preset: str) -> None:
+    params = Clone(REPOSITORY, "images", preset).read_params()
+    epochs = sum(size["epochs"] for size in params["sizes"].values())
+    for override, value in learn_at_last_size(params).items():
+        set_value(params, override, value)
+    stages = trace_flow("images", ImagesParams.model_validate(params))
+    fits = [stage for stage in stages if "-fit-" in stage.name]
+    assert fits
+    assert all("-large-" in stage.name for stage in fits)
+    assert params["sizes"]["large"]["epochs"] == epochs
+
+
+def test_each_trick_is_left_out_or_tried_by_a_change_of_valid_params() -> None:
+    given = Clone(REPOSITORY, "images").read_params()
+    variants = list_variants(given)
+    assert len(variants) == 5
+    for changes in variants.values():
+        changed = copy.deepcopy(given)
+        for override, value in changes.items():
+            set_value(changed, override, value)
+        assert ImagesParams.model_validate(changed) != ImagesParams.model_validate(given)
+
+
+def set_value(params: dict[str, Any], override: str, value: object) -> None:
+    """Change the value that stands under a dotted key."""
+    *sections, key = override.split(".")
+    for section in sections:
+        params = params[section]
+    assert key in params
+    params[key] = value
