@@ -42,6 +42,9 @@ TEAM = "names a team's own servers or repository; tests/engine/test_team.py has 
 LEFT_OUT = {
     "make test": "it is what runs this",
     "python -m flows run audio --preset esc10 --set source.archive=ESC-10.zip": "real data: `make bench ROW=esc10`",
+    "python -m flows run images --preset imagenette --set source.archive=imagenette2-160.zip": (
+        "real data: `make bench ROW=imagenette`"
+    ),
     "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
     'git commit -m "DVC\'s remote" .dvc/config': TEAM,
 }
