@@ -19,8 +19,8 @@ demo: .venv/installed  ## the flows of sounds, pictures and tweets on the embedd
 	python -m flows run images
 	python -m flows run text
 
-test: .venv/installed  ## the tests, without real data, in under ten minutes
-	pytest -n 4 --dist loadgroup --durations=25 tests/engine tests/faults
+test: .venv/installed  ## the tests, without real data
+	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
 	pytest -n 2 tests/tasks
 
 check: .venv/installed  ## what a contributor wants before a commit

@@ -79,10 +79,10 @@ def images(p: ImagesParams) -> Artifact:
             for label, size in sizes.items():
                 inputs = (squares[size.pixels], split)
                 before = course[-1] if course else None
-                # One cycle over all sizes has one peak, found before it begins.
-                if before is None or one.cycle == "each":
+                cycle = sizes if one.cycle == "all" else {label: size}
+                done, epochs = sections.count_epochs(cycle, label)
+                if not done:  # a cycle has one peak, found before it begins
                     lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
-                done, epochs = sections.count_epochs(sizes, label) if one.cycle == "all" else (0, size.epochs)
                 names = {"name": f"{name}-{label}", "fold": fold}
                 course.append(fit(*inputs, lr, one, size, p.compute, before, **names, done=done, epochs=epochs))
             fitted += course

@@ -53,6 +53,17 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
     return told
 
 
+def merge_preset(content: Any, preset: Mapping[str, Any]) -> None:
+    """Lay a preset over the params: keys one by one, a mapping of sections (members) as a whole."""
+    for key, value in preset.items():
+        known = content.get(key)
+        holds_sections = isinstance(known, Mapping) and any(isinstance(one, Mapping) for one in known.values())
+        if isinstance(known, Mapping) and not holds_sections:
+            content[key].update(value)
+        else:
+            content[key] = value
+
+
 def _describe(preset: str, overrides: list[str]) -> str:
     return strip_secrets(", ".join([*([f"preset {preset}"] if preset else []), *overrides]))
 
@@ -97,17 +108,6 @@ def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     if preset not in names:
         raise EngineError(f"there is no preset {preset!r} for {flow}; there are: {', '.join(names) or 'none'}")
     return read_yaml(f"params/presets/{flow}-{preset}.yaml")
-
-
-def merge_preset(content: Any, preset: Mapping[str, Any]) -> None:
-    """Lay a preset over the params: keys one by one, a mapping of sections (members) as a whole."""
-    for key, value in preset.items():
-        known = content.get(key)
-        holds_sections = isinstance(known, Mapping) and any(isinstance(one, Mapping) for one in known.values())
-        if isinstance(known, Mapping) and not holds_sections:
-            content[key].update(value)
-        else:
-            content[key] = value
 
 
 def _set(content: Any, override: str, name: str) -> None:

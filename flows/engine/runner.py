@@ -87,6 +87,8 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     """
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
+    # Asked now, since this process is about to name the project's own servers there.
+    is_team = bool({PREFECT, MLFLOW} & os.environ.keys())
     run = prepare_run(flow, force=force, stages=stages)
     sender = start_sender(ROOT) if run.journal else None
     _use_server()
@@ -100,7 +102,9 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     for told in take_told(ROOT):
         say(told)
     _raise_first(run, state)
-    print_figures(flow, run)
+    print_figures(run)
+    if not is_team:
+        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")
 
 
 def _run_under_prefect(name: str, run: Run) -> Any:
@@ -232,13 +236,11 @@ def _raise_first(run: Run, state: Any) -> None:
         raise EngineError(f"the flow ended as {state.name}: {state.message}")
 
 
-def print_figures(flow: str, run: Run) -> None:
-    """Print the flow's figures, where its model lies, and how to open the pages."""
+def print_figures(run: Run) -> None:
+    """Print the flow's figures, and where its model lies."""
     for stage in run.stages:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
         if stage.look.model:
             say(f"model: {stage.artifact.path}/model.pt")
-    if not {PREFECT, MLFLOW} & os.environ.keys():
-        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")

@@ -40,9 +40,8 @@ def _draw_rates(record: FlowRecord) -> Iterator[Part]:
     dots = {"type": "point", "filled": True, "size": 90, "stroke": "var(--card)", "strokeWidth": 1.5, "opacity": 1}
     encoding = chart["layer"][0]["encoding"]
     chart["layer"].append({"data": {"values": chosen}, "mark": dots, "encoding": encoding})
-    yield Chart(
-        "Learning-rate range tests", chart, note="a dot marks the rate that was chosen, where the loss falls fastest"
-    )
+    note = "a dot marks the rate found: where the loss falls fastest, or well below what a trained network still bears"
+    yield Chart("Learning-rate range tests", chart, note=note)
 
 
 def _draw_courses(record: FlowRecord, sizes: bool) -> Iterator[Part]:

@@ -60,9 +60,8 @@ def fit_member(
 ) -> None:
     """Train a member at one size in the round that holds out `fold`, and predict what it never saw.
 
-    It goes on from the weights of the fit `before`, if there is one, and in a learning-rate cycle of so many `epochs`
-    of which so many are `done`. Writes what `write_outcome` says, under the
-    name `name`.
+    It goes on from the weights of the fit `before`, if there is one, in a learning-rate cycle of so many `epochs`, of
+    which so many are `done`. Writes what `write_outcome` says, under the name `name`.
     """
     from tasks.learning.lesson import Cycle
     from tasks.learning.train import write_fit_of

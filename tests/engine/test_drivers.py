@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from flows.engine.server import where
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
 from tests.project import Finished
@@ -34,6 +36,15 @@ def test_fresh_stages_show_as_cached_in_prefect(tiny: TinyProject, server_state:
         "tiny-join": "Completed",
     }
     assert [word for word in ("cached", "ran", "restored") if word in done.output] == ["cached", "ran"]
+
+
+def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny: TinyProject) -> None:
+    # Not by the warm Python, which has a server named already.
+    command = (sys.executable, "-m", "flows", "run", "tiny")
+    told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
+    assert tiny.call(*command).check().output.splitlines()[-1] == told
+    (server,) = where(tiny.root)
+    assert told not in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
 
 
 def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> None:
