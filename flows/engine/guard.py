@@ -12,6 +12,8 @@ from flows.engine.params import dig, params_file, read_yaml
 from flows.engine.project import ROOT
 from flows.engine.stage import Stage
 
+BYTECODE = "__pycache__"  # Python writes it where code is imported; DVC leaves it out too, by .dvcignore
+
 
 class DisturbedError(EngineError):
     """An input changed while a stage read it: what the stage made is thrown away."""
@@ -80,7 +82,8 @@ class Guard:
 
 def _sign(path: Path) -> Iterator[tuple[str, tuple[int, int, int]]]:
     if path.is_dir():
-        for folder, _, names in os.walk(path):
+        for folder, folders, names in os.walk(path):
+            folders[:] = (name for name in folders if name != BYTECODE)
             for name in names:
                 yield from _sign(Path(folder, name))
     elif path.exists():

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.engine.mlflow_store import open_client
@@ -53,10 +54,19 @@ def tiny(past: TinyProject, server_state: Path, tmp_path: Path) -> TinyProject:
 
     It is called by another name in each test: MLflow of this process would go on with the database that was there.
     """
+    end_senders(past.root)
     shutil.rmtree(past.root)
     shutil.copytree(past.root.with_name("kept"), past.root)
     (tmp_path / "tiny").symlink_to(past.root)
     return TinyProject(tmp_path / "tiny", server_state, past.warm)
+
+
+def end_senders(root: Path) -> None:
+    """End the processes that still send what the test before told: they would write into the folder put back."""
+    senders = [process for process in psutil.process_iter(["cmdline"]) if str(root) in (process.info["cmdline"] or ())]
+    for sender in senders:
+        sender.kill()
+    psutil.wait_procs(senders)
 
 
 def read_runs(project: TinyProject) -> dict[str, list[Any]]:
