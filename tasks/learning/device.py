@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -50,17 +51,22 @@ def open_device(compute: Compute) -> Device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware multiplies matrices of it.
+    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware is faster with it.
 
-    Elsewhere it is slower: a convolution network trained ten times slower in bf16 than in fp32 on a processor with
-    AVX2 alone, and 1.5 times slower on one with AVX-512's own bf16 but without AMX.
+    A convolution network trained ten times slower in bf16 than in fp32 on a processor with AVX2 alone, and 1.5 times
+    slower on Intel's with AVX-512's own bf16 but without AMX; on AMD's with the former, 1.9 times faster.
     """
     if wanted == "auto":
-        return torch.bfloat16 if _multiplies_matrices(device) else torch.float32
+        return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
     return torch.bfloat16 if wanted == "bf16" else torch.float32
 
 
-def _multiplies_matrices(device: torch.device) -> bool:
+def _is_fast_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.cpu._is_amx_tile_supported()
+    return torch.cpu._is_amx_tile_supported() or (torch.cpu._is_avx512_bf16_supported() and _is_by_amd())
+
+
+def _is_by_amd() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text()
