@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,11 +49,15 @@ class Clone:
         figures = json.loads((self.root / "data" / self.flow / "evaluate/metrics.json").read_text())["ensemble"]
         return Outcome(figures, sum(self._read_seconds()) / 60)
 
-    def read_params(self) -> dict[str, Any]:
-        """Return the params that a run without changes has."""
+    def read_params(self, changes: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """Return the params that a run with these changes has."""
         params: dict[str, Any] = read_yaml(f"params/{self.flow}.yaml")
         if self.preset:
             merge_preset(params, read_yaml(f"params/presets/{self.flow}-{self.preset}.yaml"))
+        for place, value in (changes or {}).items():
+            *sections, key = place.split(".")
+            section = reduce(getitem, sections, params)
+            section[key] = value
         return params
 
     def call(self, *arguments: str) -> None:

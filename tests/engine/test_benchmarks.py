@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -38,10 +36,10 @@ def test_a_row_that_cannot_run_says_why(row: str, code: int, told: str) -> None:
 
 @pytest.mark.parametrize("preset", ["", "imagenette", "ants-and-bees"])
 def test_the_last_size_alone_is_learnt_as_long_as_all_sizes_together(preset: str) -> None:
-    params = Clone(REPOSITORY, "images", preset).read_params()
-    epochs = sum(size["epochs"] for size in params["sizes"].values())
-    for override, value in learn_at_last_size(params).items():
-        set_value(params, override, value)
+    clone = Clone(REPOSITORY, "images", preset)
+    given = clone.read_params()
+    epochs = sum(size["epochs"] for size in given["sizes"].values())
+    params = clone.read_params(learn_at_last_size(given))
     stages = trace_flow("images", ImagesParams.model_validate(params))
     fits = [stage for stage in stages if "-fit-" in stage.name]
     assert fits
@@ -50,20 +48,9 @@ def test_the_last_size_alone_is_learnt_as_long_as_all_sizes_together(preset: str
 
 
 def test_each_trick_is_left_out_or_tried_by_a_change_of_valid_params() -> None:
-    given = Clone(REPOSITORY, "images").read_params()
+    clone = Clone(REPOSITORY, "images")
+    given = clone.read_params()
     variants = list_variants(given)
     assert len(variants) == 5
     for changes in variants.values():
-        changed = copy.deepcopy(given)
-        for override, value in changes.items():
-            set_value(changed, override, value)
-        assert ImagesParams.model_validate(changed) != ImagesParams.model_validate(given)
-
-
-def set_value(params: dict[str, Any], override: str, value: object) -> None:
-    """Change the value that stands under a dotted key."""
-    *sections, key = override.split(".")
-    for section in sections:
-        params = params[section]
-    assert key in params
-    params[key] = value
+        assert ImagesParams.model_validate(clone.read_params(changes)) != ImagesParams.model_validate(given)
