@@ -45,6 +45,9 @@ LEFT_OUT = {
     "python -m flows run images --preset imagenette --set source.archive=imagenette2-160.zip": (
         "real data: `make bench ROW=imagenette`"
     ),
+    "python -m flows run images --preset ants-and-bees --set source.archive=hymenoptera_data.zip": (
+        "real data: `make bench ROW=ants_and_bees`"
+    ),
     "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
     'git commit -m "DVC\'s remote" .dvc/config': TEAM,
 }
