@@ -43,7 +43,6 @@ ROWS = [
     Row("imagenette", imagenette.measure, quick=False),
     Row("imagenette_long", imagenette.measure_long, quick=False),
     Row("progressive_ants", progressive.measure_ants_and_bees, quick=False),
-    Row("progressive_imagenette", progressive.measure_imagenette, quick=False),
     Row("ablation_sample", ablation.measure_sample, quick=False),
     Row("ablation_ants", ablation.measure_ants_and_bees, quick=False),
 ]
