@@ -6,13 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.reporting import FlowRecord
-from flows.report.data import tell_data
-from flows.report.load import tell_load
 from flows.report.media import embed_picture, embed_sound
-from flows.report.page import render_page
 from flows.report.parts import Exhibit, Gallery, Section
-from flows.report.run import tell_overview, tell_stages
-from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.shared import render_run
 from flows.report.training import tell_learning
 from tasks.tables import read_classes, read_rows
 
@@ -25,17 +21,7 @@ SHOWN = 8
 
 def render_report(record: FlowRecord) -> str:
     """Return the page of a run."""
-    sections = [
-        tell_overview(record),
-        tell_stages(record),
-        tell_load(record),
-        tell_data(record),
-        tell_learning(record),
-        tell_scores(record),
-        tell_ensemble(record),
-        show_sounds(record),
-    ]
-    return render_page(record, sections)
+    return render_run(record, learning=tell_learning(record), examples=show_sounds(record))
 
 
 def show_sounds(record: FlowRecord) -> Section:

@@ -8,13 +8,9 @@ from typing import Any
 
 from flows.engine.reporting import FlowRecord
 from flows.report.charts import draw_lines
-from flows.report.data import tell_data
-from flows.report.load import tell_load
 from flows.report.media import embed_drawing, embed_picture
-from flows.report.page import render_page
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
-from flows.report.run import tell_overview, tell_stages
-from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.shared import render_run
 from flows.report.training import SHARE, tell_learning
 from tasks.tables import read_rows
 
@@ -24,17 +20,11 @@ SHOWN = 21
 def render_report(record: FlowRecord) -> str:
     """Return the page of a run."""
     learning = tell_learning(record, sizes=True)
-    sections = [
-        tell_overview(record),
-        tell_stages(record),
-        tell_load(record),
-        tell_data(record),
-        Section(learning.title, (*learning.parts, *draw_sizes(record))),
-        tell_scores(record),
-        tell_ensemble(record),
-        Section("Examples", tuple(_show_pictures(record))),
-    ]
-    return render_page(record, sections)
+    return render_run(
+        record,
+        learning=Section(learning.title, (*learning.parts, *draw_sizes(record))),
+        examples=Section("Examples", tuple(_show_pictures(record))),
+    )
 
 
 def draw_sizes(record: FlowRecord) -> Iterator[Part]:

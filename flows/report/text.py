@@ -6,12 +6,8 @@ from collections.abc import Iterator
 
 from flows.engine.reporting import FlowRecord
 from flows.report.charts import draw_bars
-from flows.report.data import tell_data
-from flows.report.load import tell_load
-from flows.report.page import render_page
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
-from flows.report.run import tell_overview, tell_stages
-from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.shared import render_run
 from flows.report.training import tell_learning
 from tasks.tables import read_rows
 
@@ -21,17 +17,8 @@ PHRASES = 12  # of each class
 
 def render_report(record: FlowRecord) -> str:
     """Return the page of a run."""
-    sections = [
-        tell_overview(record),
-        tell_stages(record),
-        tell_load(record),
-        tell_data(record),
-        tell_learning(record),
-        tell_scores(record),
-        tell_ensemble(record),
-        Section("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record))),
-    ]
-    return render_page(record, sections)
+    examples = Section("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
+    return render_run(record, learning=tell_learning(record), examples=examples)
 
 
 def _draw_slices(record: FlowRecord) -> Iterator[Part]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchaudio.transforms import Resample
@@ -14,7 +13,7 @@ from torchaudio.transforms import Resample
 from tasks.audio.front_end import LogMel, pad_or_trim
 from tasks.audio.member import Member
 from tasks.audio.sections import Spectrogram, Waveform
-from tasks.learning.script import View, gather_voters, write_script
+from tasks.learning.script import Classifier, View, gather_voters, write_script
 
 EXAMPLE_CLIPS = 2
 
@@ -33,25 +32,16 @@ class Fixed(nn.Module):
         return pad_or_trim(self.resample(waveforms), self.n_samples)
 
 
-class SoundClassifier(nn.Module):
+class SoundClassifier(Classifier):
     """Waveforms (batch, samples) float32 at `sample_rate_hz` to probabilities (batch, classes).
 
     `n_samples` is the length it was made for; others are padded with zeros or trimmed.
     """
 
     def __init__(self, views: list[View], labels: list[str], sample_rate_hz: int, n_samples: int) -> None:
-        super().__init__()
-        self.views = nn.ModuleList(views)
-        self.labels = labels
+        super().__init__(views, labels)
         self.sample_rate_hz = sample_rate_hz
         self.n_samples = n_samples
-
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Return probabilities."""
-        told = torch.zeros(1, device=waveforms.device)
-        for view in self.views:
-            told = told + view(waveforms)
-        return told
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.images.member import Member
 from tasks.images.views import judge_with
-from tasks.learning.script import View, gather_voters, write_script
+from tasks.learning.script import Classifier, View, gather_voters, write_script
 
 EXAMPLE_SHAPE = (2, 3, 96, 128)
 
@@ -19,7 +18,7 @@ EXAMPLE_SHAPE = (2, 3, 96, 128)
 class Square(nn.Module):
     """Pictures of any size to squares: the middle cut out and resampled to `pixels`, as for training.
 
-    (batch, 3, height, width) float32 in 0..1 to (batch, 3, pixels, pixels).
+    (batch, 3, height, width) uint8, RGB, to (batch, 3, pixels, pixels) float32 in 0..1.
     """
 
     def __init__(self, pixels: int) -> None:
@@ -31,25 +30,8 @@ class Square(nn.Module):
         height, width = pictures.size(2), pictures.size(3)
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        middle = pictures[:, :, top : top + side, left : left + side]
+        middle = pictures[:, :, top : top + side, left : left + side].float() / 255.0
         return F.interpolate(middle, size=[self.pixels, self.pixels], mode="bicubic", antialias=True).clamp(0.0, 1.0)
-
-
-class PictureClassifier(nn.Module):
-    """Pictures (batch, 3, height, width) uint8, RGB, of any size, to probabilities (batch, classes)."""
-
-    def __init__(self, views: list[View], labels: list[str]) -> None:
-        super().__init__()
-        self.views = nn.ModuleList(views)
-        self.labels = labels
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return probabilities."""
-        light = pictures.float() / 255.0
-        told = torch.zeros(1, device=pictures.device)
-        for view in self.views:
-            told = told + view(light)
-        return told
 
 
 def write_model(
@@ -61,8 +43,11 @@ def write_model(
     return write_script(model, draw_example(), told, out)
 
 
-def assemble(ensemble: Path, fitted: list[Path], labels: list[str], members: Mapping[str, Member]) -> PictureClassifier:
-    """Return the mean over the rounds of their ensembles, in evaluation mode; each size is made once."""
+def assemble(ensemble: Path, fitted: list[Path], labels: list[str], members: Mapping[str, Member]) -> Classifier:
+    """Return pictures (batch, 3, height, width) uint8, RGB, of any size, to probabilities, in evaluation mode.
+
+    It is the mean over the rounds of their ensembles; each size is made once.
+    """
     # A fit is named MEMBER-SIZE.
     voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member.rpartition("-")[0]])
     views = []
@@ -70,7 +55,7 @@ def assemble(ensemble: Path, fitted: list[Path], labels: list[str], members: Map
         chosen = [voter for voter in voters if voter.fit.input_shape[0] == pixels]
         networks = [judge_with(voter.member)(voter.network) for voter in chosen]
         views.append(View(Square(pixels), networks, [voter.share for voter in chosen]))
-    return PictureClassifier(views, labels).eval()
+    return Classifier(views, labels).eval()
 
 
 def draw_example() -> NDArray[np.uint8]:

@@ -48,6 +48,22 @@ class View(nn.Module):
         return told
 
 
+class Classifier(nn.Module):
+    """What the front ends of its views take, to probabilities (batch, classes): the sum of the views' answers."""
+
+    def __init__(self, views: list[View], labels: list[str]) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(views)
+        self.labels = labels
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return probabilities."""
+        told = torch.zeros(1, device=inputs.device)
+        for view in self.views:
+            told = told + view(inputs)
+        return told
+
+
 def gather_voters(ensemble: Path, fitted: list[Path], find_member: Callable[[Fit], R]) -> list[Voter[R]]:
     """Return the networks of every round with their shares in the mean over the rounds."""
     rounds = json.loads((ensemble / "ensemble.json").read_text())["rounds"]

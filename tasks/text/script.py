@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.learning.ragged import PAD
-from tasks.learning.script import View, gather_voters, write_script
+from tasks.learning.script import Classifier, View, gather_voters, write_script
 from tasks.text.member import Member
 from tasks.text.tokens import UNK, read_vocabulary
 from tasks.text.vocabulary import join_vocabularies
@@ -32,25 +32,16 @@ class Renumber(nn.Module):
         return self.numbers[words]
 
 
-class TextClassifier(nn.Module):
+class TextClassifier(Classifier):
     """Word numbers (batch, longest) int64, padded at the end with `pad_id`, to probabilities (batch, classes).
 
     What a word's number is stands in the vocabulary beside the file.
     """
 
     def __init__(self, views: list[View], labels: list[str], n_words: int) -> None:
-        super().__init__()
-        self.views = nn.ModuleList(views)
-        self.labels = labels
+        super().__init__(views, labels)
         self.n_words = n_words
         self.pad_id = PAD
-
-    def forward(self, words: Tensor) -> Tensor:
-        """Return probabilities."""
-        told = torch.zeros(1, device=words.device)
-        for view in self.views:
-            told = told + view(words)
-        return told
 
 
 def write_model(
