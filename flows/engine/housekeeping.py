@@ -52,6 +52,7 @@ def find_freeable(client: MlflowClient, days: int) -> Iterator[list[Part]]:
         cache = Cache.of(repo, present | retention.list_md5s())
         flow_runs = held.enter_context(leftovers.find_flow_runs(since_s))
         yield [
+            _make_versions_part(retention),
             _make_mlflow_part(retention),
             _make_prefect_part(flow_runs),
             _make_files_part("Prefect results", leftovers.list_results(since_s)),
@@ -87,6 +88,17 @@ def _read_present() -> set[str]:
         return read_lock_md5s(lock) if lock.exists() else set()
     except ValueError as error:
         raise EngineError(f"{error}: nothing is freed; `git restore dvc.lock` brings it back") from error
+
+
+def _make_versions_part(retention: Retention) -> Part:
+    """Versions are names for what their runs logged, which is weighed with these."""
+    versions = retention.old_versions
+
+    def delete() -> None:
+        for version in versions:
+            retention.client.delete_model_version(version.name, version.number)
+
+    return Part("registered versions", len(versions), 0, delete)
 
 
 def _make_mlflow_part(retention: Retention) -> Part:

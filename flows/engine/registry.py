@@ -72,6 +72,14 @@ class Registry:
         """Return the version with the alias `champion`, or None."""
         return next((version for version in self.list_versions(name) if CHAMPION in version.aliases), None)
 
+    def list_champions(self, name: str) -> list[str]:
+        """Return the versions that were champion and still exist, the present one last, also when moved elsewhere."""
+        versions = self.list_versions(name)
+        told = self._get_model(name).tags.get(CHAMPIONS, "").split()
+        now = [version.number for version in versions if CHAMPION in version.aliases]
+        there = {version.number for version in versions}
+        return [number for number in told if number in there and number not in now] + now
+
     def challenge(self, name: str, version: str) -> None:
         """Give a version the alias `challenger`, in place of the one that had it."""
         self.client.set_registered_model_alias(name, CHALLENGER, version)
@@ -79,13 +87,13 @@ class Registry:
     def promote(self, name: str, version: str) -> None:
         """Make a version champion; the one before is remembered. Raises EngineError when there is no such version."""
         self.get_version(name, version)
-        earlier = [number for number in self._list_champions(name) if number != version]
+        earlier = [number for number in self.list_champions(name) if number != version]
         self._crown(name, version, [*earlier, version])
 
     def rollback(self, name: str) -> str:
         """Make the champion's predecessor champion again, and return its version. Raises EngineError without one."""
         champion = self.find_champion(name)
-        earlier = [n for n in self._list_champions(name) if champion is None or n != champion.number]
+        earlier = [n for n in self.list_champions(name) if champion is None or n != champion.number]
         if not earlier:
             present = f"version {champion.number}" if champion else "now"
             raise EngineError(
@@ -105,14 +113,6 @@ class Registry:
         self.client.set_registered_model_alias(name, CHAMPION, version)
         if str(self._get_model(name).aliases.get(CHALLENGER)) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
-
-    def _list_champions(self, name: str) -> list[str]:
-        """Return the versions that were champion and still exist, the present one last, also when moved elsewhere."""
-        versions = self.list_versions(name)
-        told = self._get_model(name).tags.get(CHAMPIONS, "").split()
-        now = [version.number for version in versions if CHAMPION in version.aliases]
-        there = {version.number for version in versions}
-        return [number for number in told if number in there and number not in now] + now
 
     def _get_model(self, name: str) -> RegisteredModel:
         models = {model.name: model for model in self.list_models()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,7 +17,8 @@ from mlflow.tracking import MlflowClient
 
 from flows.engine.cache import read_lock_md5s
 from flows.engine.errors import EngineError
-from flows.engine.registry import Registry
+from flows.engine.gate import GATE
+from flows.engine.registry import Registry, Version
 from flows.engine.tracked import LOCK
 from flows.engine.tracker import CACHED, JOURNAL
 from flows.engine.tracking import DATA, OUTPUT_TAG
@@ -31,30 +32,37 @@ A_PAGE = 1000
 
 @dataclass(frozen=True)
 class Retention:
-    """The runs that are kept and those that are past their age, by id; `foreign` counts those that lie elsewhere."""
+    """The runs and versions that are kept, and those past their age; `foreign` counts the runs that lie elsewhere."""
 
     client: MlflowClient
     kept: Mapping[str, Run]
     old: Mapping[str, Run]
     foreign: int
+    kept_versions: Sequence[Version]
+    old_versions: Sequence[Version]
 
     @classmethod
     def decide(cls, client: MlflowClient, *, root: Path, days: int, present: set[str]) -> Retention:
         """Decide for every run of the project.
 
-        Kept are the runs younger than `days`, those of every model's versions, their flows' runs and what these link,
-        and those that made what is there now, with an md5 among `present`.
+        Kept are the runs younger than `days`, those of a champion, a challenger, what can be rolled back to and what a
+        person registered, their flows' runs and what these link, and those that made what is there now, with an md5
+        among `present`.
         """
+        versions, needed = _list_versions(Registry(client))
         runs = {run.info.run_id: run for run in _list_runs(client)}
         since_ms = time.time() * 1000 - days * DAY_MS
         young = {id for id, run in runs.items() if run.info.lifecycle_stage == "active" and not _ended(run, since_ms)}
-        kept = _close_over(runs, (young | _list_made_versions(client)) & runs.keys())
+        kept = _close_over(runs, (young | needed) & runs.keys())
         kept |= {id for id, run in runs.items() if run.data.tags.get(OUTPUT_TAG) in present}
         # What somebody else logged to the same store is not the project's to delete.
         old = {id: run for id, run in runs.items() if id not in kept and JOURNAL in run.data.tags}
         past = {id: run for id, run in old.items() if _ended(run, since_ms)}
         here = {id: run for id, run in past.items() if not _lies_elsewhere(run.info.artifact_uri, root)}
-        return cls(client, {id: runs[id] for id in kept}, here, len(past) - len(here))
+        kept_versions = [version for version in versions if version.run_id not in here]
+        old_versions = [version for version in versions if version.run_id in here]
+        foreign = len(past) - len(here)
+        return cls(client, {id: runs[id] for id in kept}, here, foreign, kept_versions, old_versions)
 
     def list_md5s(self) -> set[str]:
         """Return the md5s that runs kept name, in their dvc.lock and in tags.
@@ -62,11 +70,7 @@ class Retention:
         Raises EngineError when a flow's run has no dvc.lock that can be read: what it needs is not known.
         """
         told: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
-        told += [
-            version.tags
-            for model in Registry(self.client).list_models()
-            for version in Registry(self.client).list_versions(model.name)
-        ]
+        told += [version.tags for version in self.kept_versions]
         md5s = {value for tags in told for key, value in tags.items() if key.startswith(MD5_TAGS)}
         for run in self.kept.values():
             if JOURNAL in run.data.tags and "stage" not in run.data.tags:
@@ -74,7 +78,7 @@ class Retention:
         return md5s
 
     def list_models(self) -> list[LoggedModel]:
-        """Return the models that runs let go have logged; none of them is a version of a registered one."""
+        """Return the models that runs let go have logged."""
         experiments = sorted({run.info.experiment_id for run in self.old.values()})
         found: list[LoggedModel] = []
         token = None
@@ -104,9 +108,17 @@ def _ended(run: Run, since_ms: float) -> bool:
     return run.info.status != "RUNNING" and (run.info.end_time or run.info.start_time) < since_ms
 
 
-def _list_made_versions(client: MlflowClient) -> set[str]:
-    registry = Registry(client)
-    return {version.run_id for model in registry.list_models() for version in registry.list_versions(model.name)}
+def _list_versions(registry: Registry) -> tuple[list[Version], set[str]]:
+    """Return all versions, and the runs of those in use or that can be again; the gate's past challengers are not."""
+    versions: list[Version] = []
+    needed = set()
+    for model in registry.list_models():
+        champions = registry.list_champions(model.name)
+        for version in registry.list_versions(model.name):
+            versions.append(version)
+            if GATE not in version.tags or version.aliases or version.number in champions:
+                needed.add(version.run_id)
+    return versions, needed
 
 
 def _close_over(runs: Mapping[str, Run], roots: set[str]) -> set[str]:

@@ -8,12 +8,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from tests.engine.mlflow_store import open_client
+from tests.engine.past_project import check_out, end_senders, find_flow_run, find_lock, read_runs, snapshot
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 
@@ -59,55 +58,6 @@ def tiny(past: TinyProject, server_state: Path, tmp_path: Path) -> TinyProject:
     shutil.copytree(past.root.with_name("kept"), past.root)
     (tmp_path / "tiny").symlink_to(past.root)
     return TinyProject(tmp_path / "tiny", server_state, past.warm)
-
-
-def end_senders(root: Path) -> None:
-    """End the processes that still send what the test before told: they would write into the folder put back."""
-    senders = [process for process in psutil.process_iter(["cmdline"]) if str(root) in (process.info["cmdline"] or ())]
-    for sender in senders:
-        sender.kill()
-    psutil.wait_procs(senders)
-
-
-def read_runs(project: TinyProject) -> dict[str, list[Any]]:
-    """Return the runs of each value of the separator: the flow's and its stage's."""
-    client = open_client(project.root)
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    found: dict[str, list[Any]] = {}
-    for run in client.search_runs(experiments):
-        found.setdefault(run.data.params["join.separator"], []).append(run)
-    return found
-
-
-def find_flow_run(project: TinyProject, separator: str) -> str:
-    """Return the id of the flow's run with this separator."""
-    (found,) = (run for run in read_runs(project)[separator] if "stage" not in run.data.tags)
-    return str(found.info.run_id)
-
-
-def find_lock(project: TinyProject, separator: str) -> Path:
-    """Return the dvc.lock that the flow's run with this separator kept."""
-    (found,) = project.root.glob(f"mlruns/*/{find_flow_run(project, separator)}/artifacts/pipeline/dvc.lock")
-    return found
-
-
-def snapshot(project: TinyProject) -> dict[str, bytes]:
-    """Return every file but those that looking on changes: locks, logs, the files of open databases."""
-    found = {}
-    for folder, folders, names in os.walk(project.root):
-        # These folders are not even entered: what lies there may go while it is looked at.
-        folders[:] = sorted(set(folders) - {".trifold", "tmp", "__pycache__"})
-        paths = [Path(folder, name) for name in names if not name.endswith("-journal")]
-        found.update({str(path.relative_to(project.root)): path.read_bytes() for path in paths})
-    assert {"dvc.lock", "mlflow.db"} <= set(found)
-    return found
-
-
-def check_out(project: TinyProject, lock: Path) -> int:
-    """Take over a dvc.lock and bring its data back; return the exit code."""
-    shutil.copyfile(lock, project.root / "dvc.lock")
-    shutil.rmtree(project.root / "data/tiny")
-    return project.call("python", "-m", "dvc", "checkout").code
 
 
 def gc(project: TinyProject, *options: str) -> str:
@@ -165,6 +115,31 @@ def test_a_challenger_is_kept_and_a_run_whose_version_is_gone_is_not(tiny: TinyP
     client.delete_registered_model("tiny")
     gc(tiny, "--free")
     assert set(read_runs(tiny)) == {"present"}
+
+
+def test_a_challenger_of_the_past_goes_with_its_run(tiny: TinyProject) -> None:
+    client = open_client(tiny.root)
+    (run,) = (run for run in read_runs(tiny)["dropped"] if "stage" in run.data.tags)
+    client.create_model_version("tiny", run.info.artifact_uri, run.info.run_id, tags={"gate": "challenger"})
+    client.set_registered_model_alias("tiny", "challenger", "2")
+    gc(tiny, "--free")
+    assert set(read_runs(tiny)) == set(PAST)
+    client.delete_registered_model_alias("tiny", "challenger")
+    gc(tiny, "--free")
+    assert set(read_runs(tiny)) == {"champion", "present"}
+    assert [str(version.version) for version in client.search_model_versions("name = 'tiny'")] == ["1"]
+
+
+def test_a_champion_of_the_past_and_a_version_made_by_hand_are_kept(tiny: TinyProject) -> None:
+    client = open_client(tiny.root)
+    (run,) = (run for run in read_runs(tiny)["dropped"] if "stage" in run.data.tags)
+    client.create_model_version("tiny", run.info.artifact_uri, run.info.run_id)
+    gc(tiny, "--free")
+    assert set(read_runs(tiny)) == set(PAST)
+    client.set_model_version_tag("tiny", "2", "gate", "champion")
+    client.set_registered_model_tag("tiny", "champions", "2 1")
+    gc(tiny, "--free")
+    assert set(read_runs(tiny)) == set(PAST)
 
 
 def test_the_age_is_an_option(tiny: TinyProject) -> None:
