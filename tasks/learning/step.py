@@ -38,5 +38,6 @@ class Step:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        optimiser.step()
+        with self.device.autocast():  # Muon multiplies matrices too
+            optimiser.step()
         return loss.detach()

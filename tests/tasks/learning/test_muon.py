@@ -18,6 +18,16 @@ def test_all_directions_of_an_update_are_about_equally_long(shape: tuple[int, ..
     assert lengths.max() < 1.3
 
 
+def test_in_bfloat16_an_update_hardly_differs() -> None:
+    matrices = torch.randn((3, 16, 144), generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        quick = orthogonalise(matrices)
+    exact = orthogonalise(matrices)
+    assert quick.dtype == torch.bfloat16
+    # bfloat16 has three digits
+    assert (quick - exact).norm() < 0.03 * exact.norm()
+
+
 def test_a_kernel_moves_as_by_torch_s_muon_on_its_matrix() -> None:
     kernel = nn.Parameter(torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(1)))
     matrix = nn.Parameter(kernel.detach().flatten(1).clone())
