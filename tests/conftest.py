@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from tests.warm import WarmPython
 
 # The commands under test write bytecode beside the code, as they do on most machines.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the commands under test temporary files, and with them a training lock, that no training of yours holds."""
+    if not hasattr(config, "workerinput"):  # parallel workers are given it
+        folder = Path(tempfile.gettempdir(), f"trifold-tests-{os.getuid()}")
+        folder.mkdir(exist_ok=True)
+        os.environ["TMPDIR"] = str(folder)
 
 
 @pytest.fixture(scope="session")
