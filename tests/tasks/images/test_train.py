@@ -127,7 +127,7 @@ def test_the_export_is_the_mean_of_the_networks_it_holds(trained: tuple[Toy, lis
     model = assemble(toy.folder("ensemble"), fitted, ["a", "b", "c"], MEMBERS)
     pictures = torch.randint(0, 256, (2, 3, 80, 90), dtype=torch.uint8)
     with torch.inference_mode():
-        alone = [view.networks[0](view.front_end(pictures.float() / 255)).softmax(1) for view in model.views]
+        alone = [view.networks[0](view.front_end(pictures)).softmax(1) for view in model.views]
         torch.testing.assert_close(model(pictures), torch.stack(alone).mean(0))
 
 
@@ -162,9 +162,9 @@ def test_pictures_are_shown_channels_last_between_0_and_1() -> None:
 
 
 def test_a_square_is_the_middle_of_a_picture() -> None:
-    wide = torch.zeros(1, 3, 8, 20)
-    wide[..., 6:14] = torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(Square(8)(wide), wide[..., 6:14])
+    wide = torch.zeros((1, 3, 8, 20), dtype=torch.uint8)
+    wide[..., 6:14] = torch.randint(0, 256, (1, 3, 8, 8))
+    torch.testing.assert_close(Square(8)(wide), wide[..., 6:14] / 255)
 
 
 def test_maps_lie_where_the_class_is_and_leave_no_hook(trained: tuple[Toy, list[Path]]) -> None:
