@@ -74,8 +74,8 @@ def suggest_lr(curve: Curve, n_classes: int) -> float:
         if curve.smoothed[first] < LEARNT * math.log(n_classes):
             usual = curve.loss[: len(curve.lr) // SLOPE_SHARE].mean()
             return float(curve.lr[np.flatnonzero(curve.smoothed <= RISEN * usual)[-1]]) / 10
-        lowest = int(np.argmin(curve.smoothed))
-        slope = measure_slope(curve.smoothed[first:])[: max(lowest - first, 1)]
+        smoothed = curve.smoothed[first:]
+        slope = measure_slope(smoothed)[: max(int(np.argmin(smoothed)), 1)]
         if slope.min() < -FLAT:
             return float(curve.lr[first + int(np.argmin(slope))])
     raise UserError(

@@ -58,8 +58,9 @@ def test_the_steepest_point_is_suggested_not_the_lowest() -> None:
     assert suggest_lr(curve, 3) == pytest.approx(curve.lr[4])
 
 
-def test_a_steep_start_is_ignored() -> None:
-    curve = make_curve([9, 2, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8])
+@pytest.mark.parametrize("start", [9, 0.4])
+def test_a_high_or_low_start_is_ignored(start: float) -> None:
+    curve = make_curve([start, start, 2, 2, 1.9, 1.2, 0.6, 0.5, 0.45, 0.44, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8])
     assert suggest_lr(curve, 3) == pytest.approx(curve.lr[5])
 
 
