@@ -37,6 +37,7 @@ ELSEWHERE = {
     "python -m flows try audio": "tests/engine/try_page.py",
     next(command for command in read_commands() if "curl" in command): "tests/engine/test_packing.py",
 }
+SENTIMENT140 = next(command for command in read_commands() if "--preset sentiment140" in command)
 CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has"
 TEAM = "names a team's own servers or repository; tests/engine/test_team.py has some of its own"
 LEFT_OUT = {
@@ -48,6 +49,7 @@ LEFT_OUT = {
     "python -m flows run images --preset ants-and-bees --set source.archive=hymenoptera_data.zip": (
         "real data: `make bench ROW=ants_and_bees`"
     ),
+    SENTIMENT140: "real data: `make bench ROW=text_accuracy`",
     "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
     'git commit -m "DVC\'s remote" .dvc/config': TEAM,
 }
