@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.progressive import learn_at_last_size
-from benchmarks.real_data import Clone, clone_for, find_archive, run_seeds, summarise
+from benchmarks.real_data import SEEDS, Clone, clone_for, find_archive, run_seeds, summarise
 from benchmarks.table import Figure
 
-SEEDS = (1, 2, 3)
 # The setting of each, and what is tried where it is not in use.
 TRICKS = {"mixup": ("mixup_alpha", 0.4), "label smoothing": ("label_smoothing", 0.1), "EMA": ("ema_decay", 0.99)}
 # Two fifths of the preset's epochs: all variants, three seeds each, then end within the hour.

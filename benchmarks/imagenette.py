@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.progressive import SEEDS, compare
-from benchmarks.real_data import clone_for, find_archive, run_seeds, summarise
+from benchmarks.progressive import compare_with_last_size
+from benchmarks.real_data import SEEDS, clone_for, find_archive, run_seeds, summarise
 from benchmarks.table import Figure
 
 TARGET, BUDGET_MIN = 0.83, 12
@@ -16,7 +16,7 @@ def measure() -> list[Figure]:
     """Run the flow with its preset for each seed; IMAGENETTE is the archive's path."""
     with clone_for("images", "imagenette", find_archive("imagenette", "IMAGENETTE")) as clone:
         outcomes = run_seeds(clone, SEEDS)
-        progressive = compare(clone, "Imagenette up to 128 px", outcomes, {})
+        progressive = compare_with_last_size(clone, "Imagenette up to 128 px", outcomes, {})
     mean, spread, minutes = summarise(outcomes)
     told = f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds"
     name = "Imagenette, 5 epochs up to 128 px, accuracy"

@@ -21,6 +21,8 @@ from flows.engine.overrides import merge_preset
 from flows.engine.params import read_yaml
 from flows.engine.project import ROOT
 
+SEEDS = (1, 2, 3)
+
 
 @dataclass(frozen=True)
 class Outcome:

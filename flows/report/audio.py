@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.reporting import FlowRecord
+from flows.report.frame import render_run
 from flows.report.media import embed_picture, embed_sound
 from flows.report.parts import Exhibit, Gallery, Section
-from flows.report.shared import render_run
 from flows.report.training import tell_learning
 from tasks.tables import read_classes, read_rows
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from flows.engine.reporting import FlowRecord
 from flows.report.charts import draw_lines
+from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
-from flows.report.shared import render_run
 from flows.report.training import SHARE, tell_learning
 from tasks.tables import read_rows
 

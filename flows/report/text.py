@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from flows.engine.reporting import FlowRecord
 from flows.report.charts import draw_bars
+from flows.report.frame import render_run
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
-from flows.report.shared import render_run
 from flows.report.training import tell_learning
 from tasks.tables import read_rows
 

@@ -1,4 +1,4 @@
-"""The page of a run, whose frame every domain shares."""
+"""The frame that the pages of all domains have."""
 
 from __future__ import annotations
 
