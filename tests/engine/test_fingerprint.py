@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine import fingerprint as engine
-from flows.engine.definitions import Module, hash_text
 from flows.engine.errors import EngineError
+from flows.engine.graph import fingerprint as engine
+from flows.engine.graph.definitions import Module, hash_text
 
 # `task` in pkg/main.py is fingerprinted. A case holds main.py and the other modules; NN is 1 before the edit, then 2.
 # Every case but those of NEUTRAL must change the fingerprint.
@@ -33,10 +33,16 @@ NAMES: dict[str, Case] = {
     "a name bound under a condition": ("if 1:\n    X = 0\nelse:\n    X = NN\ndef task():\n    return X", {}),
     "the condition of a binding": ("if NN:\n    X = 0\ndef task():\n    return X", {}),
     "a name bound by a loop": ("for X in (NN,): pass\ndef task():\n    return X", {}),
-    "the order of two bindings": ("X = NN\nX = 3 - NN\ndef task():\n    return X", {}),
+    "a name that a nested function has too": (
+        "X = NN\ndef task():\n    def g():\n        X = 0\n    return X",
+        {},
+    ),
     "an alias": ("def f():\n    return NN\ng = f\ndef task():\n    return g()", {}),
     "a local alias": ("def f():\n    return NN\ndef task():\n    g = f\n    return g()", {}),
-    "a name in a comprehension": ("def f(x):\n    return NN\ndef task():\n    return [f(x) for f in [f] for x in ()]", {}),
+    "a name in a comprehension": (
+        "def f(x):\n    return NN\ndef task():\n    return [f(x) for f in [f] for x in ()]",
+        {},
+    ),
     "a name that is local elsewhere": ("X = NN\ndef task():\n    [X for X in ()]\n    return X", {}),
     "a global in a function": ("X = NN\ndef task():\n    global X\n    X += 1", {}),
     "a name in a nested function": ("X = NN\ndef task():\n    def g():\n        return X\n    return g", {}),
@@ -66,6 +72,14 @@ IMPORTS: dict[str, Case] = {
     "under a condition": (
         "try:\n    from pkg.other import f\nexcept ImportError:\n    f = None\ndef task():\n    f()",
         {"other": "def f(): return NN"},
+    ),
+    "the condition of an import": (
+        "if NN > 1:\n    from pkg.one import f\nelse:\n    from pkg.other import f\ndef task():\n    f()",
+        {"one": "def f(): pass", "other": "def f(): pass"},
+    ),
+    "a name that nothing binds": (
+        "from pkg.other import f\ndef task():\n    f()",
+        {"other": "vars()['f'] = 0\ndef g(): return NN"},
     ),
     "handed on by another module": (
         "from pkg.between import f\ndef task():\n    f()",
@@ -176,7 +190,6 @@ RUNS: dict[str, Case] = {
         "import pkg.other\ndef task(): pass",
         {"other": "def register(x): pass\ndef f(x=register(NN)): pass"},
     ),
-    "the order of two calls": ("def task(): pass\nprint(NN)\nprint(3 - NN)", {}),
 }
 NEUTRAL: dict[str, Case] = {
     "a comment": ("def task():\n    # NN\n    return 0", {}),
@@ -186,6 +199,10 @@ NEUTRAL: dict[str, Case] = {
     "a function that is not used": ("def f():\n    return NN\ndef task(): pass", {}),
     "a constant that is not used": ("import re\nX = re.compile('NN')\ndef task(): pass", {}),
     "a constant read from another": ("A = {'a': 0}\nX = list(A.values())[NN:]\ndef task(): pass", {}),
+    "a class in a type variable": (
+        "from typing import TypeVar\nclass A:\n    x = NN\nT = TypeVar('T', bound=A)\ndef task(): pass",
+        {},
+    ),
     "a class that is not used": (
         "from dataclasses import dataclass\nclass B: pass\n@dataclass(frozen=True)\nclass A(B):\n    x: int = NN\n"
         "    @property\n    def y(self): pass\ndef task(): pass",
@@ -221,7 +238,9 @@ def fingerprint_case(project: Path, case: Case, digit: int) -> str:
     return engine.fingerprint(["pkg.main:task"], [])
 
 
-@pytest.mark.parametrize("case", [f"{table}: {name}" for table in ("NAMES", "IMPORTS", "RUNS") for name in globals()[table]])
+@pytest.mark.parametrize(
+    "case", [f"{table}: {name}" for table in ("NAMES", "IMPORTS", "RUNS") for name in globals()[table]]
+)
 def test_what_a_task_can_reach_changes_its_fingerprint(project: Path, case: str) -> None:
     table, _, name = case.partition(": ")
     before = fingerprint_case(project, globals()[table][name], 1)
@@ -233,6 +252,22 @@ def test_what_a_task_can_reach_changes_its_fingerprint(project: Path, case: str)
 def test_what_it_cannot_reach_changes_nothing(project: Path, case: str) -> None:
     before = fingerprint_case(project, NEUTRAL[case], 1)
     assert fingerprint_case(project, NEUTRAL[case], 2) == before
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("print(1)", "print(2)"),
+        ("X = next(I)", "Y = next(I)"),
+        ("X = 1", "X = 2"),
+        ("X, Y = 1, 1", "X = 2"),
+    ],
+)
+def test_the_order_of_what_runs_at_import_counts(project: Path, first: str, second: str) -> None:
+    start = "I = iter([1, 2])\nX = Y = 0\n"
+    end = "\ndef task():\n    return X, Y"
+    forth = fingerprint_case(project, (f"{start}{first}\n{second}{end}", {}), 0)
+    assert fingerprint_case(project, (f"{start}{second}\n{first}{end}", {}), 0) != forth
 
 
 def test_whether_annotations_are_evaluated_changes_the_fingerprint(project: Path) -> None:
@@ -252,6 +287,17 @@ def test_a_whole_module_counts_with_all_that_it_defines(project: Path) -> None:
     fingerprint_case(project, ("def task(): pass", {"other": "from pkg.main import task\ndef f(): pass\nX = 1"}), 0)
     named = [line.split()[0] for line in engine.fingerprint([], ["pkg.other"]).splitlines()]
     assert named == ["pkg.main.task", "pkg.other.X", "pkg.other.f"]
+
+
+def test_files_and_libraries_of_a_module_are_those_that_run(project: Path) -> None:
+    main = "def task():\n    from pkg import other\n    other.f()\ndef unused():\n    import pkg.one"
+    others = {"__init__": "", "one": "import csv", "other": "import json, pkg.run\ndef f(): pass", "run": "X = 1"}
+    fingerprint_case(project, (main, others), 0)
+    (project / "pkg/start.py").write_text("from pkg.main import task\nif TYPE_CHECKING:\n    import re\n")
+    assert engine.find_files("pkg.start") == {
+        f"pkg/{name}.py" for name in ("__init__", "start", "main", "other", "run")
+    }
+    assert engine.find_libraries("pkg.start") == {"json"}
 
 
 def test_a_name_or_a_module_that_is_not_there_is_named(project: Path) -> None:

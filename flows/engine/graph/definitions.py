@@ -83,10 +83,16 @@ class Module:
         return [index for index, node in enumerate(self.statements) if not isinstance(node, IMPORTS)]
 
     @cached_property
-    def libraries(self) -> set[str]:
+    def tops(self) -> set[str]:
         """The first parts of the names of all modules that the file imports anywhere."""
-        imports = (node for one in self.statements for node in ast.walk(one) if isinstance(node, IMPORTS))
-        return {name.partition(".")[0] for node in imports for name in list_modules(node, self.package)}
+        waiting: list[ast.AST] = list(self.statements)
+        found: set[str] = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, IMPORTS):
+                found |= {name.partition(".")[0] for name in list_modules(node, self.package)}
+            waiting += list_children(node)
+        return found
 
     @cached_property
     def ordered(self) -> set[int]:
@@ -249,8 +255,8 @@ def _find_bindings(nodes: Sequence[ast.AST], package: str) -> dict[str, list[Imp
             continue
         if isinstance(node, ast.Global | ast.Nonlocal):
             elsewhere |= set(node.names)
-        elif name := _find_bound(node):
-            bound.setdefault(name, [])
+        elif bound_name := _find_bound(node):
+            bound.setdefault(bound_name, [])
         waiting += _list_same_scope(node)
     return {name: targets for name, targets in bound.items() if name not in elsewhere}
 
@@ -331,7 +337,9 @@ class _Reader:
                 return
         self.found.chains.add(chain)
 
-    def _read_all(self, nodes: Iterator[ast.AST] | Sequence[ast.AST], scopes: tuple[dict[str, list[Import]], ...]) -> None:
+    def _read_all(
+        self, nodes: Iterator[ast.AST] | Sequence[ast.AST], scopes: tuple[dict[str, list[Import]], ...]
+    ) -> None:
         for node in nodes:
             self.read(node, scopes)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.engine.definitions import (
+from flows.engine.graph.definitions import (
     FUNCTIONS,
     IMPORTS,
     Chain,
@@ -65,7 +65,7 @@ class Node(NamedTuple):
     """A statement of a module by its index, or RUN (its import), WHOLE (all that it defines), LIBRARY (not ours)."""
 
     module: str
-    index: int
+    place: int
 
 
 class Sources:
@@ -99,16 +99,20 @@ class Sources:
             self._located[name] = next((path for path in paths if self._note(path)), None)
         return self._located[name]
 
+    def is_module(self, name: str) -> bool:
+        """Tell whether a dotted name is a module or a package of the project."""
+        return self.locate(name) is not None or self._is_package(name)
+
     def read(self, name: str) -> Module:
         """Return a module of the project. Raises SyntaxError where it is no Python."""
         if name not in self._modules:
             path = self.locate(name)
             assert path is not None, name
             signed = self._note(path)
-            known = self._parsed.get(path)
-            if known is None or known[0] != signed:
-                known = self._parsed[path] = (_sign(path), Module(name, path))  # type: ignore[assignment]
-            self._modules[name] = known[1]
+            assert signed is not None, name
+            if path not in self._parsed or self._parsed[path][0] != signed:
+                self._parsed[path] = (signed, Module(name, path))
+            self._modules[name] = self._parsed[path][1]
         return self._modules[name]
 
     def find(self, module: str, name: str) -> frozenset[Node]:
@@ -126,18 +130,18 @@ class Sources:
                 continue
             seen.add(node)
             waiting += self._find_edges(node) - seen
-            if node.index >= 0 and self.read(node.module).read_references(node.index).lists_subclasses:
+            if node.place >= 0 and self.read(node.module).read_references(node.place).lists_subclasses:
                 lists_subclasses = True
             if not waiting and lists_subclasses:
-                waiting += {one for run in seen if run.index == RUN for one in self._find_subclasses(run.module)} - seen
+                waiting += {one for run in seen if run.place == RUN for one in self._find_subclasses(run.module)} - seen
         return seen
 
     def digest(self, node: Node) -> str:
         """Return the digest of a statement, with what the names that its module imports stand for."""
         if node not in self._digests:
             module = self.read(node.module)
-            parts = [module.digest(node.index), str(module.is_lazy)]
-            for chain in sorted(module.read_references(node.index).chains):
+            parts = [module.digest(node.place), str(module.is_lazy)]
+            for chain in sorted(module.read_references(node.place).chains):
                 if chain[0] in module.imports or (module.stars and chain[0] not in module.binds):
                     names = sorted(self.name(one) for one in self._look_up(node.module, chain))
                     parts.append(f"{'.'.join(chain)} = {', '.join(names)}")
@@ -146,9 +150,9 @@ class Sources:
 
     def name(self, node: Node) -> str:
         """Return the dotted name of what a node stands for."""
-        if node.index < 0:
-            return node.module + (".*" if node.index == WHOLE else "")
-        return f"{node.module}.{','.join(self.read(node.module).names.get(node.index, ()))}"
+        if node.place < 0:
+            return node.module + (".*" if node.place == WHOLE else "")
+        return f"{node.module}.{','.join(self.read(node.module).names.get(node.place, ()))}"
 
     def _note(self, path: Path) -> Signature | None:
         if path not in self._signed:
@@ -158,9 +162,6 @@ class Sources:
     def _is_package(self, name: str) -> bool:
         """Tell whether a dotted name is a folder of the project; it needs no `__init__.py`."""
         return self.root.joinpath(*name.split(".")).is_dir()
-
-    def _is_module(self, name: str) -> bool:
-        return self.locate(name) is not None or self._is_package(name)
 
     def _look_up(self, module: str, chain: Chain) -> frozenset[Node]:
         """Return what a name of a module, with attributes, stands for; nothing for a built-in one."""
@@ -181,7 +182,7 @@ class Sources:
         if name is None:
             return self._walk(module, chain)
         found = set(self._look_up(module, (name, *chain)) if self.locate(module) else ())
-        if self._is_module(f"{module}.{name}"):
+        if self.is_module(f"{module}.{name}"):
             found |= self._walk(f"{module}.{name}", chain)
         if found:
             return found
@@ -189,24 +190,24 @@ class Sources:
 
     def _walk(self, module: str, chain: Chain) -> frozenset[Node] | set[Node]:
         """Return what a module, with attributes, stands for; an attribute that nothing binds may be any."""
-        if not self._is_module(module):
+        if not self.is_module(module):
             return {Node(".".join([module, *chain]), LIBRARY)}
         found: set[Node] = set()
         if chain:
             found |= self._look_up(module, chain) if self.locate(module) else set()
-            if self._is_module(f"{module}.{chain[0]}"):
+            if self.is_module(f"{module}.{chain[0]}"):
                 found |= self._walk(f"{module}.{chain[0]}", chain[1:])
         return found or {Node(module, WHOLE)}
 
     def _find_edges(self, node: Node) -> set[Node]:
         if node not in self._edges:
             finder = {RUN: self._follow_run, WHOLE: self._follow_whole, LIBRARY: lambda node: set()}
-            found = finder.get(node.index, self._follow_statement)(node)
-            self._edges[node] = {one for one in found if one.index != LIBRARY}
+            found = finder.get(node.place, self._follow_statement)(node)
+            self._edges[node] = {one for one in found if one.place != LIBRARY}
         return self._edges[node]
 
     def _follow_statement(self, node: Node) -> set[Node]:
-        references = self.read(node.module).read_references(node.index)
+        references = self.read(node.module).read_references(node.place)
         found = {Node(node.module, RUN)} | self._run(references.runs)
         for chain in references.chains:
             found |= self._look_up(node.module, chain)
@@ -227,7 +228,7 @@ class Sources:
         found = {Node(node.module, RUN)} | {Node(node.module, index) for index in module.defined}
         # What it imports from elsewhere can be read of it too.
         for target in (target for targets in module.imports.values() for target in targets if target.name):
-            found |= {one for one in self._resolve(target, ()) if one.index >= 0}
+            found |= {one for one in self._resolve(target, ()) if one.place >= 0}
         return found | (self._list_submodules(node.module) if module.is_package else set())
 
     def _list_submodules(self, name: str) -> set[Node]:
@@ -280,7 +281,7 @@ class Sources:
         if chain[1:] and chain[-1] in ("setter", "deleter"):
             return True
         found = self._look_up(module.name, chain) if chain else ()
-        if any(one.index != LIBRARY for one in found):
+        if any(one.place != LIBRARY for one in found):
             return False
         return next((one.module for one in found), ".".join(chain)) in INERT
 
@@ -288,7 +289,7 @@ class Sources:
         """Tell whether a call may run or keep code of the project."""
         chain = read_chain(call.func)
         found = self._look_up(module.name, chain) if chain else frozenset()
-        ours = [one for one in found if one.index != LIBRARY]
+        ours = [one for one in found if one.place != LIBRARY]
         if ours:
             return not (chain[-1] in READING and all(self._is_literal(one) for one in ours))
         if any(one.module in KEEPING for one in found):
@@ -297,17 +298,17 @@ class Sources:
         return any(self._is_ours(module, one) for value in given for one in list_run(value))
 
     def _is_literal(self, node: Node) -> bool:
-        statement = self.read(node.module).statements[node.index] if node.index >= 0 else None
+        statement = self.read(node.module).statements[node.place] if node.place >= 0 else None
         return isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, LITERALS)
 
     def _is_ours(self, module: Module, node: ast.AST) -> bool:
         """Tell whether an expression names a function, a class or a module of the project."""
-        return any(one.index == WHOLE or self._is_definition(one) for one in self._find_named(module, node))
+        return any(one.place == WHOLE or self._is_definition(one) for one in self._find_named(module, node))
 
     def _is_definition(self, node: Node) -> bool:
-        if node.index < 0:
+        if node.place < 0:
             return False
-        return isinstance(self.read(node.module).statements[node.index], (*FUNCTIONS, ast.ClassDef))
+        return isinstance(self.read(node.module).statements[node.place], (*FUNCTIONS, ast.ClassDef))
 
     def _find_named(self, module: Module, node: ast.AST) -> frozenset[Node]:
         chain = read_chain(node.value if isinstance(node, ast.Subscript) else node)
@@ -317,8 +318,8 @@ class Sources:
         """Tell whether the making of a class runs code of the project: a metaclass, or a base that looks at it."""
         if any(self._is_ours(module, one.value) for one in node.keywords if one.arg == "metaclass"):
             return True
-        for base in (one for each in node.bases for one in self._find_named(module, each) if one.index != LIBRARY):
-            made = self.read(base.module).statements[base.index] if base.index >= 0 else None
+        for base in (one for each in node.bases for one in self._find_named(module, each) if one.place != LIBRARY):
+            made = self.read(base.module).statements[base.place] if base.place >= 0 else None
             if not isinstance(made, ast.ClassDef):
                 return True
             if any("init_subclass" in one.name for one in made.body if isinstance(one, FUNCTIONS)):
