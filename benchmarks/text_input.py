@@ -23,7 +23,8 @@ from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.text.clean import CleanTweets, clean_tweets
 from tasks.text.layout import TRAINING_PATTERN
-from tasks.text.tokens import Tokens, open_tokens, tokenise
+from tasks.text.sections import Tokens
+from tasks.text.tokens import open_tokens, tokenise
 
 N_ROWS = (100_000, 400_000, 1_600_000)
 PEER_ROWS = 100_000  # it holds every token as an object, and gets no faster with more rows

@@ -156,8 +156,10 @@ def stage(
 
     `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
     the last part of its key. A stage that `learns` runs alone on the machine and has an MLflow run of its own.
+    What a task takes as `**inputs` are arguments like any other.
     """
     signature = inspect.signature(function)
+    inputs = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
 
     def record(*args: Any, **kwargs: Any) -> Artifact:
         trace = _trace.get()
@@ -165,6 +167,7 @@ def stage(
             raise EngineError(f"{name} is a stage: it can be called only in the body of a flow")
         supplied = dict.fromkeys(p for p in SUPPLIED if p in signature.parameters)
         bound = signature.bind(*args, **kwargs, **supplied).arguments
+        bound |= bound.pop(inputs, {})
         arguments = {k: v for k, v in bound.items() if k not in SUPPLIED and v is not None}
         labels = {k: _label(trace, name, k, v) for k, v in arguments.items()}
         made = Stage(
