@@ -24,9 +24,9 @@ from tasks.learning.train import find_lr, fit
 from tasks.memory import keep_freed_memory
 from tasks.report import Silent
 from tasks.text.augment import Augment
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
 from tasks.text.member import Member
-from tasks.text.sections import Tokens
+from tasks.text.sections import CleanTweets, Tokens
 from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 
 PRESET = "params/presets/text-sentiment140.yaml"

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.audio import audio
 from flows.engine import imports
 from flows.engine.errors import EngineError
 from flows.engine.project import ROOT
+from flows.engine.stage import Pipeline
+from flows.images import images
+from flows.text import text
 
 
 @pytest.fixture
@@ -74,3 +78,27 @@ def test_tasks_import_neither_flows_nor_what_runs_them() -> None:
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         found = imports.read_imports(path, name, path.stat().st_mtime_ns)
         assert not [one for one in found if one.split(".")[0] in banned], path
+
+
+@pytest.mark.parametrize("pipeline", [audio, images, text], ids=lambda one: one.name)
+def test_a_stage_depends_on_no_other_domain_s_code(pipeline: Pipeline) -> None:
+    others = tuple(f"tasks/{name}/" for name in {"audio", "images", "text"} - {pipeline.name})
+    for stage in pipeline.trace():
+        assert not [file for file in stage.code if file.startswith(others)], stage.name
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "modules"),
+    [
+        (audio, {"fit-melnet-fold1": "tasks/audio/lesson.py", "export": "tasks/audio/script.py"}),
+        (images, {"fit-compactnet-small-fold5": "tasks/images/lesson.py", "export": "tasks/images/script.py"}),
+        (text, {"fit-lstm-fold10": "tasks/text/lesson.py", "export": "tasks/text/script.py"}),
+    ],
+    ids=["audio", "images", "text"],
+)
+def test_a_stage_depends_on_what_its_domain_brings_to_it_alone(pipeline: Pipeline, modules: dict[str, str]) -> None:
+    stages = {stage.name.removeprefix(f"{pipeline.name}-"): stage for stage in pipeline.trace()}
+    for name, module in modules.items():
+        assert module in stages[name].code
+    for name, stage in stages.items():
+        assert modules["export"] not in stage.code or name.startswith(("ensemble", "export")), name

@@ -11,9 +11,9 @@ import pytest
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
 from tasks.text.sample import TEST_NAME, TRAINING_NAME, SampleSection, make_sample
-from tasks.text.sections import Tokens
+from tasks.text.sections import CleanTweets, Tokens
 from tasks.text.tokens import open_tokens, tokenise
 from tests.tasks.text.tweets import PLAIN
 
