@@ -21,8 +21,8 @@ N_ROUNDS = 3
 FLOW = """
 from pathlib import Path
 
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, pipeline, stage
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Artifact, pipeline, stage
 from tasks.write import write_number
 
 write = stage(write_number, "write-{number}")
@@ -69,7 +69,7 @@ for _ in range(int(sys.argv[2])):
 """
 OURS = """
 import sys, time
-from flows.engine.runner import execute, prepare_run
+from flows.engine.drivers.prefect_driver import execute, prepare_run
 from prefect import flow
 
 @flow(persist_result=False, validate_parameters=False)
@@ -144,7 +144,7 @@ def make_project(root: Path) -> Path:
 
 def start_server(project: Path) -> dict[str, str]:
     """Start the project's Prefect server and return the environment of a client."""
-    from flows.engine.server import up
+    from flows.engine.servers.server import up
 
     quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_HOME": str(project / ".trifold/prefect")}
     return {**os.environ, **quiet, "PREFECT_API_URL": up(project, ["prefect"])["prefect"].api_url}
@@ -172,9 +172,9 @@ DIRECT = """
 import sys, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from flows.engine.graph import find_stage
+from flows.engine.graph.dvc_yaml import find_stage
 from flows.engine.project import ROOT
-from flows.engine.stage import Artifact
+from flows.engine.graph.stage import Artifact
 from tasks.report import Silent
 stage = find_stage("audio-fit-melnet-fold1")
 arguments = {k: ROOT / v.path if isinstance(v, Artifact) else v for k, v in stage.arguments.items()}

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.table import MissingDataError
-from flows.engine.overrides import merge_preset
-from flows.engine.params import read_yaml
+from flows.engine.graph.overrides import merge_preset
+from flows.engine.graph.params import read_yaml
 from flows.engine.project import ROOT
 
 SEEDS = (1, 2, 3)

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.real_data import SEEDS, clone_for, find_archive
 from benchmarks.table import Figure
 from benchmarks.text_training import PRESET
-from flows.engine.params import read_yaml
+from flows.engine.graph.params import read_yaml
 from tasks.archives import digest_file
 
 TARGET = 0.78

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
 from benchmarks.text_training import N_THREADS, PRESET, split_tweets
-from flows.engine.params import read_yaml
+from flows.engine.graph.params import read_yaml
 from tasks.columns import write_columns
 from tasks.fold_table import read_numbers
 from tasks.folds import read_round

@@ -14,7 +14,7 @@ from torchtext import data
 
 from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
-from flows.engine.params import read_yaml
+from flows.engine.graph.params import read_yaml
 from tasks.archives import digest_file
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, read_round, split_folds

@@ -1,8 +1,8 @@
 """Sounds, from a raw archive to one TorchScript ensemble."""
 
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, Look, pipeline, stage
-from flows.looks import CURVE, HISTORY, SCORES, register
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Artifact, Look, pipeline, stage
+from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.audio import bands, clean, member, predict, sample, sections, spectrograms, waveforms
 from tasks.audio.ensemble import SoundEnsemble

@@ -4,9 +4,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, Look, pipeline, stage
-from flows.looks import CURVE, HISTORY, SCORES, register
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Artifact, Look, pipeline, stage
+from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.images import addresses, clean, look, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.server import down, up, where
+from flows.engine.servers.server import down, up, where
 from tests.warm import WarmPython
 
 # The commands under test write bytecode beside the code, as they do on most machines.

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column, Table
 from rich.tree import Tree
 
-from flows.engine.stage import Stage
+from flows.engine.graph.stage import Stage
 from flows.engine.stop import LIMIT, LateError, Stop
 
 # Where nobody watches, a line now and then says that work goes on.

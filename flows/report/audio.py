@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.frame import render_run
 from flows.report.media import embed_picture, embed_sound
 from flows.report.parts import Exhibit, Gallery, Section

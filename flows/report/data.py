@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.charts import draw_bars
 from flows.report.parts import Bar, Chart, Part, Section, Table, Tile, Tiles
 from tasks.tables import read_rows

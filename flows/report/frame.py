@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.data import tell_data
 from flows.report.load import tell_load
 from flows.report.page import render_page

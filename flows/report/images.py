@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.charts import draw_lines
 from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from flows.engine.reporting import FlowRecord, StageRecord
+from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.report.charts import HEIGHT_PX, add_marks, draw_lines
 from flows.report.parts import Chart, Note, Part, Section, Table
 from flows.report.run import tell_duration

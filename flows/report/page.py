@@ -7,9 +7,9 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.engine.drivers.record import FlowRecord
 from flows.engine.files import write_whole
 from flows.engine.project import make_state_folder
-from flows.engine.reporting import FlowRecord
 from flows.report.parts import Section
 
 HERE = Path(__file__).parent

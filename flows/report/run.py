@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from flows.engine.reporting import FlowRecord, StageRecord
+from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.report.parts import Badge, Bar, Note, Part, Section, Table, Tile, Tiles
 
 

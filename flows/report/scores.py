@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.charts import draw_bars, draw_calibration, draw_confusion
 from flows.report.parts import Bar, Chart, Part, Section, Table
 from tasks.tables import read_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.engine.reporting import FlowRecord
+from flows.engine.drivers.record import FlowRecord
 from flows.report.charts import draw_bars
 from flows.report.frame import render_run
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table

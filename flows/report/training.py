@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.engine.reporting import FlowRecord, StageRecord
+from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.report.charts import SERIES, add_marks, draw_lines
 from flows.report.parts import Chart, Part, Section
 from tasks.learning.fitted import read_fit

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.engine.tracking import Journal
+from flows.engine.tracking.journal import Journal
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,7 +58,7 @@ def read_history(root: Path, run: Any, name: str) -> list[tuple[int, float]]:
 def make_killed(root: Path) -> None:
     """Have another process begin a run, tell an epoch, and be killed."""
     code = (
-        "import os, signal; from pathlib import Path; from flows.engine.tracking import Journal;"
+        "import os, signal; from pathlib import Path; from flows.engine.tracking.journal import Journal;"
         f"journal = Journal.begin(Path({str(root)!r}), name='killed', experiment='audio');"
         "journal.metrics({'loss': 0.5}, 0); os.kill(os.getpid(), signal.SIGKILL)"
     )

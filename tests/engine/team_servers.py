@@ -21,9 +21,9 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from flows.engine.detached import launch, list_group, stop_group
 from flows.engine.machine import Identity
-from flows.engine.server import HOST, find_port
+from flows.engine.processes import launch, list_group, stop_group
+from flows.engine.servers.server import HOST, find_port
 from tests.project import REPOSITORY
 
 START_S = 180.0

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.ablation import list_variants
 from benchmarks.progressive import learn_at_last_size
 from benchmarks.real_data import Clone
-from flows.engine.graph import trace_flow
+from flows.engine.graph.dvc_yaml import trace_flow
 from flows.images import ImagesParams
 from tests.project import REPOSITORY
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from flows.engine.deploy import watch_heartbeats
-from flows.engine.deployed import Request, share_out
-from flows.engine.detached import list_children
+from flows.engine.drivers.deployed import Request, share_out
 from flows.engine.errors import EngineError
-from flows.engine.server import stop, up, where
+from flows.engine.processes import list_children
+from flows.engine.servers.deploy import watch_heartbeats
+from flows.engine.servers.server import stop, up, where
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 from tests.project import REPOSITORY, Finished
@@ -53,7 +53,7 @@ def wait_for_state(project: TinyProject, flow: str, wanted: str) -> dict[str, An
 def declared() -> dict[str, dict[str, Any]]:
     """The project's own deployments, by the flow and their name."""
     content = YAML(typ="safe").load(REPOSITORY / "prefect.yaml")
-    return {f"{one['entrypoint'].split('.')[1].split(':')[0]}/{one['name']}": one for one in content["deployments"]}
+    return {f"{one['entrypoint'].partition(':')[2]}/{one['name']}": one for one in content["deployments"]}
 
 
 def test_each_flow_is_deployed_with_parameters_that_all_have_defaults(declared: dict[str, dict[str, Any]]) -> None:
@@ -85,7 +85,7 @@ def test_up_makes_one_pool_for_one_run_at_a_time_and_deploys_what_is_declared(un
     assert (pool["type"], pool["concurrency_limit"]) == ("process", 1)
     found = ask(unattended.record, "deployments/filter", sort="NAME_ASC")
     active = {one["entrypoint"]: [schedule["active"] for schedule in one["schedules"]] for one in found}
-    assert active == {"flows.all:all.flow": [True], "flows.tiny:tiny.flow": [False]}
+    assert active == {"flows.nightly:all": [True], "flows.nightly:tiny": [False]}
     assert {one["work_pool_name"] for one in found} == {"trifold"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.server import where
+from flows.engine.servers.server import where
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
 from tests.project import Finished

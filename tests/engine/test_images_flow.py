@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.graph import trace_flow
-from flows.engine.params import load_params
+from flows.engine.graph.dvc_yaml import trace_flow
+from flows.engine.graph.params import load_params
 from flows.images import ImagesParams
 from tasks.tables import read_rows
 from tests.browser import needs_chromium

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from flows.audio import audio
-from flows.engine import imports
 from flows.engine.errors import EngineError
+from flows.engine.graph import source
+from flows.engine.graph.stage import Pipeline
 from flows.engine.project import ROOT
-from flows.engine.stage import Pipeline
 from flows.images import images
 from flows.text import text
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    monkeypatch.setattr(source, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -38,30 +38,30 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_imports_are_followed(project: Path, case: str) -> None:
-    source, expected = CASES[case]
+    text, expected = CASES[case]
     (project / "pkg").mkdir()
     (project / "pkg/__init__.py").write_text('"""No code."""\n')
-    (project / "pkg/main.py").write_text(source)
+    (project / "pkg/main.py").write_text(text)
     (project / "pkg/between.py").write_text("from pkg.other import thing")
     (project / "pkg/other.py").write_text("thing = 1")
-    assert imports.find_code("pkg.main") == {"pkg/main.py"} | expected
+    assert source.find_code("pkg.main") == {"pkg/main.py"} | expected
 
 
 def test_a_package_with_code_counts(project: Path) -> None:
     (project / "pkg").mkdir()
     (project / "pkg/__init__.py").write_text("value = 1\n")
     (project / "pkg/main.py").write_text("")
-    assert imports.find_code("pkg.main") == {"pkg/main.py", "pkg/__init__.py"}
+    assert source.find_code("pkg.main") == {"pkg/main.py", "pkg/__init__.py"}
 
 
 def test_a_module_that_is_not_there_is_named(project: Path) -> None:
     with pytest.raises(EngineError, match=r"pkg\.nothing"):
-        imports.find_code("pkg.nothing")
+        source.find_code("pkg.nothing")
 
 
 def test_what_only_looks_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from flows.engine.graph import render_graph; render_graph(); "
+        "import sys; from flows.engine.graph.dvc_yaml import render_graph; render_graph(); "
         "heavy = ('torch', 'prefect', 'mlflow', 'dvc', 'pandas', 'librosa', 'matplotlib', 'sklearn', "
         "'vl_convert', 'jinja2'); "
         "print([name for name in heavy if name in sys.modules])"
@@ -76,7 +76,7 @@ def test_tasks_import_neither_flows_nor_what_runs_them() -> None:
     assert len(files) > 30
     for path in files:
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        found = imports.read_imports(path, name, path.stat().st_mtime_ns)
+        found = source.read_imports(path, name, path.stat().st_mtime_ns)
         assert not [one for one in found if one.split(".")[0] in banned], path
 
 

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 import torch
 
-from flows.engine import sender
-from flows.engine.packing import pack_model
+from flows.engine.registry.packing import pack_model
+from flows.engine.tracking import sender
 from tests.engine.mlflow_store import REPOSITORY
 from tests.engine.versions import export, make_version
 

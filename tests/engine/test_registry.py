@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.engine import sender
 from flows.engine.errors import EngineError
-from flows.engine.outbox import EVENTS, append_event, take_told
-from flows.engine.registry import Registry
-from flows.engine.tracking import DATA, count_waiting
+from flows.engine.registry.versions import Registry
+from flows.engine.tracking import sender
+from flows.engine.tracking.journal import DATA, count_waiting
+from flows.engine.tracking.outbox import EVENTS, append_event, take_told
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
 from tests.engine.versions import TEST_DATA, export, make_version
 
@@ -221,7 +221,11 @@ def test_the_command_line_lists_promotes_and_rolls_back(root: Path) -> None:
 def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     env["PYTHONPATH"] = str(REPOSITORY)
-    command = [sys.executable, "-c", "from flows.engine.mlflow_store import look_into_store; look_into_store()"]
+    command = [
+        sys.executable,
+        "-c",
+        "from flows.engine.tracking.mlflow_store import look_into_store; look_into_store()",
+    ]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "there is no mlflow.db yet" in done.stderr.splitlines()[-1]
 

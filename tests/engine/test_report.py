@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
-from flows.engine.reporting import FlowRecord, StageRecord
+from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.engine.tracking.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
 from flows.report.load import Training, judge_trainings, measure_training
 from flows.report.text import render_report
 from tasks.tables import write_rows

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.engine import sender
 from flows.engine.errors import EngineError
-from flows.engine.runs import Difference, FlowRuns
-from flows.engine.tracking import DATA
+from flows.engine.registry.runs import Difference, FlowRuns
+from flows.engine.tracking import sender
+from flows.engine.tracking.journal import DATA
 from tasks.learning import comparison
 from tests.engine.mlflow_store import begin, open_client
 from tests.engine.versions import TEST_DATA, make_version

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine import sender
 from flows.engine.machine import identify
-from flows.engine.outbox import SENT, list_journals
-from flows.engine.sampler import Meters
-from flows.engine.tracking import count_waiting, start_sender, wait_sent
+from flows.engine.tracking import sender
+from flows.engine.tracking.journal import count_waiting, start_sender, wait_sent
+from flows.engine.tracking.outbox import SENT, list_journals
+from flows.engine.tracking.sampler import Meters
 from tests.engine.mlflow_store import (
     begin,
     make_killed,

@@ -17,11 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.engine import sender
-from flows.engine import server as server_module
-from flows.engine.detached import stop_group
-from flows.engine.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
-from flows.engine.tracking import Journal, count_waiting
+from flows.engine.processes import stop_group
+from flows.engine.servers import server as server_module
+from flows.engine.servers.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
+from flows.engine.tracking import sender
+from flows.engine.tracking.journal import Journal, count_waiting
 from tests.engine.tiny_project import TinyProject
 
 # One worker runs them all: they share ports and two slow servers.

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, Pipeline, stage
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Artifact, Pipeline, stage
 
 
 class Section(BaseModel):

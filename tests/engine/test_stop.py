@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine import work
+from flows.engine.compute import work
+from flows.engine.compute.work import _call_in_own_thread
 from flows.engine.console import StageReport
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
-from flows.engine.work import _call_in_own_thread
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
 from tests.project import Started

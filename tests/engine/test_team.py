@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from flows.engine.tracking import start_sender, wait_sent
+from flows.engine.tracking.journal import start_sender, wait_sent
 from tests.engine.team_servers import BUCKET, Team, ask, find_postgres, read_container, serve_team
 from tests.engine.tiny_project import STAGES, TinyProject
 from tests.engine.versions import export
@@ -134,7 +134,7 @@ def test_the_pool_takes_one_run_at_a_time_and_silence_is_watched(team: Team, ima
     assert (pool["type"], pool["concurrency_limit"]) == ("kubernetes", 1)
     assert pool["base_job_template"] == json.loads((DEPLOY / "pool.json").read_text())
     found = ask_prefect(team, "deployments/filter", sort="NAME_ASC")
-    assert {one["entrypoint"] for one in found} == {"flows.all:all.flow", "flows.tiny:tiny.flow"}
+    assert {one["entrypoint"] for one in found} == {"flows.nightly:all", "flows.nightly:tiny"}
     assert len(ask_prefect(team, "automations/filter", limit=10)) == 1
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment, tell_command
-from flows.engine.outbox import EVENTS, has_writer, list_journals, read_lines
 from flows.engine.redact import strip_secrets
-from flows.engine.tracking import COPIED_BYTES, Journal, NewVersion, count_waiting
+from flows.engine.tracking.journal import COPIED_BYTES, Journal, NewVersion, count_waiting
+from flows.engine.tracking.outbox import EVENTS, has_writer, list_journals, read_lines
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def read(journal: Journal) -> list[dict[str, object]]:
 
 def test_importing_it_loads_none_of_the_large_libraries() -> None:
     large = ("mlflow", "prefect", "torch", "numpy", "pandas", "psutil", "pydantic")
-    code = f"import sys, flows.engine.tracking; print([m for m in {large} if m in sys.modules])"
+    code = f"import sys, flows.engine.tracking.journal; print([m for m in {large} if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert told.stdout.strip() == "[]", told.stderr
 

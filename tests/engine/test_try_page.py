@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine import sender
-from flows.engine.tracking import NewVersion
+from flows.engine.tracking import sender
+from flows.engine.tracking.journal import NewVersion
 from tests.browser import needs_chromium, open_page
 from tests.engine.mlflow_store import REPOSITORY, begin
 from tests.engine.test_packing import make_export

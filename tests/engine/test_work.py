@@ -8,8 +8,8 @@ import time
 import psutil
 import pytest
 
+from flows.engine.compute.work import _call_in_own_thread
 from flows.engine.console import StageReport
-from flows.engine.work import _call_in_own_thread
 
 
 def wait_for_threads(at_most: int) -> int:

@@ -15,6 +15,7 @@ STAGES = ("read", "change-upper", "change-reverse", "join")
 SHARED = (
     "flows/__init__.py",
     "flows/__main__.py",
+    "flows/nightly.py",
     *(f"tasks/{name}.py" for name in ("__init__", "section", "errors", "report")),
 )
 WAIT_S = 60.0
@@ -42,7 +43,8 @@ class TinyProject(Project):
     def create(cls, root: Path, server_state: Path, warm: WarmPython) -> TinyProject:
         """Lay out a fresh project with an empty cache."""
         shutil.copytree(REPOSITORY / "tests/tiny", root, ignore=NO_BYTECODE)
-        shutil.copytree(REPOSITORY / "flows/engine", root / "flows/engine", ignore=NO_BYTECODE)
+        for folder in ("flows/engine", "flows/commands"):
+            shutil.copytree(REPOSITORY / folder, root / folder, ignore=NO_BYTECODE)
         for name in SHARED:
             shutil.copy(REPOSITORY / name, root / name)
         project = cls(root, server_state, warm)

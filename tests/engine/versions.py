@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flows.engine.tracking import DATA, NewVersion
+from flows.engine.tracking.journal import DATA, NewVersion
 from tasks.learning.predictions import Predictions, write_rounds
 from tests.engine.mlflow_store import begin
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from flows.engine.params import check_params, read_yaml
+from flows.engine.graph.params import check_params, read_yaml
 from flows.text import TextParams, text
 from tasks.errors import UserError
 from tasks.learning.ensemble import build_ensemble

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.params import check_params, read_yaml
+from flows.engine.graph.params import check_params, read_yaml
 from flows.engine.project import ROOT
 from flows.text import TextParams, text
 from tasks.folds import Folds, split_folds

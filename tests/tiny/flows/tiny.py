@@ -4,8 +4,8 @@ from tasks.change import Member, change_text
 from tasks.join import Join, join_texts
 from tasks.read import Source, read_text
 
-from flows.engine.params import Params
-from flows.engine.stage import Artifact, pipeline, stage
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Artifact, pipeline, stage
 from tasks.section import Section
 
 read = stage(read_text, "read")

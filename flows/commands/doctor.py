@@ -1,0 +1,168 @@
+"""What may be wrong with this machine or checkout, and what mends it. Read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from flows.engine.compute.work import MADE
+from flows.engine.errors import EngineError
+from flows.engine.graph.dvc_yaml import compare_graph
+from flows.engine.machine import NO_GPU, describe_machine, read_versions
+from flows.engine.project import ROOT, STATE
+from flows.engine.redact import strip_secrets
+from flows.engine.servers.server import where
+from flows.engine.servers.team import MLFLOW, PREFECT, use_team_prefect
+from flows.engine.tracking.journal import count_waiting
+from flows.engine.tracking.mlflow_store import look_into_store
+
+FREE_DISK_GB = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, what was seen, and what mends it."""
+
+    subject: str
+    well: bool
+    seen: str
+    mend: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything; a check that itself fails is a finding."""
+    checks: list[Callable[[], Finding]] = [
+        _check_python,
+        _check_libraries,
+        _check_gpu,
+        _check_disk,
+        _check_folders,
+        _check_repository,
+        _check_graph,
+        _check_store,
+        _check_outbox,
+        _check_server,
+        _check_made,
+    ]
+    return [check() for check in checks]
+
+
+def _check_python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    well = sys.version_info[:2] in ((3, 11), (3, 12))
+    return Finding("Python", well, version, "make a new .venv: `rm -rf .venv; make PYTHON=python3.12 check`")
+
+
+def _check_libraries() -> Finding:
+    wrong = [f"{name} {found or 'missing'} (pinned {pin})" for name, pin, found in _compare_pins() if pin != found]
+    seen = "; ".join(wrong) if wrong else f"torch {read_versions().get('torch')} and the rest as pinned"
+    return Finding("libraries", not wrong, seen, "`.venv/bin/uv pip sync --python .venv/bin/python requirements.lock`")
+
+
+def _compare_pins() -> Iterator[tuple[str, str, str]]:
+    """Yield name, pinned and installed version of each library that pyproject.toml names exactly."""
+    for name, pin in re.findall(r'"([a-z]+)==([\d.]+)",', (ROOT / "pyproject.toml").read_text(encoding="utf-8")):
+        try:
+            # A build for one kind of processor adds a label, such as +cpu.
+            yield name, pin, metadata.version(name).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            yield name, pin, ""
+
+
+def _check_gpu() -> Finding:
+    gpu = describe_machine().get("gpu", NO_GPU)
+    return Finding("GPU", True, "none: training runs on the processor" if gpu == NO_GPU else gpu)
+
+
+def _check_disk() -> Finding:
+    free_gb = shutil.disk_usage(ROOT).free / 1e9
+    mend = "free some: `dvc gc --workspace` drops what no current stage needs"
+    return Finding("free disk", free_gb > FREE_DISK_GB, f"{free_gb:.0f} GB", mend)
+
+
+def _check_folders() -> Finding:
+    wrong = [folder.name for folder in (ROOT, ROOT / "data", ROOT / ".dvc", STATE) if not _is_writable(folder)]
+    return Finding("folders", not wrong, f"not writable: {', '.join(wrong)}" if wrong else "writable", "`chmod -R u+w`")
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(exist_ok=True)
+        probe = folder / ".doctor"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _check_repository() -> Finding:
+    well = (ROOT / ".dvc/config").is_file()
+    return Finding("DVC repository", well, ".dvc is there" if well else ".dvc is missing", "`git restore .dvc`")
+
+
+def _check_graph() -> Finding:
+    try:
+        behind = bool(compare_graph())
+    except EngineError as error:
+        return Finding("dvc.yaml", False, str(error), "mend the params or the flow")
+    seen = "lags behind the flows" if behind else "says what the flows say"
+    return Finding("dvc.yaml", not behind, seen, "`python -m flows graph --write`")
+
+
+def _check_store() -> Finding:
+    if address := os.environ.get(MLFLOW):
+        try:
+            look_into_store()
+        except EngineError as error:
+            return Finding("MLflow store", False, str(error), f"start it, or `unset {MLFLOW}`; runs wait on disk")
+        return Finding("MLflow store", True, f"{strip_secrets(address)} answers")
+    store = ROOT / "mlflow.db"
+    if not store.exists():
+        return Finding("MLflow store", True, "none yet: the first run makes it")
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+            runs = connection.execute("select count(*) from runs").fetchone()[0]
+    except sqlite3.Error as error:
+        return Finding(
+            "MLflow store", False, f"mlflow.db: {error}", "move mlflow.db aside; the next run makes a new one"
+        )
+    return Finding("MLflow store", True, f"{runs} runs")
+
+
+def _check_outbox() -> Finding:
+    waiting = count_waiting(ROOT)
+    seen = str(waiting) if waiting.journals else "nothing waits to be sent"
+    return Finding("MLflow outbox", not waiting.why, seen, "see .trifold/logs/sender.log; the next run sends them")
+
+
+def _check_server() -> Finding:
+    try:
+        if address := use_team_prefect(ROOT):
+            return Finding("servers", True, f"{address} answers")
+    except EngineError as error:
+        return Finding("servers", False, str(error), f"start it, or `unset {PREFECT}`")
+    servers = {server.name: server for server in where(ROOT)}
+    seen = ", ".join(f"{name} at {server.url}" for name, server in servers.items())
+    return Finding("servers", True, seen or "none is up; a run starts Prefect's, `make up` both")
+
+
+def _check_made() -> Finding:
+    """Name the stages that were computed under other library versions than those installed."""
+    now = read_versions()
+    wrong = []
+    for record in sorted((STATE / MADE).glob("*.json")):
+        then = json.loads(record.read_text(encoding="utf-8"))["versions"]
+        if moved := [f"{name} {then[name]}" for name in then if now.get(name) != then[name]]:
+            wrong.append(f"{record.stem} ({', '.join(moved)})")
+    seen = "; ".join(wrong) if wrong else "all stages were made under these versions"
+    return Finding("stages' versions", not wrong, seen, "`python -m flows run FLOW --force` makes them anew")

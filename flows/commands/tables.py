@@ -1,0 +1,90 @@
+"""What the tracker holds, as the tables that the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Run
+
+from flows.engine.registry.runs import Difference
+from flows.engine.registry.versions import FIGURE, Registry, Version
+from flows.engine.tracking.journal import DATA
+
+if TYPE_CHECKING:
+    from flows.engine.housekeeping.freeable import Part
+
+VERSION_COLUMNS = ["model", "version", "aliases", "accuracy", "log loss", "examples", "test data", "run", "made"]
+FREEABLE_COLUMNS = ["kind", "count", "size", ""]
+RUN_COLUMNS = ["run", "flow", "begun", "status", "commit", "accuracy"]
+NOTHING = "-"
+# Of an md5 or a run's id: enough to tell them apart by eye.
+ID_CHARS = 8
+
+
+def list_version_rows(registry: Registry) -> list[list[str]]:
+    """Return a row for each version of each registered model, the newest first."""
+    return [
+        _tell_version(version) for model in registry.list_models() for version in registry.list_versions(model.name)
+    ]
+
+
+def _tell_version(version: Version) -> list[str]:
+    figures = [_tell_figure(version.tags.get(f"{FIGURE}{name}")) for name in ("accuracy", "log_loss", "examples")]
+    data = {key.removeprefix(DATA): md5 for key, md5 in version.tags.items() if key.startswith(DATA)}
+    return [
+        version.name,
+        version.number,
+        ", ".join(version.aliases) or NOTHING,
+        *figures,
+        "\n".join(f"{stage.rpartition('-')[2]} {md5[:ID_CHARS]}" for stage, md5 in sorted(data.items())) or NOTHING,
+        version.run_id[:ID_CHARS],
+        tell_time(version.created_ms),
+    ]
+
+
+def tell_time(time_ms: int) -> str:
+    """Return a time since the epoch as the local one, to the minute."""
+    return f"{datetime.fromtimestamp(time_ms / 1000):%Y-%m-%d %H:%M}"
+
+
+def _tell_figure(value: str | float | None) -> str:
+    return NOTHING if value is None else f"{float(value):.4g}"
+
+
+def list_run_rows(runs: Iterable[Run]) -> list[list[str]]:
+    """Return a row for each run of a flow."""
+    return [
+        [
+            run.info.run_id[:ID_CHARS],
+            run.info.run_name,
+            tell_time(run.info.start_time),
+            run.info.status.lower(),
+            run.data.tags.get("git.commit", NOTHING)[:ID_CHARS],
+            _tell_figure(run.data.metrics.get("ensemble.accuracy")),
+        ]
+        for run in runs
+    ]
+
+
+def list_difference_rows(differences: Iterable[Difference], *, chars: int | None = None) -> list[list[str]]:
+    """Return a row for each difference, its values cut to so many characters."""
+    return [[one.name, (one.one or NOTHING)[:chars], (one.other or NOTHING)[:chars]] for one in differences]
+
+
+def list_freeable_rows(parts: Iterable[Part]) -> list[list[str]]:
+    """Return a row for each kind of things that may be deleted."""
+    return [
+        [part.kind, str(part.count), NOTHING if part.size_bytes is None else tell_size(part.size_bytes), part.note]
+        for part in parts
+    ]
+
+
+def tell_size(size_bytes: float) -> str:
+    """Return a size with the unit that suits it, powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} TB"

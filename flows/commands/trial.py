@@ -1,0 +1,127 @@
+"""A registered model's versions on trial: the same file or text put to each, and their answers side by side."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.engine.errors import EngineError
+from flows.engine.registry.versions import CHALLENGER, CHAMPION, Registry, Version
+from tasks.errors import UserError
+from tasks.learning.answers import Answer, ask_model
+from tasks.learning.served import BINARY, FILE, Served
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Who draws, for a domain, what in the input spoke for the class; there is nothing to draw of a text.
+EXPLAINERS = {"audio": "tasks.audio.explain", "images": "tasks.images.explain"}
+# The classes shown at once; the others unfold.
+SHOWN = 8
+
+
+class Named(BytesIO):
+    """The bytes of a file, which messages call by its name: where a browser's upload lies tells nobody anything."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file.read_bytes())
+        self.name = file.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A version, opened to be asked; `explain` draws what in a file it went by, None where that cannot be drawn."""
+
+    alias: str
+    version: Version
+    served: Served
+    explain: Callable[[Any], NDArray[np.uint8] | None] | None
+
+    def render(self, given: Path | str) -> str:
+        """Return its answer as HTML. Raises UserError when it cannot read what is given."""
+        asked: Any = Named(given) if isinstance(given, Path) else given
+        (answer,) = ask_model(self.served, [asked], top=len(self.served.labels))
+        picture = self.explain(Named(given)) if self.explain and isinstance(given, Path) else None
+        drawn = "" if picture is None else _draw_picture(picture, answer.classes[0][0])
+        told = f"version {self.version.number}{_tell_accuracy(self.version)}"
+        heading = f"<h3>{escape(self.alias)} <small>{escape(told)}</small></h3>"
+        return f'<section class="contender" data-alias="{self.alias}">{heading}{_draw_bars(answer)}{drawn}</section>'
+
+
+def open_contenders(registry: Registry, flow: str, folder: Path) -> list[Contender]:
+    """Open a flow's champion, and its challenger where there is one; their files are brought into `folder`.
+
+    Raises EngineError when there is no champion, and UserError when a version cannot be read.
+    """
+    versions = {alias: one for one in registry.list_versions(flow) for alias in one.aliases}
+    if CHAMPION not in versions:
+        raise EngineError(f"{flow} has no champion; name one: `python -m flows models promote {flow} VERSION`")
+    chosen = {alias: versions[alias] for alias in (CHAMPION, CHALLENGER) if alias in versions}
+    return [_open_contender(alias, version, folder / alias) for alias, version in chosen.items()]
+
+
+def _open_contender(alias: str, version: Version, folder: Path) -> Contender:
+    from flows.engine.registry.packing import unpack_model
+
+    model = unpack_model(version, folder) / FILE
+    explainer = EXPLAINERS.get(version.name)
+    return Contender(
+        alias,
+        version,
+        importlib.import_module(f"tasks.{version.name}.predict").open_model(model),
+        importlib.import_module(explainer).open_explainer(model) if explainer else None,
+    )
+
+
+def takes_files(contenders: Sequence[Contender]) -> bool:
+    """Tell whether the model is given files, rather than texts."""
+    return contenders[0].served.column == BINARY
+
+
+def render_answers(contenders: Sequence[Contender], given: Path | str | None) -> str:
+    """Return the answers of all, or in their place what is wrong with what is given, as HTML."""
+    try:
+        if given is None:
+            raise UserError("there is no file: drop one on the field, or click it to choose one")
+        answers = "".join(one.render(given) for one in contenders)
+    except UserError as error:
+        return f'<div class="refusal" role="alert">{escape(str(error))}</div>'
+    return f'<div class="contenders">{answers}</div>'
+
+
+def _tell_accuracy(version: Version) -> str:
+    from flows.engine.registry.versions import FIGURE
+
+    accuracy = version.tags.get(f"{FIGURE}accuracy")
+    return "" if accuracy is None else f", accuracy {float(accuracy):.1%} when tested"
+
+
+def _draw_bars(answer: Answer) -> str:
+    bars = [
+        f'<li><span class="label">{escape(label)}</span><span class="share">{share:.1%}</span>'
+        f'<span class="bar"><span style="width:{share:.2%}"></span></span></li>'
+        for label, share in answer.classes
+    ]
+    first, rest = "".join(bars[:SHOWN]), "".join(bars[SHOWN:])
+    more = f"<details><summary>{len(bars) - SHOWN} more classes</summary><ol>{rest}</ol></details>" if rest else ""
+    return f"<ol>{first}</ol>{more}"
+
+
+def _draw_picture(picture: NDArray[np.uint8], label: str) -> str:
+    from PIL import Image
+
+    png = BytesIO()
+    Image.fromarray(picture).save(png, "PNG")
+    told = f"What spoke for {escape(label)}: the brighter, the more"
+    content = base64.b64encode(png.getvalue()).decode()
+    return f'<figure><img alt="{told}" src="data:image/png;base64,{content}"><figcaption>{told}</figcaption></figure>'

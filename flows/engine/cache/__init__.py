@@ -1,0 +1,1 @@
+"""What is fresh and what is kept: the only code that knows DVC."""

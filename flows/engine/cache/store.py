@@ -1,0 +1,295 @@
+"""DVC in process: its verdict on a stage, and its restore and commit.
+
+DVC's own state machine decides and acts; only how a command is run, and how it waits, is replaced. What is
+touched of DVC's inner workings is in this file alone, written against the pinned version.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from flows.engine.compute.guard import DisturbedError
+from flows.engine.errors import EngineError
+from flows.engine.graph.stage import Stage
+from flows.engine.locks import hold_lock, stage_lock
+from flows.engine.project import ROOT, STATE
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+BUSY_WAIT_S = 0.2
+TRIES = 3
+
+
+class Verdict(StrEnum):
+    """What it took to make a stage fresh."""
+
+    CACHED = "cached"
+    RESTORED = "restored"
+    RAN = "ran"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A fresh stage: what it took, and the md5 of each input and of the output."""
+
+    verdict: Verdict
+    inputs: dict[str, str]
+    output: str
+
+
+class BusyError(Exception):
+    """Another DVC command works on this stage; it will be free later."""
+
+
+# One thread at a time asks DVC, and lets go while its stage computes.
+_gate = threading.RLock()
+# DVC opens its database of hashes anew for each thread: one thread asks for all what is fresh.
+_asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
+# Opening a repository takes half a second: an idle one serves the next who asks.
+_idle: list[_OpenRepo] = []
+# How the stages under way compute, by name: DVC calls back through `_run_in_process`.
+_works: dict[str, Callable[[], None]] = {}
+# Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
+_begun = threading.local()
+
+
+def bring_up_to_date(
+    stage: Stage,
+    work: Callable[[], None],
+    *,
+    force: bool = False,
+    on_wait: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Make a stage fresh: leave it, restore it from DVC's cache, or compute it with `work` and commit it.
+
+    When the work fails, the stage's earlier output is brought back and the error goes on. Raises EngineError
+    when dvc.yaml does not hold the stage as it was traced, and what `check` raises while another computes it.
+    """
+    disturbed = 0
+    while True:
+        with hold_lock(stage_lock(stage.name), on_wait, check):
+            try:
+                return _reproduce(stage, work, force)
+            except BusyError:
+                pass
+            except DisturbedError as error:
+                # Another driver may have restored an input meanwhile, with the very same bytes: ask again.
+                disturbed += 1
+                if not error.by_input or disturbed == TRIES:
+                    raise
+        check()
+        time.sleep(BUSY_WAIT_S)
+
+
+def bring_back(stage: Stage) -> None:
+    """Restore a stage's output as dvc.lock has it, where DVC still has its bytes."""
+    with open_repo() as opened:
+        _check_out(opened, stage.name)
+
+
+def read_md5s(stage: Stage) -> Outcome:
+    """Return the md5 of a stage's inputs and output as they are now, for a stage that was just computed."""
+    with open_repo() as opened:
+        found = opened.load(stage.name)
+        found.save_deps()
+        found.save_outs()
+        return _describe(found, Verdict.RAN)
+
+
+def read_recorded(names: list[str]) -> dict[str, str]:
+    """Return the md5 of the output of stages as dvc.lock has it, by name; empty for one that was never made."""
+    with open_repo() as opened:
+        return {name: _md5(opened.load(name).outs[0]) for name in names}
+
+
+def _mark_recorded(name: str) -> None:
+    """Note that this stage was just recorded by a driver other than `dvc repro`."""
+    mark = STATE / "recorded" / name
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
+    ran = False
+
+    def compute() -> None:
+        nonlocal ran
+        ran = _begun.value = True
+        _gate.release()
+        try:
+            work()
+        finally:
+            _gate.acquire()
+
+    _find_inputs(stage)
+    if fresh := _asker.submit(_find_fresh, stage, force).result():
+        return fresh
+    with open_repo() as opened:
+        found = opened.load(stage.name)
+        _works[stage.name] = compute
+        try:
+            done = found.reproduce(force=force)
+        except BaseException:
+            if ran:
+                _check_out(opened, stage.name)
+            raise
+        finally:
+            del _works[stage.name]
+            _begun.value = False
+        if done:
+            found.dump(update_pipeline=False)
+            _mark_recorded(stage.name)
+        verdict = Verdict.RAN if ran else Verdict.RESTORED if done else Verdict.CACHED
+        return _describe(found, verdict)
+
+
+def _find_fresh(stage: Stage, force: bool) -> Outcome | None:
+    with open_repo() as opened:
+        found = opened.load(stage.name)
+        _compare_command(found, stage)
+        return None if force or found.changed() else _describe(found, Verdict.CACHED)
+
+
+def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
+    return Outcome(verdict, {str(dep): _md5(dep) for dep in found.deps}, _md5(found.outs[0]))
+
+
+def _find_inputs(stage: Stage) -> None:
+    if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
+        raise EngineError(f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` makes it")
+
+
+def _md5(entry: Any) -> str:
+    return str(entry.hash_info.value) if entry.hash_info else ""
+
+
+def _compare_command(found: PipelineStage, stage: Stage) -> None:
+    if found.cmd != stage.command or {str(dep) for dep in found.deps} < set(stage.deps):
+        raise EngineError(
+            f"{stage.name} stands otherwise in dvc.yaml than in the flow: run `python -m flows graph --write`"
+        )
+
+
+def _check_out(opened: _OpenRepo, name: str) -> None:
+    found = opened.load(name)
+    if all(out.hash_info for out in found.outs):
+        found.checkout(force=True)
+
+
+class _OpenRepo:
+    """DVC's repository, and its stages as the files stood when they were read."""
+
+    def __init__(self) -> None:
+        from dvc.repo import Repo
+
+        # What DVC does is told by the run's own lines.
+        logging.getLogger("dvc").setLevel(logging.WARNING)
+        self.repo: Repo = Repo(str(ROOT))
+        # A result must not be lost because another DVC command held the lock for some seconds.
+        self.repo.lock._wait = True
+        self._signed: list[tuple[str, int, int]] = []
+        self._stages: Any = None
+
+    def load(self, name: str) -> PipelineStage:
+        """Return a stage of dvc.yaml with what dvc.lock says of it, both read again when they changed."""
+        from dvc.dvcfile import load_file
+        from dvc.stage.exceptions import StageNotFound
+
+        if (signed := _sign_pipeline_files()) != self._signed:
+            self.repo._reset()
+            self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")).stages, signed
+        try:
+            return self._stages[name]
+        except StageNotFound:
+            raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
+
+
+def _sign_pipeline_files() -> list[tuple[str, int, int]]:
+    paths = [ROOT / "dvc.yaml", ROOT / "dvc.lock", *sorted((ROOT / "params").glob("*.yaml"))]
+    stats = ((path, path.stat()) for path in paths if path.exists())
+    return [(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in stats]
+
+
+@contextmanager
+def open_repo() -> Iterator[_OpenRepo]:
+    _check_repository()
+    with _gate:
+        _replace_dvc_parts()
+        opened = _idle.pop() if _idle else _OpenRepo()
+        try:
+            with opened.repo.lock:
+                yield opened
+        finally:
+            _idle.append(opened)
+
+
+def _check_repository() -> None:
+    if not (ROOT / ".dvc").is_dir():
+        raise EngineError(f"{ROOT} is no DVC repository: run `dvc init` (with --no-scm outside git) there")
+
+
+def _replace_dvc_parts() -> None:
+    """Have DVC call the stage's function in this process, and raise BusyError where it would give up."""
+    import dvc.rwlock
+    import dvc.stage.run
+
+    dvc.stage.run.cmd_run = _run_in_process
+    dvc.rwlock.rwlock = _refuse_busy_paths
+
+
+def _run_in_process(stage: PipelineStage, dry: bool = False, run_env: Any = None) -> None:
+    _works[stage.name]()
+
+
+@contextmanager
+def _refuse_busy_paths(
+    tmp_dir: str, fs: Any, cmd: str, read: list[str], write: list[str], hardlink: bool
+) -> Iterator[None]:
+    """Stand in for DVC's path lock: respects what other DVC commands hold, holds nothing itself.
+
+    Our own locks do that, and a `dvc repro` beside us then waits for them where DVC's would make it fail.
+    """
+    held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
+    blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
+    blockers += [(path, infos, write) for path, infos in held.get("read", {}).items()]
+    for path, infos, wanted in blockers:
+        if any(_overlap(path, mine) for mine in wanted) and any(_is_foreign(int(info["pid"])) for info in infos):
+            raise BusyError(path)
+    yield
+
+
+def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
+    try:
+        with open(os.path.join(tmp_dir, "rwlock"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError:
+        # Caught while its owner rewrites it.
+        raise BusyError("rwlock") from None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _is_foreign(pid: int) -> bool:
+    """Tell whether a process lives and is neither this one nor one that started it (`dvc repro` is)."""
+    import psutil
+
+    if not psutil.pid_exists(pid):
+        return False
+    return pid not in {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}

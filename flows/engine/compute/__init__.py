@@ -1,0 +1,1 @@
+"""How one stage is computed. It knows neither DVC, nor Prefect, nor MLflow."""

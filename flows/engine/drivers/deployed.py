@@ -1,0 +1,120 @@
+"""What a deployment runs: one flow, or several in turn, always from the committed params.
+
+A run's overrides are its parameters, so that one night's never reach the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flows.engine.console import say
+from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.drivers.prefect_driver import execute, prepare_run
+from flows.engine.errors import EngineError, explain
+from flows.engine.graph.overrides import start_from_committed
+from flows.engine.graph.stage import Pipeline
+from flows.engine.project import ROOT
+from flows.engine.tracking.journal import start_sender
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+
+@dataclass
+class Request:
+    """What a run asks of one flow."""
+
+    preset: str = ""
+    overrides: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+
+
+def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
+    """Return the Prefect flow of one of the project's flows, for deployments and as a part of others."""
+    from prefect import flow
+
+    name = pipeline.name
+
+    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> Any:  # noqa: B006
+        """Run a flow from its committed params.
+
+        Args:
+            preset: start from params/presets/FLOW-NAME.yaml laid over the committed params
+            overrides: section.key=value, each
+            force: compute the stages even when they are fresh
+            stages: only these stages and what they need; all of them when none is named
+        """
+        try:
+            say(start_from_committed(name, preset=preset, overrides=overrides))
+            prepared = prepare_run(name, force=force, stages=stages)
+        except Exception as error:
+            tell_failure(Failure.of(name, name, error, []))
+            raise
+        if prepared.journal is not None:
+            start_sender(ROOT)
+        return execute(prepared)
+
+    return flow(name=name, description=pipeline.body.__doc__ or "", persist_result=False)(run)
+
+
+def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
+    """Return the Prefect flow that runs several flows in turn; one that fails does not keep the next from running."""
+    from prefect import flow
+    from prefect.states import Cancelled
+
+    known = [pipeline.name for pipeline in pipelines]
+
+    def run(preset: str = "", overrides: list[str] = [], force: bool = False, stages: list[str] = []) -> Any:  # noqa: B006
+        """Run the flows one after the other, each from its committed params.
+
+        Args:
+            preset: FLOW-NAME, a file of params/presets without its ending; for that flow alone
+            overrides: FLOW.section.key=value, each
+            force: compute the stages even when they are fresh
+            stages: only these stages and what they need, and only their flows; everything when none is named
+        """
+        requests = share_out(known, preset=preset, overrides=overrides, stages=stages)
+        failures = []
+        for pipeline in pipelines:
+            if stages and not requests[pipeline.name].stages:
+                continue
+            made: Any = make_flow(pipeline)
+            state = made(**vars(requests[pipeline.name]), force=force, return_state=True)
+            if state.is_cancelled():
+                return Cancelled(message=f"{pipeline.name}: {state.message}")
+            if not state.is_completed():
+                failures.append(f"{pipeline.name}: {_read_fault(state)}")
+        if failures:
+            raise EngineError("; ".join(failures))
+        return None
+
+    return flow(name=name, description=f"Run {', '.join(known)} one after the other.", persist_result=False)(run)
+
+
+def share_out(known: list[str], *, preset: str, overrides: list[str], stages: list[str]) -> dict[str, Request]:
+    """Return what each flow is asked for. Raises EngineError for a value that begins with no flow's name."""
+    requests = {name: Request() for name in known}
+    if preset:
+        flow, named = _split_flow(known, "preset", preset, "-")
+        requests[flow].preset = named
+    for override in overrides:
+        flow, rest = _split_flow(known, "override", override, ".")
+        requests[flow].overrides.append(rest)
+    for stage in stages:
+        requests[_split_flow(known, "stage", stage, "-")[0]].stages.append(stage)
+    return requests
+
+
+def _split_flow(known: list[str], what: str, value: str, mark: str) -> tuple[str, str]:
+    flow, found, rest = value.partition(mark)
+    if not found or flow not in known:
+        begins = ", ".join(f"{name}{mark}" for name in known)
+        raise EngineError(f"the {what} {value!r} names no flow; begin it with one of: {begins}")
+    return flow, rest
+
+
+def _read_fault(state: Any) -> str:
+    error = state.data if isinstance(state.data, BaseException) else None
+    return explain(error) if error else f"{state.name}, {state.message}"

@@ -1,0 +1,246 @@
+"""The driver for Prefect: a flow's stages become task runs, which show DVC's verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
+from flows.engine.compute.work import do_work
+from flows.engine.console import StageReport, print_results, say
+from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.drivers.record import report_run
+from flows.engine.drivers.recorder import Recorder, begin_flow_run, end_flow_run, read_metrics
+from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.graph.dvc_yaml import check_stage, load_pipeline, trace_flow, write_graph
+from flows.engine.graph.overrides import apply_overrides
+from flows.engine.graph.stage import Stage
+from flows.engine.project import ROOT
+from flows.engine.redact import strip_secrets
+from flows.engine.servers.team import MLFLOW, PREFECT
+from flows.engine.stop import Stop, StoppedError, StuckError
+from flows.engine.tracking.journal import Journal, start_sender, wait_sent
+from flows.engine.tracking.ledger import Cost
+from flows.engine.tracking.outbox import take_told
+
+if TYPE_CHECKING:
+    from prefect.states import State
+
+# The last figures are with MLflow within moments; an unreachable one must not hold up the command.
+SEND_TIMEOUT_S = 30.0
+
+
+@dataclass
+class Run:
+    """One run of a flow: what is to be made fresh, and what became of each stage."""
+
+    stages: list[Stage]
+    force: bool
+    journal: Journal | None = None
+    reporter: str = ""
+    page: Path | None = None
+    stop: Stop = field(default_factory=Stop)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
+        """Make one stage fresh and note what it took."""
+        report = StageReport(stage.name, tell, self.stop)
+        try:
+            with report, Recorder(stage, self.journal) as recorder:
+                outcome = bring_up_to_date(
+                    stage,
+                    lambda: do_work(stage, recorder.listen(report)),
+                    force=self.force,
+                    on_wait=lambda: report.say("waits: another run computes it"),
+                    check=report.check,
+                )
+                recorder.record(outcome)
+        except Exception as error:
+            self.errors[stage.name] = error
+            if not isinstance(error, StoppedError):
+                self.failures.append(Failure.of(stage.flow, stage.name, error, report.said))
+            if isinstance(error, StuckError):
+                # Its process must end, so that nothing else may go on in it.
+                self.stop.ask()
+            raise
+        finally:
+            self.seconds[stage.name] = report.seconds
+        if outcome.verdict is Verdict.RAN:
+            began_ms = round(time.time() * 1000 - report.seconds * 1000)
+            self.costs[stage.name] = Cost(report.seconds, began_ms, epochs=report.figures)
+        self.outcomes[stage.name] = outcome
+        return outcome.verdict
+
+
+def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:
+    """Run a flow under the project's own Prefect server and print what became of each stage.
+
+    Raises the first stage's error when one failed; stages that do not need it run all the same.
+    """
+    if preset or overrides:
+        say(apply_overrides(flow, preset=preset, overrides=overrides))
+    # Asked now, since this process is about to name the project's own servers there.
+    is_team = bool({PREFECT, MLFLOW} & os.environ.keys())
+    run = prepare_run(flow, force=force, stages=stages)
+    sender = start_sender(ROOT) if run.journal else None
+    _use_server()
+    state = _run_under_prefect(flow, run)
+    print_results(_list_results(run))
+    if run.page is not None:
+        say(f"its report: {run.page.relative_to(ROOT)}")
+    say(f"this run: {_find_page(state)} (Prefect)")
+    if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
+        say(str(waiting))
+    for told in take_told(ROOT):
+        say(told)
+    _raise_first(run, state)
+    print_figures(run)
+    if not is_team:
+        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")
+
+
+def _run_under_prefect(name: str, run: Run) -> Any:
+    """Make a flow run of a run that is prepared, and return its final state."""
+    from prefect import flow
+
+    made: Any = flow(name=name, validate_parameters=False, persist_result=False)(lambda: execute(run))
+    return made(return_state=True)
+
+
+def prepare_run(flow: str, *, force: bool, stages: list[str]) -> Run:
+    """Trace a flow, bring dvc.yaml up to date with it, and choose the stages to run."""
+    if write_graph():
+        say("dvc.yaml lagged behind the flows and was rewritten")
+    check = check_stage()
+    bring_up_to_date(check, lambda: do_work(check, StageReport(check.name)))
+    chosen = choose_stages(trace_flow(flow), stages)
+    return Run(chosen, force, begin_flow_run(flow, chosen), load_pipeline(flow).reporter)
+
+
+def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
+    """Return the stages named and all that they need, in order; all of them when none is named."""
+    known = {stage.name: stage for stage in stages}
+    if unknown := [name for name in names if name not in known]:
+        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are: {', '.join(known)}")
+    wanted, waiting = set(), list(names or known)
+    while waiting:
+        if (name := waiting.pop()) not in wanted:
+            wanted.add(name)
+            waiting += [artifact.stage for artifact in known[name].inputs]
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def execute(run: Run) -> State[Any] | None:
+    """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
+
+    Its report is made and its MLflow run ends with it. Raises the first stage's error; stages that do not need that
+    one run all the same. Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
+    """
+    from prefect.states import Cancelled
+
+    finished = False
+    try:
+        _run_stages(run)
+        finished = not run.errors and not run.stop.asked
+    finally:
+        if run.journal is not None:
+            ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
+            try:
+                run.page = report_run(run, run.journal, ended) if run.reporter else None
+            finally:
+                end_flow_run(run.journal, run.stages, run.outcomes, ended)
+    if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
+        tell_failure(run.failures[0])
+        raise error
+    return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
+
+
+def _run_stages(run: Run) -> None:
+    from prefect import Task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.exceptions import TerminationSignal
+    from prefect.futures import wait
+
+    futures: dict[str, Any] = {}
+    try:
+        for stage in run.stages:
+            do = _make_task_function(run, stage)
+            made: Any = Task(do, name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE, persist_result=False)
+            futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
+        wait(list(futures.values()))
+    except (KeyboardInterrupt, TerminationSignal):
+        say("stopping at the next batch")
+        run.stop.ask()
+        wait(list(futures.values()))
+
+
+def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
+    from prefect.logging import get_run_logger
+    from prefect.states import Cancelled, Completed
+
+    def do() -> State[Any]:
+        try:
+            verdict = run.do_stage(stage, get_run_logger().info)
+        except StoppedError as error:
+            return Cancelled(message=str(error))
+        name = "Cached" if verdict is Verdict.CACHED else "Completed"
+        return Completed(name=name, message=f"{stage.name} {verdict}")
+
+    return do
+
+
+def _use_server() -> None:
+    """Have this process use the team's Prefect server, or the project's own, started when it is not up."""
+    from flows.engine.servers.server import up, use_prefect
+    from flows.engine.servers.team import use_team_prefect
+
+    if use_team_prefect(ROOT) is None:
+        use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"].api_url)
+    # Stages tell their own progress; Prefect's lines still reach its page.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _find_page(state: Any) -> str:
+    """Return the address of Prefect's page of the run that ended in `state`."""
+    from prefect.utilities.urls import url_for
+
+    return strip_secrets(str(url_for("flow-run", obj_id=state.state_details.flow_run_id)))
+
+
+def _list_results(run: Run) -> list[tuple[str, str, float]]:
+    def verdict(name: str) -> str:
+        if name in run.errors:
+            return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
+        return run.outcomes[name].verdict if name in run.outcomes else "not reached"
+
+    return [(stage.name, verdict(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
+
+
+def _raise_first(run: Run, state: Any) -> None:
+    if state.is_cancelled():
+        raise EngineError(state.message)
+    if run.errors:
+        name, error = next(iter(run.errors.items()))
+        if not is_mendable(error):
+            raise error
+        raise EngineError(f"{name}: {explain(error)}") from error
+    if not state.is_completed():
+        raise EngineError(f"the flow ended as {state.name}: {state.message}")
+
+
+def print_figures(run: Run) -> None:
+    """Print the flow's figures, and where its model lies."""
+    for stage in run.stages:
+        for key, value in read_metrics(stage):
+            if key.count(".") < 2:
+                say(f"{key:>28}  {value:.4g}")
+        if stage.look.model:
+            say(f"model: {stage.artifact.path}/model.pt")

@@ -1,0 +1,157 @@
+"""What MLflow is told of flows and of stages that learn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from flows.engine.cache.store import Outcome, Verdict, read_recorded
+from flows.engine.console import StageReport
+from flows.engine.graph.stage import Registered, Stage
+from flows.engine.project import ROOT
+from flows.engine.stop import StoppedError
+from flows.engine.tracking.journal import DATA, OUTPUT_TAG, Journal, NewVersion
+
+# Where a flow's run keeps dvc.lock as it was at its end.
+LOCK = "pipeline/dvc.lock"
+
+
+class Recorder:
+    """The MLflow run of one stage that learns: begun when its work begins, so a cached one makes none."""
+
+    def __init__(self, stage: Stage, parent: Journal | None = None) -> None:
+        self._stage = stage
+        self._parent = parent
+        self._journal: Journal | None = None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._journal is not None:
+            by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
+            self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
+
+    def listen(self, report: StageReport) -> StageReport | Listener:
+        """Return the report that the stage's work is given: for one that learns, it also tells MLflow."""
+        if not self._stage.learns:
+            return report
+        self._journal = Journal.begin(
+            ROOT,
+            name=self._stage.name,
+            experiment=self._stage.flow,
+            parent=self._parent,
+            tags={"stage": self._stage.name},
+            params=dict(flatten(self._stage.values)),
+        )
+        return Listener(report, self._journal)
+
+    def record(self, outcome: Outcome) -> None:
+        """Tell MLflow what the stage made, or, where it was cached, link the run that made it."""
+        tags = {"stage": self._stage.name, OUTPUT_TAG: outcome.output}
+        if self._journal is None:
+            if self._parent is not None and self._stage.learns:
+                self._parent.link(self._stage.name, tags)
+            return
+        self._journal.tags(tags | {f"input.md5.{path}": md5 for path, md5 in outcome.inputs.items()})
+        out = ROOT / self._stage.artifact.path
+        self._journal.artifact(out)
+        self._journal.metrics(dict(read_metrics(self._stage)), step=0)
+        if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
+            self._journal.model(self._describe_version(model), tags | self._list_data(model))
+
+    def _describe_version(self, model: Registered) -> NewVersion:
+        argument, table = model.predictions
+        return NewVersion(
+            name=model.name,
+            exported=ROOT / self._stage.artifact.path,
+            loader=model.loader.__name__,
+            predictions=ROOT / self._stage.arguments[argument].path / table,
+            judge=model.judge.__name__,
+        )
+
+    def _list_data(self, model: Registered) -> dict[str, str]:
+        """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
+        names = [f"{self._stage.flow}-{name}" for name in model.data]
+        return {f"{DATA}{name}": md5 for name, md5 in read_recorded(names).items()}
+
+
+class Listener:
+    """A report that a person sees and MLflow keeps."""
+
+    def __init__(self, report: StageReport, journal: Journal) -> None:
+        self._report = report
+        self._journal = journal
+
+    def begin(self) -> None:
+        """Note that the work begins, after all waiting."""
+        self._report.begin()
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise when the stage should have ended `grace_s` ago."""
+        self._report.check(grace_s=grace_s)
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        """Show how far the work is."""
+        self._report.progress(done, total, unit, **figures)
+
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        """Keep figures of one step."""
+        self._report.metrics(figures, step)
+        self._journal.metrics(figures, step)
+
+    def say(self, text: str) -> None:
+        """Say one line that a person should read."""
+        self._report.say(text)
+
+
+def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
+    """Begin the parent run of a flow, with every param and the files that define it.
+
+    A flow in which nothing learns has nothing to track, and gets none.
+    """
+    if not any(stage.learns for stage in stages):
+        return None
+    params = stages[0].params.model_dump()
+    journal = Journal.begin(ROOT, name=flow, experiment=flow, params=dict(flatten(params)))
+    for name in ("dvc.yaml", "params"):
+        journal.artifact(ROOT / name, "pipeline" if (ROOT / name).is_file() else "pipeline/params")
+    return journal
+
+
+def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, Outcome], status: Any) -> None:
+    """Tell the figures of the flow and the md5 of all that it made, and end its run."""
+    journal.tags({f"output.md5.{name}": outcome.output for name, outcome in outcomes.items()})
+    for stage in stages:
+        if stage.name in outcomes:
+            journal.metrics(dict(read_metrics(stage)), step=0)
+    lock = Path(LOCK)
+    if (ROOT / lock.name).exists():
+        journal.artifact(ROOT / lock.name, str(lock.parent))
+    journal.end(status)
+
+
+def read_metrics(stage: Stage) -> Iterator[tuple[str, float]]:
+    """Yield the figures in a stage's metrics files, nested keys joined by dots."""
+    for name in stage.look.metrics:
+        path = ROOT / stage.artifact.path / name
+        for key, value in flatten(json.loads(path.read_text(encoding="utf-8"))):
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield key, value
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested values with their keys joined by dots; a list is one value, as text."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield (
+                f"{prefix}{key}",
+                value if isinstance(value, str | int | float | bool) else json.dumps(value),
+            )

@@ -1,0 +1,128 @@
+"""The graph of all flows: traced, shown, and written to `dvc.yaml`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from flows.engine.errors import EngineError
+from flows.engine.files import write_whole
+from flows.engine.graph.params import Params, params_file
+from flows.engine.graph.stage import Look, Pipeline, Stage
+from flows.engine.project import ROOT, list_flows
+
+HEADER = "# Written by `python -m flows graph --write` from flows/*.py: change those, not this.\n"
+CHECK = "graph"
+
+
+def load_pipeline(name: str) -> Pipeline:
+    """Import a flow's module and return its pipeline. Raises EngineError when there is no such flow."""
+    if name not in list_flows():
+        raise EngineError(f"there is no flow {name!r}; the flows are: {', '.join(list_flows())}")
+    found = getattr(importlib.import_module(f"flows.{name}"), name, None)
+    if not isinstance(found, Pipeline):
+        raise EngineError(f"flows/{name}.py must define `{name}` with @pipeline({name!r}, ...)")
+    return found
+
+
+def trace_flow(name: str, params: Params | None = None) -> list[Stage]:
+    """Return a flow's stages, in order; stages that read no artifact wait for the check of the graph."""
+    stages = load_pipeline(name).trace(params)
+    check = check_stage()
+    return [stage if stage.inputs else _with_dep(stage, check.artifact.path) for stage in stages]
+
+
+def _with_dep(stage: Stage, path: str) -> Stage:
+    return Stage(**{**_fields(stage), "extra_deps": (*stage.extra_deps, path)})
+
+
+def _fields(stage: Stage) -> dict[str, Any]:
+    return {name: getattr(stage, name) for name in Stage.__dataclass_fields__}
+
+
+def trace_all(given: Mapping[str, Params] | None = None) -> dict[str, list[Stage]]:
+    """Return the stages of every flow by its name, with the params given for some of them."""
+    return {name: trace_flow(name, (given or {}).get(name)) for name in list_flows()}
+
+
+def check_stage() -> Stage:
+    """Return the stage before all others, which fails under `dvc repro` when dvc.yaml lags behind the flows.
+
+    Its output is always the same bytes, so that a change of a flow runs this check and nothing more.
+    """
+    params = tuple(params_file(name) for name in list_flows())
+    return Stage(
+        CHECK,
+        "",
+        check_graph,
+        {},
+        Params(),
+        learns=False,
+        look=Look(),
+        extra_deps=("flows", "tasks", *params),
+    )
+
+
+def check_graph(*, out: Path) -> None:
+    """Write the mark that dvc.yaml says what the flows say. Raises EngineError when it does not."""
+    if difference := compare_graph():
+        raise EngineError(f"dvc.yaml lags behind the flows:\n{difference}\nrun `python -m flows graph --write`")
+    (out / "checked.txt").write_text("dvc.yaml says what the flows say.\n", encoding="utf-8")
+
+
+def find_stage(name: str) -> Stage:
+    """Return one stage by its name. Raises EngineError naming the nearest ones when there is none."""
+    if name == CHECK:
+        return check_stage()
+    flow = name.partition("-")[0]
+    stages = {stage.name: stage for stage in trace_flow(flow)}
+    if name not in stages:
+        near = difflib.get_close_matches(name, stages, n=3, cutoff=0) or list(stages)[:3]
+        raise EngineError(f"there is no stage {name!r}; near it: {', '.join(near)}; all: `python -m flows graph`")
+    return stages[name]
+
+
+def render_graph(given: Mapping[str, Params] | None = None) -> str:
+    """Return the text of dvc.yaml for all flows."""
+    stages = [check_stage(), *(stage for flow in trace_all(given).values() for stage in flow)]
+    content: dict[str, Any] = {"stages": {stage.name: _describe(stage) for stage in stages}}
+    metrics = [f"{s.artifact.path}/{name}" for s in stages for name in s.look.metrics]
+    plots = [{f"{s.artifact.path}/{name}": dict(axes)} for s in stages for name, axes in s.look.plots.items()]
+    content |= {"metrics": metrics} if metrics else {}
+    content |= {"plots": plots} if plots else {}
+    text = StringIO()
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 110
+    yaml.dump(content, text)
+    return HEADER + text.getvalue()
+
+
+def _describe(stage: Stage) -> dict[str, Any]:
+    summary = (stage.function.__doc__ or "").strip().partition("\n")[0].partition(". ")[0]
+    entry: dict[str, Any] = {"desc": summary, "cmd": stage.command, "deps": stage.deps}
+    if stage.sections:
+        entry["params"] = [{params_file(stage.flow): sorted(stage.sections)}]
+    return entry | {"outs": [stage.artifact.path]}
+
+
+def compare_graph() -> str:
+    """Return how dvc.yaml differs from the flows, as a unified diff; empty when it does not. Read-only."""
+    path = ROOT / "dvc.yaml"
+    now = path.read_text(encoding="utf-8") if path.exists() else ""
+    then = render_graph()
+    return "".join(difflib.unified_diff(now.splitlines(True), then.splitlines(True), "dvc.yaml", "flows", n=1))
+
+
+def write_graph() -> bool:
+    """Write dvc.yaml from the flows; return whether it changed."""
+    changed = bool(compare_graph())
+    if changed:
+        write_whole({ROOT / "dvc.yaml": render_graph()})
+    return changed

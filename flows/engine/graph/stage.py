@@ -1,0 +1,232 @@
+"""A task function becomes a stage; a flow's body, traced, becomes the list of its stages."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from flows.engine.errors import EngineError
+from flows.engine.graph.params import Params, load_params
+from flows.engine.graph.source import find_code
+
+# What the engine itself hands to a task function that asks for it by name.
+SUPPLIED = ("out", "report", "checkpoints")
+PLAIN = (bool, int, float, str)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The output folder of a stage, relative to the project."""
+
+    stage: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How a stage's output becomes a version of the registered model `name`, and what it is judged by.
+
+    `loader` opens it for MLflow (`engine/registry/packing.py`). `predictions` are the artifact that holds those of
+    the test data, by the argument's name, and the table in it; `data` the stages, by their names without the flow's,
+    whose outputs are the test data. `judge` compares such tables (`engine/registry/gate.py`).
+    """
+
+    name: str
+    loader: ModuleType
+    judge: ModuleType
+    predictions: tuple[str, str]
+    data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a stage's output people look at: metrics files, plots with their axes as DVC draws them, a model."""
+
+    metrics: tuple[str, ...] = ()
+    plots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    model: Registered | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One call of a task function, with all that decides its result: one Prefect task run, one DVC stage."""
+
+    name: str
+    flow: str
+    function: Callable[..., None]
+    arguments: Mapping[str, Any]
+    params: Params
+    learns: bool
+    look: Look
+    extra_deps: tuple[str, ...] = ()
+
+    @property
+    def artifact(self) -> Artifact:
+        folder = self.name.removeprefix(f"{self.flow}-")
+        return Artifact(self.name, f"data/{self.flow}/{folder}" if self.flow else f"data/{folder}")
+
+    @property
+    def module(self) -> str:
+        return self.function.__module__
+
+    @cached_property
+    def inputs(self) -> list[Artifact]:
+        """The artifacts that the stage reads, in the order of its arguments."""
+        return [a for value in self.arguments.values() for a in _listed(value) if isinstance(a, Artifact)]
+
+    @cached_property
+    def sections(self) -> dict[str, Any]:
+        """The params sections that the stage reads, by dotted key."""
+        keys = ((self.params.key_of(value), value) for value in self.arguments.values())
+        return {key: value for key, value in keys if key is not None}
+
+    @cached_property
+    def code(self) -> list[str]:
+        """The project files that decide what the stage computes."""
+        modules = [self.module]
+        for section in self._single_sections():
+            modules += section.modules()
+        return sorted(set().union(*(find_code(module) for module in modules)))
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Files outside the pipeline that the stage's sections name, such as local weights."""
+        return sorted({name for section in self._single_sections() for name in section.files()})
+
+    @property
+    def deps(self) -> list[str]:
+        """Everything whose change makes the stage run again, but for its params and its command."""
+        code = [name for name in self.code if not name.startswith(tuple(f"{dep}/" for dep in self.extra_deps))]
+        return list(dict.fromkeys([*(a.path for a in self.inputs), *self.extra_deps, *self.files, *code]))
+
+    @property
+    def command(self) -> str:
+        """What `dvc repro` runs. Plain values stand in it, so that a changed literal is a changed command."""
+        plain = [
+            shlex.quote(f"{key}={json.dumps(value)}")
+            for key, value in self.arguments.items()
+            if isinstance(value, PLAIN) and value is not None
+        ]
+        return " ".join([f"python -m flows stage {self.name}", *plain])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The plain values of every section that the stage reads, by dotted key."""
+        return {key: _dump(value) for key, value in self.sections.items()}
+
+    def _single_sections(self) -> Iterator[Any]:
+        for value in self.sections.values():
+            yield from value.values() if isinstance(value, Mapping) else [value]
+
+
+def _dump(section: Any) -> Any:
+    if isinstance(section, Mapping):
+        return {name: _dump(one) for name, one in section.items()}
+    return section.model_dump()
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+@dataclass
+class _Trace:
+    flow: str
+    params: Params
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+
+_trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
+
+
+def stage(
+    function: Callable[..., None], name: str, *, learns: bool = False, look: Look | None = None
+) -> Callable[..., Artifact]:
+    """Make a stage of a task function, to be called in a flow's body.
+
+    `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
+    the last part of its key. A stage that `learns` runs alone on the machine and has an MLflow run of its own.
+    What a task takes as `**inputs` are arguments like any other.
+    """
+    signature = inspect.signature(function)
+    inputs = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
+
+    def record(*args: Any, **kwargs: Any) -> Artifact:
+        trace = _trace.get()
+        if trace is None:
+            raise EngineError(f"{name} is a stage: it can be called only in the body of a flow")
+        supplied = dict.fromkeys(p for p in SUPPLIED if p in signature.parameters)
+        bound = signature.bind(*args, **kwargs, **supplied).arguments
+        bound |= bound.pop(inputs, {})
+        arguments = {k: v for k, v in bound.items() if k not in SUPPLIED and v is not None}
+        labels = {k: _label(trace, name, k, v) for k, v in arguments.items()}
+        made = Stage(
+            name=f"{trace.flow}-{name.format(**labels)}",
+            flow=trace.flow,
+            function=function,
+            arguments=arguments,
+            params=trace.params,
+            learns=learns,
+            look=look or Look(),
+        )
+        if made.name in trace.stages:
+            raise EngineError(
+                f"two calls make the stage {made.name!r}: put what tells them apart into its name, "
+                f"such as {name + '-{parameter}'!r}"
+            )
+        trace.stages[made.name] = made
+        return made.artifact
+
+    return record
+
+
+def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
+    """Return how an argument stands in a stage's name; refuse what no command line could carry."""
+    key = trace.params.key_of(value)
+    if key is not None:
+        return key.rpartition(".")[2]
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, Artifact):
+        return value.stage.removeprefix(f"{trace.flow}-")
+    if _listed(value) and all(isinstance(one, Artifact) for one in _listed(value)):
+        return argument
+    raise EngineError(
+        f"{trace.flow}-{stage_name}: {argument}={value!r} is neither an artifact of an earlier stage, nor a section "
+        "of the params, nor a plain value; hand on one of these"
+    )
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A flow: its name, the type of its params, the body that is traced, and the module that makes its report."""
+
+    name: str
+    model: type[Params]
+    body: Callable[[Any], Artifact]
+    reporter: str = ""
+
+    def trace(self, params: Params | None = None) -> list[Stage]:
+        """Return the flow's stages in the order of their calls; nothing is run."""
+        trace = _Trace(self.name, params or load_params(self.name, self.model))
+        token = _trace.set(trace)
+        try:
+            self.body(trace.params)
+        finally:
+            _trace.reset(token)
+        return list(trace.stages.values())
+
+
+def pipeline(name: str, model: type[Params], *, reporter: str = "") -> Callable[[Callable[[Any], Artifact]], Pipeline]:
+    """Make a flow of a function whose body calls stages.
+
+    `reporter` names the module that makes a page of each run (`engine/drivers/record.py`); it is imported after one.
+    """
+    return lambda body: Pipeline(name, model, body, reporter)

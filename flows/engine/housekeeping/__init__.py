@@ -1,0 +1,1 @@
+"""What can be deleted, and its deletion."""

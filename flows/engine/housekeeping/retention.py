@@ -1,0 +1,156 @@
+"""Which of MLflow's runs are kept, with the md5s of the data that they name, and which are let go."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from mlflow.entities import LoggedModel, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from flows.engine.cache.unused import read_lock_md5s
+from flows.engine.drivers.recorder import LOCK
+from flows.engine.errors import EngineError
+from flows.engine.registry.gate import GATE
+from flows.engine.registry.versions import Registry, Version
+from flows.engine.tracking.journal import DATA, OUTPUT_TAG
+from flows.engine.tracking.tracker import CACHED, JOURNAL
+
+DAY_MS = 24 * 3600 * 1000
+PARENT = "mlflow.parentRunId"
+# Tags whose value, or the value after whose name, is the md5 of data.
+MD5_TAGS = ("output.md5", "input.md5.", DATA)
+A_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Retention:
+    """The runs and versions that are kept, and those past their age; `foreign` counts the runs that lie elsewhere."""
+
+    client: MlflowClient
+    kept: Mapping[str, Run]
+    old: Mapping[str, Run]
+    foreign: int
+    kept_versions: Sequence[Version]
+    old_versions: Sequence[Version]
+
+    @classmethod
+    def decide(cls, client: MlflowClient, *, root: Path, days: int, present: set[str]) -> Retention:
+        """Decide for every run of the project.
+
+        Kept are the runs younger than `days`, those of a champion, a challenger, what can be rolled back to and what a
+        person registered, their flows' runs and what these link, and those that made what is there now, with an md5
+        among `present`.
+        """
+        versions, needed = _list_versions(Registry(client))
+        runs = {run.info.run_id: run for run in _list_runs(client)}
+        since_ms = time.time() * 1000 - days * DAY_MS
+        young = {id for id, run in runs.items() if run.info.lifecycle_stage == "active" and not _ended(run, since_ms)}
+        kept = _close_over(runs, (young | needed) & runs.keys())
+        kept |= {id for id, run in runs.items() if run.data.tags.get(OUTPUT_TAG) in present}
+        # What somebody else logged to the same store is not the project's to delete.
+        old = {id: run for id, run in runs.items() if id not in kept and JOURNAL in run.data.tags}
+        past = {id: run for id, run in old.items() if _ended(run, since_ms)}
+        here = {id: run for id, run in past.items() if not _lies_elsewhere(run.info.artifact_uri, root)}
+        kept_versions = [version for version in versions if version.run_id not in here]
+        old_versions = [version for version in versions if version.run_id in here]
+        foreign = len(past) - len(here)
+        return cls(client, {id: runs[id] for id in kept}, here, foreign, kept_versions, old_versions)
+
+    def list_md5s(self) -> set[str]:
+        """Return the md5s that runs kept name, in their dvc.lock and in tags.
+
+        Raises EngineError when a flow's run has no dvc.lock that can be read: what it needs is not known.
+        """
+        told: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
+        told += [version.tags for version in self.kept_versions]
+        md5s = {value for tags in told for key, value in tags.items() if key.startswith(MD5_TAGS)}
+        for run in self.kept.values():
+            if JOURNAL in run.data.tags and "stage" not in run.data.tags:
+                md5s |= _read_lock(self.client, run)
+        return md5s
+
+    def list_models(self) -> list[LoggedModel]:
+        """Return the models that runs let go have logged."""
+        experiments = sorted({run.info.experiment_id for run in self.old.values()})
+        found: list[LoggedModel] = []
+        token = None
+        while experiments:
+            page = self.client.search_logged_models(experiments, page_token=token)
+            found += [model for model in page if model.source_run_id in self.old]
+            token = page.token
+            if not token:
+                break
+        return found
+
+
+def _list_runs(client: MlflowClient) -> Iterator[Run]:
+    """Yield every run, deleted ones too."""
+    experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+    token = None
+    while True:
+        page = client.search_runs(experiments, run_view_type=ViewType.ALL, max_results=A_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _ended(run: Run, since_ms: float) -> bool:
+    """Tell whether a run ended before `since_ms`."""
+    return run.info.status != "RUNNING" and (run.info.end_time or run.info.start_time) < since_ms
+
+
+def _list_versions(registry: Registry) -> tuple[list[Version], set[str]]:
+    """Return all versions, and the runs of those in use or that can be again; the gate's past challengers are not."""
+    versions: list[Version] = []
+    needed = set()
+    for model in registry.list_models():
+        champions = registry.list_champions(model.name)
+        for version in registry.list_versions(model.name):
+            versions.append(version)
+            if GATE not in version.tags or version.aliases or version.number in champions:
+                needed.add(version.run_id)
+    return versions, needed
+
+
+def _close_over(runs: Mapping[str, Run], roots: set[str]) -> set[str]:
+    """Return the roots with their flows' runs, all stages of those, and the earlier runs that they link."""
+    children = defaultdict(set)
+    for id, run in runs.items():
+        children[run.data.tags.get(PARENT)].add(id)
+    parents = {runs[root].data.tags.get(PARENT, root) for root in roots}
+    kept = roots | parents | {child for parent in parents for child in children[parent]}
+    tags = [(key, value) for id in kept & runs.keys() for key, value in runs[id].data.tags.items()]
+    return (kept | {value for key, value in tags if key.startswith(CACHED)}) & runs.keys()
+
+
+def _read_lock(client: MlflowClient, run: Run) -> set[str]:
+    """Return the md5s of the dvc.lock that a flow's run kept; one that was killed may have kept none."""
+    try:
+        if LOCK not in [found.path for found in client.list_artifacts(run.info.run_id, str(Path(LOCK).parent))]:
+            if run.info.status != "FINISHED":
+                return set()
+            raise ValueError("it is missing")
+        with tempfile.TemporaryDirectory() as folder:
+            return read_lock_md5s(Path(client.download_artifacts(run.info.run_id, LOCK, folder)))
+    except (ValueError, MlflowException, OSError) as error:
+        raise EngineError(
+            f"the {LOCK} that run {run.info.run_id} of {run.info.run_name} kept cannot be read ({error}), so nobody "
+            "knows which data it needs: nothing is freed; bring the file back, or let the run go: "
+            f"`mlflow runs delete --run-id {run.info.run_id}`"
+        ) from error
+
+
+def _lies_elsewhere(uri: str, root: Path) -> bool:
+    """Tell whether a run's files lie on this machine, but outside the project: it may be the copy of another."""
+    parts = urlparse(uri)
+    local = parts.scheme in ("", "file")
+    return local and not Path(url2pathname(parts.path)).resolve().is_relative_to(root.resolve())

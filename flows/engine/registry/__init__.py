@@ -1,0 +1,1 @@
+"""Registered models: versions, the gate, comparison of runs."""

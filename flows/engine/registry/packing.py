@@ -1,0 +1,78 @@
+"""An exported model, packed with the code that asks it, so that MLflow can serve it without this project."""
+
+import importlib
+import shutil
+import sys
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import mlflow.pyfunc
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, infer_signature
+
+from flows.engine.errors import is_mendable
+from flows.engine.graph.source import find_code, locate_module, read_imports
+from flows.engine.project import ROOT
+from flows.engine.registry.versions import Version
+
+
+def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> None:
+    """Write the folder that MLflow keeps, of the exported files and the code of the module `loader`.
+
+    The model answers a request first, which gives the signature. Nothing is pickled. Raises ValueError when it cannot
+    be opened or asked, or MLflow cannot write it.
+    """
+    try:
+        served: Any = importlib.import_module(loader)._load_pyfunc(str(exported))
+        request = served.make_request()
+        signature = infer_signature(request, served.predict(request))
+    except Exception as error:
+        if not is_mendable(error):
+            raise
+        raise ValueError(f"the model cannot be asked: {error}") from error
+    files = find_code(loader)
+    with TemporaryDirectory() as folder:
+        try:
+            mlflow.pyfunc.save_model(
+                packed,
+                loader_module=loader,
+                data_path=str(exported),
+                code_paths=[str(copy_code(files, Path(folder)) / loader.partition(".")[0])],
+                mlflow_model=model,
+                signature=signature,
+                input_example=request,
+                # Named, since MLflow would otherwise load the model in one more process to find out.
+                pip_requirements=list_requirements(files),
+            )
+        except MlflowException as error:
+            raise ValueError(f"MLflow cannot write the model: {error.message}") from error
+
+
+def unpack_model(version: Version, folder: Path) -> Path:
+    """Bring what MLflow keeps of a version into a folder; return the folder of its exported files."""
+    packed = Path(download_artifacts(f"models:/{version.name}/{version.number}", dst_path=str(folder)))
+    return packed / str(Model.load(packed).flavors["python_function"]["data"])
+
+
+def copy_code(files: set[str], folder: Path) -> Path:
+    """Copy project files into a folder, with what makes their folders packages."""
+    packages = {parent / "__init__.py" for name in files for parent in Path(name).parents if parent.name}
+    for name in {*map(Path, files), *(package for package in packages if (ROOT / package).exists())}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def list_requirements(files: set[str]) -> list[str]:
+    """Return the libraries that project files import, as they are installed here."""
+    imported: set[str] = set()
+    for name in files:
+        module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        found = read_imports(ROOT / name, module, (ROOT / name).stat().st_mtime_ns)
+        imported |= {one.partition(".")[0] for one in found if one and locate_module(one) is None}
+    known = packages_distributions()
+    libraries = {library for name in imported - sys.stdlib_module_names for library in known.get(name, [])}
+    return [f"{library}=={version(library)}" for library in sorted(libraries)]

@@ -1,0 +1,1 @@
+"""The project's own Prefect and MLflow servers and worker, or a team's."""

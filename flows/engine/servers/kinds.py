@@ -1,0 +1,84 @@
+"""The kinds of server that a project has: how each is started, on what, and asked whether it is up."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.tracking.outbox import read_json
+
+HOST = "127.0.0.1"
+# As prefect.yaml has it.
+POOL = "trifold"
+# How often the worker asks for runs, and how often a run tells that it lives, seconds.
+POLL_RUNS_S = 5
+HEARTBEAT_S = 30
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of server is started, and how it is asked whether it is up."""
+
+    name: str
+    usual_port: int
+    health: str
+    command: Callable[[int], list[str]]
+    env: Callable[[Path, int], dict[str, str]]
+
+
+def find_record(root: Path) -> Path:
+    """Return the file that says which servers of the project were started, and where."""
+    return root / ".trifold" / "servers.json"
+
+
+def _prefect_command(port: int) -> list[str]:
+    return ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
+
+
+def _prefect_env(root: Path, port: int) -> dict[str, str]:
+    home = root / ".trifold" / "prefect"
+    # Prefect makes its folder but not the folders above it, and then cannot open its database.
+    home.mkdir(parents=True, exist_ok=True)
+    return {
+        "PREFECT_HOME": str(home),
+        # Its page would ask the usual port, whoever listens there.
+        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+
+
+def _mlflow_command(port: int) -> list[str]:
+    store = ["--backend-store-uri", "sqlite:///mlflow.db"]
+    return ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
+
+
+def _mlflow_env(root: Path, port: int) -> dict[str, str]:
+    # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def _worker_command(port: int) -> list[str]:
+    return ["flows.engine.servers.worker"]
+
+
+def _worker_env(root: Path, port: int) -> dict[str, str]:
+    """Return what the worker and its flows need to know; where MLflow is, they are told as it was set."""
+    servers = read_json(find_record(root))["servers"]
+    (prefect,) = (server["port"] for server in servers if server["name"] == "prefect")
+    return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")} | {
+        "PREFECT_HOME": str(root / ".trifold" / "prefect"),
+        "PREFECT_API_URL": f"http://{HOST}:{prefect}/api",
+        "PREFECT_WORKER_WEBSERVER_HOST": HOST,
+        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
+        "PREFECT_WORKER_QUERY_SECONDS": str(POLL_RUNS_S),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        # Prefect takes the project's folder off the path once the flow is imported; stages import more.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
+    }
+
+
+KINDS = {
+    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
+    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
+    "worker": Kind("worker", 4300, "/health", _worker_command, _worker_env),
+}

@@ -1,0 +1,242 @@
+"""The project's own Prefect and MLflow servers, and Prefect's worker: up, down, where.
+
+On loopback only; their files and addresses lie in `.trifold/`. The worker counts as a server: it answers whether it
+still polls. A plain `prefect ...` typed in the project's folder finds its server through `.env`, a plain `mlflow ui`
+its store by MLflow's own default.
+"""
+
+import http.client
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.errors import EngineError
+from flows.engine.locks import hold_lock
+from flows.engine.machine import Identity, set_quiet_environment
+from flows.engine.processes import launch, list_children, list_group, list_ports, stop_group
+from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
+from flows.engine.tracking.outbox import read_json, write_json
+
+# A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
+START_S = 180.0
+STOP_S = 10.0
+# A flow goes on to the end of its batch, and tells the servers what became of it.
+STOP_FLOW_S = 60.0
+# Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
+ANSWER_S = 10.0
+POLL_S = 0.1
+PORTS_TRIED = 100
+LOG_LINES = 15
+
+
+class ServerError(EngineError):
+    """A server did not start: the message holds what it said last."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that was started here: its port, and its processes, the first of which leads the others."""
+
+    name: str
+    port: int
+    members: tuple[Identity, ...]
+
+    @property
+    def url(self) -> str:
+        """The address of its pages."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The address that a client is given."""
+        return f"{self.url}/api" if self.name == "prefect" else self.url
+
+    def is_up(self) -> bool:
+        """Return whether it answers, and it is the processes started here that do."""
+        if self.members[0].is_gone() or not _answers(self.port, KINDS[self.name].health):
+            return False
+        return any(self.port in list_ports(member) for member in self.members)
+
+
+def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Server]:
+    """Return the servers `names`, each started when it is not up.
+
+    Raises ServerError when one ends while it starts, or does not answer within three minutes.
+    """
+    with hold_lock(_make_state(root) / "servers.lock"):
+        recorded = {server.name: server for server in _read(root)}
+        missing = [name for name in names if name not in recorded or not recorded[name].is_up()]
+        for name in missing:
+            stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
+        # As the sender does: of two that make MLflow's tables at once, one fails.
+        alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
+        with alone:
+            recorded |= _start_all(root, {name: _choose_port(name, recorded) for name in missing})
+        _write(root, recorded.values())
+        if "prefect" in names:
+            set_dotenv(root / ".env", "PREFECT_API_URL", recorded["prefect"].api_url)
+    return {name: recorded[name] for name in names}
+
+
+def down(root: Path) -> list[Server]:
+    """Stop what was started here and still is the same processes, the last started first; return it."""
+    state = _make_state(root)
+    with hold_lock(state / "servers.lock"):
+        stopped = [server for server in reversed(_read(root)) if stop(server)]
+        _write(root, ())
+    return stopped
+
+
+def where(root: Path) -> list[Server]:
+    """Return the servers that were started here and answer."""
+    return [server for server in _read(root) if server.is_up()]
+
+
+def use_prefect(root: Path, api_url: str) -> None:
+    """Have Prefect, when this process imports it, use the server at `api_url` and the project's own folder."""
+    set_quiet_environment(os.environ)
+    # Prefect makes its folder but not the folders above it.
+    (home := root / ".trifold" / "prefect").mkdir(parents=True, exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ["PREFECT_API_URL"] = api_url
+    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)
+
+
+def set_dotenv(path: Path, name: str, value: str) -> None:
+    """Set one name in a `.env` file, and leave its other lines as they are."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.partition("=")[0].strip() != name]
+    draft = path.with_name(f".env.{os.getpid()}")
+    draft.write_text("\n".join([*kept, f"{name}={value}"]) + "\n")
+    draft.replace(path)
+
+
+def stop(server: Server) -> bool:
+    """Stop a server, and first the flows that it runs; return whether there was anything to stop."""
+    if server.name == "worker":
+        # Prefect starts each flow in a session of its own, and ends it with the worker, at once.
+        for flow in list_children(server.members[0]):
+            stop_group([flow], patience_s=STOP_FLOW_S)
+    return stop_group(server.members, patience_s=STOP_S)
+
+
+def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:
+    """Return the first port to try: the one it had, since others may have its address."""
+    return recorded[name].port if name in recorded else KINDS[name].usual_port
+
+
+def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
+    """Start servers side by side, then wait for each; none is left behind when one fails."""
+    started = [_start(root, KINDS[name], port) for name, port in ports.items()]
+    try:
+        return {server.name: _wait_up(root, server, started) for server in list(started)}
+    except BaseException:
+        for server in started:
+            stop_group(server.members, patience_s=STOP_S)
+        raise
+
+
+def _start(root: Path, kind: Kind, first_port: int) -> Server:
+    port = find_port(first_port)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    env |= kind.env(root.resolve(), port)
+    set_quiet_environment(env)
+    log = _find_log(root, kind.name)
+    log.unlink(missing_ok=True)
+    folder = _make_state(root) if kind.name == "prefect" else root
+    leader = launch([sys.executable, "-m", *kind.command(port)], folder=folder, env=env, log=log)
+    return Server(kind.name, port, (leader,))
+
+
+def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
+    deadline = time.monotonic() + START_S
+    while not server.is_up():
+        gone = server.members[0].is_gone()
+        if _lost_port(root, server) or (gone and not _is_free(server.port)):
+            # Someone else took the port between the look and the start. The worker would go on without one.
+            stop_group(server.members, patience_s=STOP_S)
+            server = _start(root, KINDS[server.name], server.port + 1)
+            started.append(server)
+            continue
+        if gone:
+            raise ServerError(_tell(root, server, "ended while it started"))
+        if time.monotonic() > deadline:
+            stop_group(server.members, patience_s=STOP_S)
+            raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
+        time.sleep(POLL_S)
+        server = _count_members(server)
+    return server
+
+
+def _count_members(server: Server) -> Server:
+    """Return the server with the processes that its first one has started by now."""
+    leader = server.members[0]
+    others = (member for member in list_group(leader) if member != leader)
+    return Server(server.name, server.port, (leader, *others))
+
+
+def _lost_port(root: Path, server: Server) -> bool:
+    """Tell whether a server could not have its port, which may have been let go again since."""
+    return "already in use" in _find_log(root, server.name).read_text(errors="replace")
+
+
+def _tell(root: Path, server: Server, what: str) -> str:
+    log = _find_log(root, server.name)
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    return f"the {server.name} server on port {server.port} {what}; the end of {log}:\n{last}"
+
+
+def find_port(first: int) -> int:
+    """Return the first free port of loopback from `first` on."""
+    for port in range(first, first + PORTS_TRIED):
+        if _is_free(port):
+            return port
+    raise ServerError(f"no port from {first} to {first + PORTS_TRIED - 1} is free: stop what listens there")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do, so that a port that was let go a moment ago counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(port: int, path: str) -> bool:
+    """Ask without urllib, which would go through the proxy of the environment."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _read(root: Path) -> list[Server]:
+    found = read_json(find_record(root)).get("servers", [])
+    return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
+
+
+def _write(root: Path, servers: Iterable[Server]) -> None:
+    content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
+    write_json(find_record(root), {"servers": content})
+
+
+def _find_log(root: Path, name: str) -> Path:
+    return root / ".trifold" / "logs" / f"{name}.log"
+
+
+def _make_state(root: Path) -> Path:
+    state = root / ".trifold"
+    state.mkdir(parents=True, exist_ok=True)
+    return state

@@ -1,0 +1,36 @@
+"""The servers of a team, which the environment names; where it names none, a project has its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flows.engine.errors import EngineError
+from flows.engine.redact import strip_secrets
+from flows.engine.servers.server import use_prefect
+
+PREFECT, MLFLOW = "PREFECT_API_URL", "MLFLOW_TRACKING_URI"
+# With growing waits between them, some seconds in all.
+TRIES = 2
+
+
+def use_team_prefect(root: Path) -> str | None:
+    """Have this process use the Prefect server that PREFECT_API_URL names; return its address, or None without one.
+
+    Raises EngineError when it does not answer.
+    """
+    address = os.environ.get(PREFECT)
+    if not address:
+        return None
+    use_prefect(root, address)
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    # By itself, Prefect asks for three quarters of a minute.
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: TRIES}), get_client(sync_client=True) as client:
+        trouble = client.api_healthcheck()
+    shown = strip_secrets(address)
+    if trouble is not None:
+        why = strip_secrets(str(trouble)) or type(trouble).__name__
+        raise EngineError(f"the Prefect server at {shown} does not answer ({why}): start it, or `unset {PREFECT}`")
+    return shown

@@ -1,0 +1,210 @@
+"""What journals need of MLflow: runs by explicit id, in batches, each call safe to repeat."""
+
+import importlib
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.tracking import MlflowClient
+
+from flows.engine.machine import Identity
+from flows.engine.registry.gate import PREDICTIONS, VERDICT, admit_version, ask
+from flows.engine.registry.packing import pack_model
+from flows.engine.registry.versions import FIGURE, Registry
+from flows.engine.tracking.outbox import Event
+
+JOURNAL = "journal"
+# Before a stage's name: the tag of a flow's run with the earlier run that made what was cached.
+CACHED = "cached."
+# So that MLflow's pages open on trainings, rather than on conversations.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+NOTE = "mlflow.note.content"
+NO_RUN = "no earlier run is recorded here"
+CUT = " … (cut)"
+PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6000, 8000, 250
+METRICS_A_BATCH, ENTITIES_A_BATCH = 1000, 100
+REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
+Entity = TypeVar("Entity", Metric, Param, RunTag)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """MLflow, for whoever replays a journal; every method may be called twice for the same event."""
+
+    client: MlflowClient
+
+    def begin(self, journal: str, opening: Event) -> str:
+        """Return the id of the run that `journal` opens: made now, or before a break."""
+        found = self._find(f"tags.`{JOURNAL}` = '{journal}'")
+        if found:
+            return found[0].info.run_id
+        tags = {JOURNAL: journal, **self._name_parent(opening["parent"])}
+        experiment = self._open_experiment(opening["experiment"])
+        run = self.client.create_run(experiment, start_time=opening["time_ms"], tags=tags, run_name=opening["name"])
+        return run.info.run_id
+
+    def describe(self, run_id: str, *, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Set params and tags, cut to MLflow's limits."""
+        param_list = [Param(_clean(key), _cut(value, PARAM_CHARS)) for key, value in params.items()]
+        tag_list = [RunTag(_clean(key), _cut(value, TAG_CHARS)) for key, value in tags.items()]
+        for some_params in _split(param_list, ENTITIES_A_BATCH):
+            self._send(run_id, params=some_params)
+        for some_tags in _split(tag_list, ENTITIES_A_BATCH):
+            self._send(run_id, tags=some_tags)
+
+    def measure(self, run_id: str, events: Iterable[Event]) -> None:
+        """Log the figures of several steps in as few calls as MLflow allows."""
+        metrics = [
+            Metric(_clean(key), value, event["time_ms"], event["step"])
+            for event in events
+            for key, value in event["figures"].items()
+        ]
+        for batch in _split(metrics, METRICS_A_BATCH):
+            self._send(run_id, metrics=batch)
+
+    def keep(self, run_id: str, path: Path, folder: str) -> None:
+        """Log a file, or what a folder holds, into `folder`. Raises OSError when what arrived has another size."""
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                between = file.relative_to(path).parent.as_posix() if path.is_dir() else "."
+                self._keep_file(run_id, file, "/".join(part for part in (folder, between) if part not in ("", ".")))
+
+    def register(self, run_id: str, event: Event, files: Path) -> str:
+        """Register a model as a new version, have it judged, and return the verdict in one line.
+
+        Raises ValueError or ImportError when the model cannot be asked, or its code or judge is not there.
+        """
+        judge: Any = importlib.import_module(event["judge"])
+        registry, predictions = Registry(self.client), files / event["predictions"]
+        version = registry.find_made_by(run_id, event["name"])
+        if version is None:
+            figures = ask(judge.score_table, predictions) or {}
+            told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
+            logged = self._log_model(run_id, event, files)
+            tags = {"run": run_id, **told, **event["tags"]}
+            made = mlflow.register_model(logged.model_uri, event["name"], tags=tags)
+            version = registry.get_version(made.name, str(made.version))
+        verdict = admit_version(registry, version, predictions, judge)
+        parent = self.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        for run in filter(None, (run_id, parent)):
+            self.describe(run, params={}, tags={VERDICT: verdict})
+            self._add_note(run, f"- {verdict}")
+        return verdict
+
+    def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
+        """Note on a run, as a tag and in its description, which earlier run stands for a cached stage."""
+        run = self.client.get_run(run_id)
+        wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in {"stage": stage, **tags}.items()]
+        words = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
+        found = self._find(words, experiments=[run.info.experiment_id])
+        earlier = found[0].info.run_id if found else NO_RUN
+        address = f"#/experiments/{run.info.experiment_id}/runs/{earlier}"
+        self.describe(run_id, params={}, tags={f"{CACHED}{stage}": earlier})
+        self._add_note(run_id, f"- {stage} was cached: " + (f"[run {earlier[:8]}]({address})" if found else NO_RUN))
+
+    def end(self, run_id: str, status: str, time_ms: int) -> None:
+        """Close a run."""
+        self.client.set_terminated(run_id, status, time_ms)
+
+    def close_zombies(self, host: str, waiting: Iterable[str]) -> list[str]:
+        """Close as KILLED the runs of `host` whose process is gone; those of `waiting` journals are left."""
+        waiting = set(waiting)
+        running = self._find(f"tags.`process.host` = '{host}' and attributes.status = 'RUNNING'", limit=1000)
+        gone = [run for run in running if run.data.tags.get(JOURNAL) not in waiting and _is_gone(run)]
+        for run in gone:
+            self.client.set_terminated(run.info.run_id, "KILLED")
+        return [run.info.run_id for run in gone]
+
+    def _log_model(self, run_id: str, event: Event, files: Path) -> LoggedModel:
+        """Log a model with signature and input example, and its predictions beside it."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        logged = self.client.create_logged_model(experiment, event["name"], source_run_id=run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            model = Model(run_id=run_id, model_id=logged.model_id)
+            pack_model(files / event["exported"], Path(folder, "model"), loader=event["loader"], model=model)
+            shutil.copyfile(files / event["predictions"], Path(folder, "model", PREDICTIONS))
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
+        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return logged
+
+    def _add_note(self, run_id: str, line: str) -> None:
+        """Add a line to a run's description, once."""
+        note = self.client.get_run(run_id).data.tags.get(NOTE, "")
+        if line not in note.splitlines():
+            self.describe(run_id, params={}, tags={NOTE: f"{note}\n{line}".strip()})
+
+    def _keep_file(self, run_id: str, file: Path, folder: str) -> None:
+        self.client.log_artifact(run_id, str(file), folder or None)
+        name = f"{folder}/{file.name}".lstrip("/")
+        sizes = {found.path: found.file_size for found in self.client.list_artifacts(run_id, folder or None)}
+        if sizes.get(name) != file.stat().st_size:
+            raise OSError(f"{name} arrived with {sizes.get(name)} of {file.stat().st_size} bytes")
+
+    def _find(self, words: str, *, experiments: list[str] | None = None, limit: int = 1) -> list[Run]:
+        """Return the newest runs that fit, of all experiments unless some are named."""
+        experiments = experiments or [found.experiment_id for found in self.client.search_experiments()]
+        newest = ["attributes.start_time DESC"]
+        return list(self.client.search_runs(experiments, words, max_results=limit, order_by=newest))
+
+    def _open_experiment(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        return found.experiment_id if found else self.client.create_experiment(name, tags=KIND)
+
+    def _name_parent(self, journal: str | None) -> dict[str, str]:
+        found = self._find(f"tags.`{JOURNAL}` = '{journal}'") if journal else []
+        return {"mlflow.parentRunId": found[0].info.run_id} if found else {}
+
+    def _send(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
+        """Send one batch; when MLflow refuses it, all of it but what it refuses."""
+        try:
+            self.client.log_batch(run_id, metrics, params, tags)
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            if len(metrics) + len(params) + len(tags) == 1:
+                log.warning("MLflow refused %s: %s", [*metrics, *params, *tags], error.message)
+                return
+            for half in (slice(0, None, 2), slice(1, None, 2)):
+                self._send(run_id, metrics[half], params[half], tags[half])
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether MLflow answered that it will never take this, rather than failed to answer."""
+    return isinstance(error, MlflowException) and error.error_code in REFUSALS
+
+
+def _is_gone(run: Run) -> bool:
+    tags: dict[str, Any] = run.data.tags
+    pid = str(tags.get("process.pid", ""))
+    if not pid.isdigit():
+        return False
+    return Identity(tags["process.host"], int(pid), tags.get("process.started", "")).is_gone()
+
+
+def _clean(key: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "_", key)[:KEY_CHARS]
+
+
+def _cut(value: str, chars: int) -> str:
+    return value if len(value) <= chars else value[: chars - len(CUT)] + CUT
+
+
+def _split(entities: list[Entity], size: int) -> list[list[Entity]]:
+    return [entities[i : i + size] for i in range(0, len(entities), size)]
