@@ -51,7 +51,7 @@ def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
                 picture.draft(picture.mode, (least_px, least_px))
             return make_rgb(picture, read_orientation(picture))
     except BROKEN as error:
-        raise UserError(f"{path} cannot be read as a picture ({tell_fault(error)}); mend or remove it.") from error
+        raise UserError(f"{path} cannot be read as a picture ({describe_fault(error)}); mend or remove it.") from error
 
 
 def open_picture(path: Source) -> Image.Image:
@@ -91,7 +91,7 @@ def make_rgb(picture: Image.Image, orientation: int) -> Image.Image:
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
-def tell_fault(error: BaseException) -> str:
+def describe_fault(error: BaseException) -> str:
     """Return what is wrong with a picture in a few words that hold no path."""
     if isinstance(error, UnidentifiedImageError):
         return "no picture, or cut within its first bytes"

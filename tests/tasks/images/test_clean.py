@@ -206,18 +206,18 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
         (tmp_path / name).touch()
     layout = find_layout(tmp_path)
     assert layout.folders == expected
-    assert [place.file for place in layout.places] == sorted(names)
-    assert {(place.split, place.category) for place in layout.places} == expected
+    assert [entry.file for entry in layout.entries] == sorted(names)
+    assert {(entry.split, entry.category) for entry in layout.entries} == expected
 
 
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ([], "its top holds no folder but nothing"),
-        (["a.png", "b.png"], "its top holds no folder but a.png, b.png"),
-        (["set/ants/a.png"], "its only folder set/ants holds no folder but a.png"),
-        ([f"set/{n}.png" for n in range(7)], "set holds no folder but 0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
-        (["train/ants/a.png", "test/ants/a.png"], "Two classes or more are needed, and the only class folder is ants"),
+        ([], "the top of the archive contains no folder, only nothing"),
+        (["a.png", "b.png"], "the top of the archive contains no folder, only a.png, b.png"),
+        (["set/ants/a.png"], "the only folder, set/ants, contains no folder, only a.png"),
+        ([f"set/{n}.png" for n in range(7)], "contains no folder, only 0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
+        (["train/ants/a.png", "test/ants/a.png"], "The archive has only one class folder, ants. Two classes or more"),
     ],
 )
 def test_an_archive_in_another_layout_is_named(tmp_path: Path, names: list[str], told: str) -> None:
@@ -235,13 +235,13 @@ def break_file(path: Path) -> None:
     ("spoil", "keys", "told"),
     [
         (lambda root: break_file(root / "train/ants/a.png"), {"min_per_class": 4},
-         "A class needs 4 usable pictures .clean.min_per_class.: ants keeps 3, with 1 set aside, most of them .1. for: "
-         "not a picture. Add pictures, lower it"),
+         r"Too few usable pictures: ants has 3, and 1 was set aside \(1 for: not a picture\). "
+         "Every class needs 4 or more .clean.min_per_class."),
         (lambda root: shutil.rmtree(root / "train/ants") or shutil.rmtree(root / "test/ants"), {},
-         "The only class folder is bees|Two classes or more are needed"),
+         "The archive has only one class folder, bees"),
         (lambda root: break_file(root / "test/ants/c.png") or break_file(root / "test/ants/d.png"), {},
-         "The split test has no usable picture of a class that other splits have: ants, with 2 set aside"),
-        (lambda root: shutil.rmtree(root / "test/ants"), {}, "The split test .* have: ants, with none set aside"),
+         r"The split test has no usable picture of ants, and 2 were set aside \(2 for: not a picture\)"),
+        (lambda root: shutil.rmtree(root / "test/ants"), {}, "The split test .* of ants, and none was set aside"),
     ],
 )  # fmt: skip
 def test_a_class_that_is_too_small_or_missing_ends_the_run(
@@ -299,7 +299,7 @@ def test_a_class_of_dead_addresses_is_missed(tmp_path: Path) -> None:
     columns = ["row", "url", "class", "type", "reason"]
     lost = ("7", "http://a/b.jpg", "wasps", "train", "status 404: Not Found")
     write_rows(archive / "dropped.csv", columns, [dict(zip(columns, lost, strict=True))])
-    with pytest.raises(UserError, match=r"wasps keeps 0, with 1 set aside, most of them \(1\) for: status 404"):
+    with pytest.raises(UserError, match=r"wasps has 0, and 1 was set aside \(1 for: status 404\)"):
         run_clean(archive, tmp_path / "out")
 
 
