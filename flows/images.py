@@ -8,7 +8,7 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, look, member, predict, resize, sample, sections
+from tasks.images import addresses, clean, error_analysis, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 
@@ -32,12 +32,12 @@ class ImagesParams(Params):
         return self
 
 
-# How DVC draws the pictures' sizes and classes, and what the last look shows.
+# How DVC draws the pictures' sizes and classes, and the analysis of the errors.
 BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
 SHEETS = Look(
     plots={
-        "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
-        **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
+        "learning_curves.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
+        **{name: {} for name in ("learning_curves.png", "worst.png", "uncertain.png", "maps.png")},
     }
 )
 
@@ -51,7 +51,7 @@ find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", learns=True, loo
 fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", learns=True, look=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
-look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
+analyse_errors = stage(error_analysis.analyse_errors, "errors", learns=True, look=SHEETS)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register("images", predict))
 
 
@@ -61,7 +61,7 @@ def images(p: ImagesParams) -> Artifact:
 
     Download or fetch, clean, split folds, resize once to each size;
     for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
-    build the ensemble, evaluate it, look at what it sees, export it.
+    build the ensemble, evaluate it, analyse its errors, export it.
     """
     if p.source.archive == download.ADDRESSES:
         archive = fetch_addresses(p.addresses)
@@ -90,5 +90,5 @@ def images(p: ImagesParams) -> Artifact:
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
-    look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
+    analyse_errors(together, squares[max(squares)], pictures, fitted, p.members)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)

@@ -50,7 +50,7 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
 
 
 def _show_pictures(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder("look")
+    folder = record.folder("errors")
     if folder is None:
         return
     rows = read_rows(folder / "errors.csv")

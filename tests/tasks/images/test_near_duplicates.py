@@ -31,14 +31,18 @@ def hashed(*rows: tuple[str, str, int]) -> list[HashedPicture]:
             1: "near duplicate: 2 of 64 bits from 0.png", 2: "near duplicate: 2 of 64 bits from 0.png",
         }),
         # A chain: the third is near the second, which is set aside, but not near the first.
-        (hashed(("", "a", 0), ("", "a", 0b11), ("", "a", 0b1111)), {1: "near duplicate: 2 of 64 bits from 0.png"}),
+        (hashed(("", "a", 0), ("", "a", 0b11), ("", "a", 0b1111)), {
+            1: "near duplicate: 2 of 64 bits from 0.png",
+        }),
         (hashed(("train", "a", 0), ("valid", "a", 0), ("test", "a", 0)), {
             0: "in two splits: the same picture as 2.png (test)", 1: "in two splits: the same picture as 2.png (test)",
         }),
         (hashed(("train", "a", 0), ("valid", "a", 1)), {0: "in two splits: nearly the same picture as 1.png (valid)"}),
         # Near enough to be one group within a split, so too near to be in two splits.
         (hashed(("", "a", 0), ("", "a", 0b1111)), {}),
-        (hashed(("train", "a", 0), ("test", "a", 0b1111)), {0: "in two splits: nearly the same picture as 1.png (test)"}),
+        (hashed(("train", "a", 0), ("test", "a", 0b1111)), {
+            0: "in two splits: nearly the same picture as 1.png (test)",
+        }),
         (hashed(("train", "a", 0), ("test", "a", 1), ("test", "a", 1)), {
             0: "in two splits: nearly the same picture as 1.png (test)", 2: "exact duplicate: the same pixels as 1.png",
         }),
