@@ -34,8 +34,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_HUSHED = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-_hush_lock = threading.Lock()
+_PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_filter_lock = threading.Lock()
 
 
 def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
@@ -56,7 +56,7 @@ def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
 
 def open_picture(path: Source) -> Image.Image:
     """Open a picture file and read its header only; raises one of `BROKEN`."""
-    _hush_pillow()
+    _silence_pillow()
     return Image.open(path, formats=FORMATS)
 
 
@@ -107,12 +107,12 @@ def _keep_high_byte(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values >> shift, 0, 255).astype(np.uint8))
 
 
-def _hush_pillow() -> None:
+def _silence_pillow() -> None:
     """Have Pillow's warnings (odd metadata, a size near its limit) unsaid: what matters raises an error.
 
     For good, once: Python's `catch_warnings` may not be used in several threads.
     """
-    if _HUSHED not in warnings.filters:
-        with _hush_lock:
-            if _HUSHED not in warnings.filters:
+    if _PILLOW_FILTER not in warnings.filters:
+        with _filter_lock:
+            if _PILLOW_FILTER not in warnings.filters:
                 warnings.filterwarnings("ignore", module=r"PIL\.")
