@@ -57,7 +57,7 @@ def fetch_picture(address: str, target: Path, limits: Limits) -> str:
 
 
 def name_extension(file: Path) -> str:
-    """Return the extension that fits a file's content, whatever its name; raises UnavailableError if it is no picture."""
+    """Return the extension that fits a file's content, whatever its name; raises UnavailableError for no picture."""
     try:
         with open_picture(file) as picture:
             return EXTENSIONS[picture.format or ""]
