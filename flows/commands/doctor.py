@@ -85,7 +85,7 @@ def _check_gpu() -> Finding:
 
 def _check_disk() -> Finding:
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    mend = "free some: `dvc gc --workspace` drops what no current stage needs"
+    mend = "`python -m flows gc` lists what old runs left behind; with `--free` it deletes that"
     return Finding("free disk", free_gb > FREE_DISK_GB, f"{free_gb:.0f} GB", mend)
 
 
