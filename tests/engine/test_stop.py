@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 from flows.engine.compute import work
 from flows.engine.compute.work import _call_in_own_thread
 from flows.engine.console import StageReport
+from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
@@ -137,18 +139,26 @@ def test_a_failure_is_told_to_the_web_hook_and_stands_on_prefects_page(tiny: Tin
     _Hook.heard = []
     hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     threading.Thread(target=hook.serve_forever, daemon=True).start()
-    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL=f"http://127.0.0.1:{hook.server_port}/secret")
+    words = ["--set", "notes.comment=it's mine", "--set", "source.path=input.txt", "--stage", "tiny-join"]
+    address = f"http://127.0.0.1:{hook.server_port}/secret"
+    command = ("python", "-m", "flows", "run", "tiny", *words, "--force")
+    done = tiny.call(*command, TINY_FAIL="join", TRIFOLD_FAILURE_URL=address)
     hook.shutdown()
     hook.server_close()
     assert done.code == 1
     (told,) = _Hook.heard
     assert (told["flow"], told["stage"], told["error"]) == ("tiny", "tiny-join", "join fails as asked")
     assert told["log"].startswith("2 texts\n") and told["log"].endswith("RuntimeError: join fails as asked")
-    assert told["resume"] == "python -m flows run tiny"
+    assert shlex.split(told["resume"]) == ["python", "-m", "flows", "run", "tiny", *words]
     run = read_flow_run(server_state, done)
     wanted = {"key": {"any_": ["tiny-failure"]}, "flow_run_id": {"any_": [run["id"]]}}
     (page,) = ask(server_state, "artifacts/filter", artifacts=wanted)
     assert all(told[part] in page["data"] for part in ("stage", "error", "log", "resume"))
+
+
+def test_the_command_that_goes_on_starts_from_the_same_preset() -> None:
+    assert Request(preset="plus").as_command("tiny") == "python -m flows run tiny --preset plus"
+    assert Request().as_command("tiny") == "python -m flows run tiny"
 
 
 def test_a_web_hook_that_does_not_answer_changes_nothing(tiny: TinyProject) -> None:
