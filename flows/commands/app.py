@@ -213,11 +213,12 @@ def gc(
 
 @app.command()
 def up() -> None:
-    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
+    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print their addresses."""
     from flows.engine.servers.deploy import bring_up
 
     for server in bring_up(ROOT):
-        typer.echo(f"{server.name:>8}  {server.url}")
+        api = "" if server.api_url == server.url else f"  API {server.api_url}"
+        typer.echo(f"{server.name:>8}  {server.url}{api}")
 
 
 @app.command()
