@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.engine.errors import explain, is_mendable
+from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
+from flows.engine.stop import end_at_hangup
 
 if TYPE_CHECKING:
     from flows.engine.registry.runs import FlowRuns
@@ -254,6 +256,8 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; a fault that a person can mend is one message and exit code 1."""
     os.chdir(ROOT)
+    bypass_proxy(os.environ)
+    end_at_hangup()
     try:
         app()
     except Exception as error:

@@ -6,6 +6,8 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +21,23 @@ from flows.engine.console import StageReport
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
+from flows.engine.machine import identify
 from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
-from tests.project import Started
+from tests.project import WITH_DEFAULT_SIGNALS, Project, Started
+from tests.warm import WarmPython
+
+# Runs a command in a terminal that is closed when standard input ends.
+IN_TERMINAL = """
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+sys.stdin.read()
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
 
 
 @pytest.fixture
@@ -51,7 +66,7 @@ def resume(tiny: TinyProject, gate: Path) -> None:
     assert " + " in tiny.output("join").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyProject, number: signal.Signals) -> None:
     before = tiny.outputs()
     run, gate = start_held(tiny)
@@ -62,6 +77,20 @@ def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyPro
     assert read_flow_run(tiny.record, done)["state"]["name"] == "Cancelled"
     assert "Traceback" not in done.output
     assert tiny.outputs() == before
+    resume(tiny, gate)
+
+
+def test_a_terminal_that_is_closed_ends_the_run_as_cancelled(tiny: TinyProject) -> None:
+    gate = tiny.hold("join")
+    command = [sys.executable, "-c", IN_TERMINAL, sys.executable, "-m", "flows", "run", "tiny"]
+    terminal = subprocess.Popen(
+        [*WITH_DEFAULT_SIGNALS, *command], cwd=tiny.root, env=tiny.env, stdin=subprocess.PIPE, start_new_session=True
+    )
+    tiny.wait_for("join")
+    terminal.communicate()
+    assert terminal.returncode == 1
+    (run,) = ask(tiny.record, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
+    assert run["state"]["name"] == "Cancelled"
     resume(tiny, gate)
 
 
@@ -121,6 +150,30 @@ def test_a_call_that_does_not_end_is_left_to_the_end_of_its_process(monkeypatch:
     with pytest.raises(StuckError, match="still in one call, and ends with this process"):
         _call_in_own_thread(ended.wait, {"timeout": 10.0}, StageReport("tiny", stop=stop))
     ended.set()
+
+
+def test_what_a_test_starts_can_be_stopped_also_when_the_tests_run_under_nohup(tmp_path: Path) -> None:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    project = Project(tmp_path / "project", WarmPython({"WARM_NOTHING": "1"}))
+    try:
+        project.root.mkdir()
+        (project.root / "waiting.py").write_text("print('ready', flush=True)\nimport time; time.sleep(600)")
+        for program in ("python", sys.executable):
+            for number in before:
+                run = project.start(program, "-m", "waiting")
+                while not (run.log.exists() and "ready" in run.log.read_text()):
+                    time.sleep(0.01)
+                os.kill(run.pid, number)
+                assert run.wait() != 0
+        left = identify(project.start("python", "-m", "waiting").pid)
+    finally:
+        project.warm.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    deadline_s = time.monotonic() + 10.0
+    while not left.is_gone():
+        assert time.monotonic() < deadline_s, "what a test leaves under way ends with the tests"
+        time.sleep(0.01)
 
 
 class _Hook(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ from flows.engine.graph.overrides import apply_overrides
 from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
-from flows.engine.servers.team import MLFLOW, PREFECT
+from flows.engine.servers.team import MLFLOW, name_team_prefect
 from flows.engine.stop import Stop, StoppedError, StuckError
 from flows.engine.tracking.journal import Journal, start_sender, wait_sent
 from flows.engine.tracking.ledger import Cost
@@ -92,7 +92,7 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     # Asked now, since this process is about to name the project's own servers there.
-    is_team = bool({PREFECT, MLFLOW} & os.environ.keys())
+    is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
     run = prepare_run(flow, Request(preset, overrides, stages), force=force)
     sender = start_sender(ROOT) if run.journal else None
     _use_server()
