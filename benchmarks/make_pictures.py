@@ -1,4 +1,4 @@
-"""Make the README's pictures from real runs: `python -m benchmarks.make_pictures FLOW`, after `make up` and two runs of the flow.
+"""Make the README's pictures: `python -m benchmarks.make_pictures FLOW`, after `make up` and two runs of the flow.
 
 Writes docs/pictures/report.png, prefect.png and mlflow.png, each below 120 kB.
 """
