@@ -96,7 +96,7 @@ class Learner:
         self.best = BestWeights(lesson.recipe.patience)
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
-        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
+        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes)
         self.pace: Pace
         self.optimiser: AdamW
         self.schedule: OneCycleLR
@@ -173,7 +173,7 @@ class Learner:
         for batch in valid.batches(self.lesson.schedule.batch_size):
             self.report.check()
             inputs, labels = (self.lesson.device.move(part) for part in batch)
-            logits = network(self.lesson.views.prepare(inputs)).float()
+            logits = network(self.lesson.transforms.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             correct += float((logits.argmax(1) == labels).sum())
         self.best.offer(loss / len(valid), network.state_dict())
