@@ -73,7 +73,7 @@ def tell(what: str, peer: str, ours: float, ratio: float, target: float) -> Figu
 def time_epoch(learner: Learner, epoch: int) -> float:
     """Train one epoch; return its pictures per second."""
     learner.run_epoch(epoch)
-    return learner.pace.examples_per_s
+    return learner.throughput.examples_per_s
 
 
 def make_learner(examples: Examples, device: Device) -> Learner:
