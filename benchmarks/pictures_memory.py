@@ -37,11 +37,11 @@ from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.randomness import make_generator
 from tasks.learning.step import Step
-from tasks.learning.views import Views, look_once
+from tasks.learning.transforms import Transforms, keep_network
 device = open_device(Compute(device="cpu", precision="auto", threads=2))
 network = device.place(resnet18(num_classes=2)).train()
-views = Views(prepare=to_pictures, alter=alter_with(MEMBER, 1.0), judge=look_once)
-step, optimiser = Step(network, MEMBER, device, views, 2), AdamW(network.parameters(), fused=True)
+transforms = Transforms(prepare=to_pictures, augment=alter_with(MEMBER, 1.0), wrap=keep_network)
+step, optimiser = Step(network, MEMBER, device, transforms, 2), AdamW(network.parameters(), fused=True)
 generator = make_generator(CPU, "benchmark")
 for batch in islice(open_resized(Path(sys.argv[1]), PIXELS).shuffled(32, generator), 60):
     step.take(batch, generator, optimiser)

@@ -31,7 +31,7 @@ from tasks.learning.device import Device, open_device
 from tasks.learning.examples import Examples, Parts
 from tasks.learning.lesson import Lesson
 from tasks.learning.loop import Learner
-from tasks.learning.views import Views, look_once
+from tasks.learning.transforms import Transforms, keep_network
 from tasks.report import Silent
 
 PIXELS = 128
@@ -73,7 +73,7 @@ def tell(what: str, peer: str, ours: float, ratio: float, target: float) -> Figu
 def time_epoch(learner: Learner, epoch: int) -> float:
     """Train one epoch; return its pictures per second."""
     learner.run_epoch(epoch)
-    return learner.pace.examples_per_s
+    return learner.throughput.examples_per_s
 
 
 def make_learner(examples: Examples, device: Device) -> Learner:
@@ -82,7 +82,7 @@ def make_learner(examples: Examples, device: Device) -> Learner:
         parts=Parts(examples, None, examples),
         recipe=MEMBER.model_copy(update={"ema_decay": 0.99}),
         schedule=SIZE,
-        views=Views(prepare=to_pictures, alter=alter_with(MEMBER, 1.0), judge=look_once),
+        transforms=Transforms(prepare=to_pictures, augment=alter_with(MEMBER, 1.0), wrap=keep_network),
         device=device,
         seed=1,
     )

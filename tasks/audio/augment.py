@@ -8,14 +8,14 @@ from torch.nn.functional import interpolate
 from torchaudio.functional import mask_along_axis_iid
 
 from tasks.audio.member import Member
-from tasks.learning.views import Augment
+from tasks.learning.transforms import AugmentInputs
 
 TONE_POINTS = 4
 
 
-def make_augment(member: Member) -> Augment:
+def make_augment(member: Member) -> AugmentInputs:
     """Return what changes each clip, for spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
-    alterations: list[Augment] = []
+    alterations: list[AugmentInputs] = []
     if member.time_shift:
         alterations.append(partial(shift_time, largest=member.time_shift))
     if member.gain_db:
@@ -28,7 +28,7 @@ def make_augment(member: Member) -> Augment:
     return partial(_apply_all, alterations)
 
 
-def make_masks(member: Member, bands: Tensor) -> Augment:
+def make_masks(member: Member, bands: Tensor) -> AugmentInputs:
     """Return what covers parts of each spectrogram; `bands` (2, bands) holds the mean that fills them."""
     if not (member.freq_mask_bands or member.time_mask_frames):
         return partial(_apply_all, [])
@@ -36,7 +36,7 @@ def make_masks(member: Member, bands: Tensor) -> Augment:
     return partial(mask_stripes, widths=widths, fill=bands[0].unsqueeze(1))
 
 
-def _apply_all(alterations: list[Augment], batch: Tensor, generator: torch.Generator) -> Tensor:
+def _apply_all(alterations: list[AugmentInputs], batch: Tensor, generator: torch.Generator) -> Tensor:
     for alter in alterations:
         batch = alter(batch, generator)
     return batch

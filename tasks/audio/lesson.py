@@ -16,7 +16,7 @@ from tasks.learning.layers import Normalise
 from tasks.learning.lesson import Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 def prepare(
@@ -31,7 +31,7 @@ def prepare(
         parts=read_examples(features, folds, read_round(folds, fold)),
         recipe=member,
         schedule=member,
-        views=Views(alter=alter_with(member, measured)),
+        transforms=Transforms(augment=alter_with(member, measured)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )

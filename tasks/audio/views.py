@@ -7,10 +7,10 @@ from tasks.audio.augment import make_augment, make_masks
 from tasks.audio.member import Member
 from tasks.audio.mixing import mix_spectrograms
 from tasks.learning.mixing import mix_up
-from tasks.learning.views import Alter
+from tasks.learning.transforms import AugmentBatch
 
 
-def alter_with(member: Member, bands: Tensor) -> Alter:
+def alter_with(member: Member, bands: Tensor) -> AugmentBatch:
     """Return what the member does to a batch: change each clip, mix it with another, cover parts of the mixture."""
     augment, cover = make_augment(member), make_masks(member, bands)
     mix = mix_spectrograms if member.features == "spectrogram" else mix_up

@@ -18,7 +18,7 @@ from tasks.images.rand_augment import (
     map_places,
 )
 from tasks.images.tones import change_tones, draw_tones
-from tasks.learning.views import Augment
+from tasks.learning.transforms import AugmentInputs
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Plan:
         return self.jitter > 0 or self.hue > 0 or self.operations > 0
 
 
-def make_augment(member: Member, strength: float = 1.0) -> Augment:
+def make_augment(member: Member, strength: float = 1.0) -> AugmentInputs:
     """Return the member's augmentation for batches (batch, 3, height, width), RGB in 0..1.
 
     `strength` is a factor on all of it but the flips, which lose nothing of a picture: at 0 they alone are left.

@@ -14,7 +14,7 @@ from tasks.learning.examples import read_examples
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.learning.weights import load_weights, read_state_dict
 
 
@@ -40,7 +40,7 @@ def prepare(
         # The head alone learns before the first size only: at the next one it is no longer new.
         recipe=member if before is None else member.model_copy(update={"head_epochs": 0}),
         schedule=size,
-        views=Views(prepare=to_pictures, alter=alter_with(member, size.strength), judge=judge_with(member)),
+        transforms=Transforms(prepare=to_pictures, augment=alter_with(member, size.strength), wrap=judge_with(member)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold, size.pixels),
         cycle=Cycle(done, epochs) if epochs else None,

@@ -7,7 +7,7 @@ from tasks.images.augment import make_augment
 from tasks.images.member import Member
 from tasks.learning.cutmix import cut_mix
 from tasks.learning.mixing import mix_up
-from tasks.learning.views import Alter, Judge, look_once
+from tasks.learning.transforms import AugmentBatch, WrapNetwork, keep_network
 
 
 def to_pictures(batch: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def to_pictures(batch: Tensor) -> Tensor:
     return batch.permute(0, 3, 1, 2).float().div_(255)
 
 
-def alter_with(member: Member, strength: float) -> Alter:
+def alter_with(member: Member, strength: float) -> AugmentBatch:
     """Return what the member does to a batch: change each picture, then mix it with another or paste one in.
 
     Where both mixup and CutMix are asked for, one is drawn for each batch.
@@ -34,9 +34,9 @@ def alter_with(member: Member, strength: float) -> Alter:
     return alter
 
 
-def judge_with(member: Member) -> Judge:
+def judge_with(member: Member) -> WrapNetwork:
     """Return how the member's trained network looks at a picture: once, or also at its mirror image."""
-    return LookTwice if member.test_flip else look_once
+    return LookTwice if member.test_flip else keep_network
 
 
 class LookTwice(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tasks.learning.device import Device
 from tasks.learning.examples import Parts
 from tasks.learning.recipe import Recipe, Schedule
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Lesson:
     parts: Parts
     recipe: Recipe
     schedule: Schedule
-    views: Views
+    transforms: Transforms
     device: Device
     seed: int
     cycle: Cycle | None = None

@@ -20,11 +20,11 @@ from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.optimiser import make_optimiser
-from tasks.learning.pace import Pace
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.recipe import Recipe, Schedule
 from tasks.learning.step import Step
 from tasks.learning.stopping import BestWeights
+from tasks.learning.throughput import Throughput
 from tasks.report import Report
 
 CPU = torch.device("cpu")
@@ -65,10 +65,10 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
             report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
             break
         figures = learner.run_epoch(epoch)
-        report.metrics(figures | learner.pace.measure(), step=epoch + 1)
+        report.metrics(figures | learner.throughput.measure(), step=epoch + 1)
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
         shown = _pick_shown(figures)
-        report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.pace.examples_per_s)
+        report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.throughput.examples_per_s)
     return Trained(learner.choose_weights(), learner.history, learner.activations)
 
 
@@ -96,8 +96,8 @@ class Learner:
         self.best = BestWeights(lesson.recipe.patience)
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
-        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
-        self.pace: Pace
+        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes)
+        self.throughput: Throughput
         self.optimiser: AdamW
         self.schedule: OneCycleLR
 
@@ -125,13 +125,13 @@ class Learner:
             self.schedule.step()
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch; return its figures, kept in the history. `pace` says how fast it went."""
+        """Train one epoch; return its figures, kept in the history. `throughput` says how fast it went."""
         for phase in self.phases:
             if phase.first == epoch:
                 self.enter(phase)
-        self.pace = Pace(len(self.lesson.parts.train))
+        self.throughput = Throughput(len(self.lesson.parts.train))
         loss = self._train_epoch(epoch)
-        self.pace.end()
+        self.throughput.end()
         lr = float(self.schedule.get_last_lr()[0])
         figures = {"epoch": float(epoch + 1), "lr": lr, "train_loss": loss}
         if self.lesson.parts.valid is not None:
@@ -162,7 +162,7 @@ class Learner:
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
         batches = self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator)
-        for batch in self.pace.time_input(batches):
+        for batch in self.throughput.time_input(batches):
             self.report.check()
             yield batch, generator
 
@@ -173,7 +173,7 @@ class Learner:
         for batch in valid.batches(self.lesson.schedule.batch_size):
             self.report.check()
             inputs, labels = (self.lesson.device.move(part) for part in batch)
-            logits = network(self.lesson.views.prepare(inputs)).float()
+            logits = network(self.lesson.transforms.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             correct += float((logits.argmax(1) == labels).sum())
         self.best.offer(loss / len(valid), network.state_dict())

@@ -19,7 +19,7 @@ from tasks.learning.lesson import Lesson
 from tasks.learning.optimiser import make_optimiser
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.step import Step
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.report import Report
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -93,10 +93,10 @@ def measure_slope(smoothed: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
     # Mixing and augmentation would add noise to the loss and nothing to the question.
-    views = Views(prepare=lesson.views.prepare, aim=lesson.views.aim)
+    transforms = Transforms(prepare=lesson.transforms.prepare, make_targets=lesson.transforms.make_targets)
     optimiser = make_optimiser(network, lesson.recipe, lr=1.0)
     shares = [group["lr"] for group in optimiser.param_groups]
-    step = Step(network, lesson.recipe, lesson.device, views, lesson.n_classes)
+    step = Step(network, lesson.recipe, lesson.device, transforms, lesson.n_classes)
     set_training(network)
     rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
     batches = _draw_endlessly(lesson.parts.train, lesson.schedule.batch_size, lesson.seed)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def spread_labels(labels: Tensor, n_classes: int) -> Tensor:
+def encode_one_hot(labels: Tensor, n_classes: int) -> Tensor:
     """Return labels (batch) as rows of probabilities (batch, n_classes)."""
     return F.one_hot(labels, n_classes).float()
 

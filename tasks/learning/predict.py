@@ -12,11 +12,11 @@ from tasks.learning.predictions import Predictions
 @torch.no_grad()
 def predict_examples(network: nn.Module, examples: Examples, lesson: Lesson) -> Predictions:
     """Return the network's probabilities for every example, in order, in float32 whatever the training's."""
-    network = lesson.views.judge(network).eval()
+    network = lesson.transforms.wrap(network).eval()
     blocks, batches = [], examples.list_batches(lesson.schedule.batch_size)
     for positions in batches:
         inputs, _ = examples.fetch(positions)
-        shown = lesson.views.prepare(lesson.device.move(inputs))
+        shown = lesson.transforms.prepare(lesson.device.move(inputs))
         blocks.append(network(shown).float().softmax(1).cpu().numpy())
     probabilities = np.concatenate(blocks)
     probabilities[torch.cat(batches).numpy()] = probabilities.copy()

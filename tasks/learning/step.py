@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from tasks.learning.device import Device
 from tasks.learning.recipe import Recipe
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Step:
     network: nn.Module
     recipe: Recipe
     device: Device
-    views: Views
+    transforms: Transforms
     n_classes: int
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
         inputs, labels = (self.device.move(part) for part in batch)
-        inputs = self.views.prepare(inputs)
-        targets = self.views.aim(inputs, labels, self.n_classes)
-        inputs, targets = self.views.alter(inputs, targets, generator)
+        inputs = self.transforms.prepare(inputs)
+        targets = self.transforms.make_targets(inputs, labels, self.n_classes)
+        inputs, targets = self.transforms.augment(inputs, targets, generator)
         with self.device.autocast():
             logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)

@@ -37,7 +37,7 @@ class LanguageModel(nn.Module):
         return F.linear(states, self.encoder.vectors.table.weight, self.bias)
 
 
-def aim_at_next(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+def list_next_words(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
     """Return the words that follow another: (places) int64, in the order of the language model's logits."""
     following = words[:, 1:]
     return following[following != PAD]
@@ -50,7 +50,7 @@ def measure_perplexity(model: nn.Module, texts: Examples, lesson: Lesson) -> flo
     model.eval()
     for words, _ in texts.batches(lesson.schedule.batch_size):
         shown = lesson.device.move(words)
-        following = aim_at_next(shown, shown, 0)
+        following = list_next_words(shown, shown, 0)
         loss += float(F.cross_entropy(model(shown).float(), following, reduction="sum"))
         count += len(following)
     return round(math.exp(loss / count), 3)

@@ -9,13 +9,13 @@ from tasks.learning.device import open_device
 from tasks.learning.lesson import Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
-from tasks.text.altered import open_alteration
+from tasks.learning.transforms import Transforms
 from tasks.text.augment import Augment
+from tasks.text.augment_batches import make_augment
 from tasks.text.language import load_encoder
 from tasks.text.member import Measuring, Member
 from tasks.text.texts import read_texts
-from tasks.text.views import alter_with, keep_numbers
+from tasks.text.transforms import augment_with, keep_numbers
 
 
 def prepare(
@@ -37,9 +37,9 @@ def prepare(
         parts=read_texts(tokens, folds, fold),
         recipe=member,
         schedule=member,
-        views=Views(
+        transforms=Transforms(
             prepare=keep_numbers,
-            alter=alter_with(member, open_alteration(augment, tokens, language) if augment else None),
+            augment=augment_with(member, make_augment(augment, tokens, language) if augment else None),
         ),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),

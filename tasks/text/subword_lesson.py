@@ -8,11 +8,11 @@ from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import derive_seed, isolate_randomness
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.texts import read_texts
 from tasks.text.transformer import Transformer
-from tasks.text.views import keep_numbers
+from tasks.text.transforms import keep_numbers
 
 
 def prepare(
@@ -23,7 +23,7 @@ def prepare(
         parts=read_texts(tokens, folds, fold),
         recipe=transformer,
         schedule=transformer,
-        views=Views(prepare=keep_numbers),
+        transforms=Transforms(prepare=keep_numbers),
         device=open_device(compute),
         seed=derive_seed(transformer.seed, fold),
     )

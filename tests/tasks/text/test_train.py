@@ -17,9 +17,9 @@ from tasks.learning.train import fit as fit_member
 from tasks.learning.weights import read_state_dict
 from tasks.tables import read_rows
 from tasks.text.augment import Augment
-from tasks.text.language import aim_at_next
+from tasks.text.language import list_next_words
 from tasks.text.pretrain import pretrain_encoder
-from tasks.text.views import drop_words
+from tasks.text.transforms import drop_words
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 from tests.tasks.text.test_members import NETWORKS
 from tests.tasks.text.toys import AS_THEY_ARE, WORDS, list_inputs, make_pretrain, make_reader, make_texts, write_tokens
@@ -177,7 +177,7 @@ def test_texts_of_one_word_teach_no_language_but_do_no_harm(tmp_path: Path) -> N
 
 def test_the_next_word_is_asked_for_at_each_place_that_has_one() -> None:
     words = torch.tensor([[5, 6, 7], [8, 9, 1], [4, 1, 1]])
-    assert aim_at_next(words, words, 0).tolist() == [6, 7, 9]
+    assert list_next_words(words, words, 0).tolist() == [6, 7, 9]
 
 
 def test_gradual_unfreezing_thaws_one_group_after_the_other_and_a_stop_changes_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 Batch = TypeVar("Batch")
 
 
-class Pace:
+class Throughput:
     """The clock of one epoch of `examples`: it costs two looks at the time a batch."""
 
     def __init__(self, examples: int) -> None:
