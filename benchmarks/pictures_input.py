@@ -20,7 +20,7 @@ from benchmarks.table import Figure, MissingDataError
 from tasks.images.augment import make_augment
 from tasks.images.member import Member
 from tasks.images.resize import resize_pictures
-from tasks.images.views import to_pictures
+from tasks.images.transforms import to_pictures
 from tasks.learning.examples import Examples
 from tasks.learning.randomness import make_generator
 from tasks.memory import keep_freed_memory

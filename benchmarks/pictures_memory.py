@@ -32,7 +32,7 @@ from torch.optim import AdamW
 from torchvision.models import resnet18
 from benchmarks.pictures_input import CPU, MEMBER, open_resized
 from benchmarks.pictures_memory import PIXELS
-from tasks.images.views import alter_with, to_pictures
+from tasks.images.transforms import make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.randomness import make_generator
@@ -40,7 +40,7 @@ from tasks.learning.step import Step
 from tasks.learning.transforms import Transforms, keep_network
 device = open_device(Compute(device="cpu", precision="auto", threads=2))
 network = device.place(resnet18(num_classes=2)).train()
-transforms = Transforms(prepare=to_pictures, augment=alter_with(MEMBER, 1.0), wrap=keep_network)
+transforms = Transforms(prepare=to_pictures, augment=make_batch_augment(MEMBER, 1.0), wrap=keep_network)
 step, optimiser = Step(network, MEMBER, device, transforms, 2), AdamW(network.parameters(), fused=True)
 generator = make_generator(CPU, "benchmark")
 for batch in islice(open_resized(Path(sys.argv[1]), PIXELS).shuffled(32, generator), 60):

@@ -25,7 +25,7 @@ from benchmarks.pictures_input import (
 )
 from benchmarks.table import Figure
 from tasks.images.sections import Size
-from tasks.images.views import alter_with, to_pictures
+from tasks.images.transforms import make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import Device, open_device
 from tasks.learning.examples import Examples, Parts
@@ -82,7 +82,7 @@ def make_learner(examples: Examples, device: Device) -> Learner:
         parts=Parts(examples, None, examples),
         recipe=MEMBER.model_copy(update={"ema_decay": 0.99}),
         schedule=SIZE,
-        transforms=Transforms(prepare=to_pictures, augment=alter_with(MEMBER, 1.0), wrap=keep_network),
+        transforms=Transforms(prepare=to_pictures, augment=make_batch_augment(MEMBER, 1.0), wrap=keep_network),
         device=device,
         seed=1,
     )

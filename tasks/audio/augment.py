@@ -15,17 +15,17 @@ TONE_POINTS = 4
 
 def make_augment(member: Member) -> AugmentInputs:
     """Return what changes each clip, for spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
-    alterations: list[AugmentInputs] = []
+    changes: list[AugmentInputs] = []
     if member.time_shift:
-        alterations.append(partial(shift_time, largest=member.time_shift))
+        changes.append(partial(shift_time, largest=member.time_shift))
     if member.gain_db:
         change = change_gain if member.features == "spectrogram" else scale_waves
-        alterations.append(partial(change, largest_db=member.gain_db))
+        changes.append(partial(change, largest_db=member.gain_db))
     if member.tone_db:
-        alterations.append(partial(change_tone, largest_db=member.tone_db))
+        changes.append(partial(change_tone, largest_db=member.tone_db))
     if member.pitch_shift_bands:
-        alterations.append(partial(shift_pitch, largest=member.pitch_shift_bands))
-    return partial(_apply_all, alterations)
+        changes.append(partial(shift_pitch, largest=member.pitch_shift_bands))
+    return partial(_apply_all, changes)
 
 
 def make_masks(member: Member, bands: Tensor) -> AugmentInputs:
@@ -36,9 +36,9 @@ def make_masks(member: Member, bands: Tensor) -> AugmentInputs:
     return partial(mask_stripes, widths=widths, fill=bands[0].unsqueeze(1))
 
 
-def _apply_all(alterations: list[AugmentInputs], batch: Tensor, generator: torch.Generator) -> Tensor:
-    for alter in alterations:
-        batch = alter(batch, generator)
+def _apply_all(changes: list[AugmentInputs], batch: Tensor, generator: torch.Generator) -> Tensor:
+    for change in changes:
+        batch = change(batch, generator)
     return batch
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tasks.audio.member import Member
-from tasks.audio.views import alter_with
+from tasks.audio.transforms import make_batch_augment
 from tasks.folds import read_round
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
@@ -31,7 +31,7 @@ def prepare(
         parts=read_examples(features, folds, read_round(folds, fold)),
         recipe=member,
         schedule=member,
-        transforms=Transforms(augment=alter_with(member, measured)),
+        transforms=Transforms(augment=make_batch_augment(member, measured)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )

@@ -18,7 +18,7 @@ from tasks.section import Section
 ROOT = "ESC-50-sample"
 N_FOLDS = 5
 N_ESC10 = 3  # so many of the classes are marked as the small subset
-SPOILT = 900  # recording number of the clips that cannot be used
+UNUSABLE = 900  # recording number of the clips that cannot be used
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def _make_files(sample: SampleSection) -> Iterator[_File]:
         for fold in range(1, N_FOLDS + 1):
             yield from _make_fold(sample, fold, target)
     twin = next(_make_fold(sample, 3, 0)).content
-    yield _name_file(2, 3, SPOILT, "A", _encode(np.zeros(SAMPLE_RATE_HZ, np.int64)))
-    yield _name_file(3, 0, SPOILT, "A", twin)
-    yield _name_file(4, 1, SPOILT, "A", b"")
+    yield _name_file(2, 3, UNUSABLE, "A", _encode(np.zeros(SAMPLE_RATE_HZ, np.int64)))
+    yield _name_file(3, 0, UNUSABLE, "A", twin)
+    yield _name_file(4, 1, UNUSABLE, "A", b"")
 
 
 def _make_fold(sample: SampleSection, fold: int, target: int) -> Iterator[_File]:

@@ -141,7 +141,7 @@ def _draw_maps(
     """Draw activation maps beside the least certain pictures of the last round; return False if there are no maps."""
     import torch
 
-    from tasks.images.views import to_pictures
+    from tasks.images.transforms import to_pictures
     from tasks.learning.grad_cam import map_activations
     from tasks.learning.predictions import read_predictions
     from tasks.learning.script import load_network

@@ -13,7 +13,7 @@ from tasks.audio.augment import (
     shift_time,
 )
 from tasks.audio.mixing import mix_spectrograms
-from tasks.audio.views import alter_with
+from tasks.audio.transforms import make_batch_augment
 from tests.tasks.learning.toys import PLAIN, make_member
 
 BANDS = torch.stack([torch.linspace(-50, -20, 16), torch.full((16,), 5.0)])
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_batch_of_the_same_shape(values: dict[str, 
     for _ in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            augmented.append(alter_with(member, bands)(batch.clone(), torch.eye(8), seeded())[0])
+            augmented.append(make_batch_augment(member, bands)(batch.clone(), torch.eye(8), seeded())[0])
     torch.testing.assert_close(*augmented)
     assert augmented[0].shape == batch.shape
     assert torch.equal(augmented[0], batch) == (values == UNCHANGED)

@@ -13,7 +13,7 @@ from tasks.images.ensemble import PictureEnsemble
 from tasks.images.error_analysis import analyse_errors
 from tasks.images.predict import predict_files
 from tasks.images.script import Square, assemble
-from tasks.images.views import LookTwice, to_pictures
+from tasks.images.transforms import FlipAverage, to_pictures
 from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.export import export_ensemble
@@ -143,7 +143,7 @@ def test_files_and_folders_are_predicted(trained: tuple[Toy, list[Path]], tmp_pa
 def test_a_mirrored_picture_gets_the_same_answer_when_both_are_looked_at() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 5))
     pictures = torch.rand(6, 3, 4, 4)
-    twice = LookTwice(network)
+    twice = FlipAverage(network)
     torch.testing.assert_close(twice(pictures), twice(pictures.flip(-1)))
     torch.testing.assert_close(twice(pictures).exp().sum(1), torch.ones(6))
     mean = (network(pictures).softmax(1) + network(pictures.flip(-1)).softmax(1)) / 2
