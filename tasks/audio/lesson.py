@@ -1,4 +1,4 @@
-"""What a network of sounds learns in one round."""
+"""The lesson of a sound network in one round."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def prepare(
 ) -> tuple[Lesson, nn.Module]:
     """Return the lesson and the network, whose first layer holds the measured `bands`.
 
-    `features` and `bands` are of the kind that the member reads, spectrograms or waveforms.
+    `features` and `bands` are the folders of the member's kind of features, spectrograms or waveforms.
     """
     measured = torch.from_numpy(np.load(bands / "bands.npy"))
     lesson = Lesson(

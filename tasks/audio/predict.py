@@ -1,4 +1,4 @@
-"""What the exported model hears in sound files."""
+"""Predict sound files with the exported model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
-    """Return the `top` classes of each sound file, by the TorchScript file `model`.
+    """Return the `top` classes of each sound file, from the TorchScript file `model`.
 
     Raises UserError when the model or a file cannot be read.
     """
@@ -41,7 +41,7 @@ def open_model(model: Path) -> Served:
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Open a model that MLflow keeps: the name is MLflow's."""
+    """Open a model stored in MLflow, which requires this function's name."""
     return open_model(Path(data_path, FILE))
 
 

@@ -22,8 +22,8 @@ def draw_uniform(count: int, largest: float, generator: torch.Generator) -> Tens
 def draw_sides(areas: Tensor, log_ratio: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw the width and height, as shares of the picture's, of boxes with these shares of its area.
 
-    The aspect ratio is within exp(±log_ratio), and closer to 1 where a box of that area would not fit. So each box fits at
-    the first draw and has exactly its area.
+    The aspect ratio is within exp(±log_ratio), and closer to 1 where a box of that area would not fit. So each box fits
+    at the first draw and has exactly its area.
     """
     widest = (-areas.log()).clamp(max=log_ratio)
     ratios = (draw_uniform(len(areas), 1.0, generator) * widest).exp()

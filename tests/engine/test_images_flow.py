@@ -70,7 +70,7 @@ def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
     assert "up to date" in status.output
 
 
-def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
+def test_the_drawings_are_in_mlflow(project: Project) -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
@@ -110,7 +110,7 @@ def test_figures_and_predictions_are_there_for_every_size(project: Project) -> N
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("sizes.medium.pixels=16", "sizes go down: medium with 16 px follows small with 32 px"),
+        ("sizes.medium.pixels=16", "sizes decrease: medium with 16 px follows small with 32 px"),
         ("members.compactnet.sizes=huge", "members.compactnet.sizes is 'huge'; it must be all or one of small"),
     ],
 )

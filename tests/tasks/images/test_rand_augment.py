@@ -1,4 +1,4 @@
-"""RandAugment's operations are torchvision's, and each picture draws its own."""
+"""RandAugment's operations equal torchvision's, and are drawn for each picture."""
 
 from collections.abc import Callable
 from math import atan, degrees
@@ -27,11 +27,11 @@ LEVEL = 0.5  # of each operation's strongest
 
 
 def by_bytes(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a function of 8-bit pictures as one of pictures in 0..1."""
+    """Turn a function of 8-bit pictures into a function of pictures in 0..1."""
     return lambda pictures: change((pictures * 255).round().byte()).float() / 255
 
 
-# What torchvision's RandAugment does at half of its largest magnitude, each with a sign where it has one.
+# The operations of torchvision's RandAugment at half of its largest magnitude, with a sign where they have a direction.
 EXPECTED: dict[tuple[str, int], Callable[[Tensor], Tensor]] = {
     ("identity", 1): lambda p: p,
     ("shift_x", 1): lambda p: TF.affine(p, 0.0, [-75, 0], 1.0, [0.0], BILINEAR),

@@ -1,4 +1,4 @@
-"""The pictures on disk are the middles of the files, in order, well averaged, and the same bytes each time."""
+"""The pictures on disk are the centres of the files, in order, resampled well, and the same bytes each time."""
 
 import json
 from pathlib import Path
