@@ -43,6 +43,10 @@ def make(section: Section, *, size: int = 1, out: Path) -> None:
     """Make something."""
 
 
+def gather(section: Section, *, out: Path, **inputs: object) -> None:
+    """Make something of what a flow passes by name."""
+
+
 def use(made: list[Path], *, out: Path) -> None:
     """Use what was made."""
 
@@ -60,6 +64,23 @@ def test_a_stage_holds_all_that_decides_its_result() -> None:
     assert made.code.modules == {"tasks.folds"}, "the module that the section names"
     assert made.code.path in made.deps
     assert "somewhere/weights.pt" in made.deps, "the file that the section names"
+
+
+def test_what_a_task_takes_as_inputs_are_arguments_like_any_other() -> None:
+    *_, made = trace(
+        lambda p: stage(gather, "gather-{other}")(
+            p.first, features=stage(make, "make")(p.first), size=3, other=p.members["two"], before=None
+        )
+    )
+    assert made.name == "some-gather-two"
+    assert made.command == "python -m flows stage some-gather-two size=3"
+    assert made.inputs == [Artifact("some-make", "data/some/make")]
+    assert list(made.sections) == ["first", "members.two"]
+
+
+def test_what_no_command_line_could_carry_is_refused_among_the_inputs_too() -> None:
+    with pytest.raises(EngineError, match=r"features=.* is neither an artifact of an earlier stage"):
+        trace(lambda p: stage(gather, "gather")(p.first, features={"a": 1}))
 
 
 def test_two_equal_sections_keep_their_own_keys() -> None:

@@ -174,7 +174,8 @@ def stage(
 
     `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
     the last part of its key. A stage that `learns` runs alone on the machine and has an MLflow run of its own.
-    Raises EngineError when the function does not stand in its module under its name, as no lambda or partial does.
+    What a task takes as `**inputs` are arguments like any other. Raises EngineError when the function is not defined
+    in its module under its own name, which lambdas and partials are not.
     """
     module = sys.modules.get(getattr(function, "__module__", ""))
     if not inspect.isfunction(function) or getattr(module, function.__name__, None) is not function:
@@ -183,6 +184,7 @@ def stage(
             "that its code can be found; write one that calls this"
         )
     signature = inspect.signature(function)
+    inputs = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
 
     def record(*args: Any, **kwargs: Any) -> Artifact:
         trace = _trace.get()
@@ -190,6 +192,7 @@ def stage(
             raise EngineError(f"{name} is a stage: it can be called only in the body of a flow")
         supplied = dict.fromkeys(p for p in SUPPLIED if p in signature.parameters)
         bound = signature.bind(*args, **kwargs, **supplied).arguments
+        bound |= bound.pop(inputs, {})
         arguments = {k: v for k, v in bound.items() if k not in SUPPLIED and v is not None}
         labels = {k: _label(trace, name, k, v) for k, v in arguments.items()}
         made = Stage(
