@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.engine import STARTED_NS
+from flows.engine.compute.job import Job
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import dig, params_file, read_yaml
-from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 
 BYTECODE = "__pycache__"  # Python writes it where code is imported; DVC leaves it out too, by .dvcignore
@@ -33,7 +33,7 @@ class Guard:
     DVC hashes inputs after the work and so would record an edit made meanwhile as what was read.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Job) -> None:
         """Raise EngineError when this process no longer runs what is on disk."""
         self._stage = stage
         self._refuse_old_code()

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
-from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.errors import EngineError
@@ -38,7 +37,7 @@ def run_stage_command(name: str, values: list[str]) -> None:
     with StageReport(stage.name) as report, Recorder(stage) as recorder:
 
         def work() -> None:
-            do_work(stage, recorder.listen(report))
+            recorder.compute(report)
 
         decided_s = _find_decision_time()
         if decided_s is not None:
