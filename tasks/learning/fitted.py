@@ -4,15 +4,18 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.learning.compute import Arithmetic
+
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, and what is needed to make its network again."""
+    """Which member was fitted in which round, what is needed to make its network again, and how it was computed."""
 
     member: str
     fold: int
     n_classes: int
     input_shape: tuple[int, ...]
+    arithmetic: Arithmetic | None = None
 
 
 def write_fit(folder: Path, fit: Fit) -> None:
@@ -23,4 +26,5 @@ def write_fit(folder: Path, fit: Fit) -> None:
 def read_fit(folder: Path) -> Fit:
     """Read `fit.json`."""
     values = json.loads((folder / "fit.json").read_text())
-    return Fit(**(values | {"input_shape": tuple(values["input_shape"])}))
+    arithmetic = Arithmetic(**values["arithmetic"]) if values["arithmetic"] else None
+    return Fit(**(values | {"input_shape": tuple(values["input_shape"]), "arithmetic": arithmetic}))

@@ -22,7 +22,7 @@ def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Traine
         if examples is not None:
             told = predict_examples(network, examples, lesson)
             write_predictions(out / f"{part}.csv", told)
-    write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape))
+    write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape, trained.arithmetic))
 
 
 def draw_training(out: Path, trained: Trained) -> None:
