@@ -9,13 +9,22 @@ from tasks.learning.compute import Arithmetic
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, what is needed to make its network again, and how it was computed."""
+    """Which member was fitted in which round, what is needed to make its network again, and how it was computed.
+
+    `size` is the name of the size that it was fitted at, "" where a member has one fit a round.
+    """
 
     member: str
     fold: int
     n_classes: int
     input_shape: tuple[int, ...]
+    size: str = ""
     arithmetic: Arithmetic | None = None
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other fits of its round, such as `resnet` or `resnet-small`."""
+        return f"{self.member}-{self.size}" if self.size else self.member
 
 
 def write_fit(folder: Path, fit: Fit) -> None:

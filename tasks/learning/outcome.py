@@ -1,5 +1,6 @@
 """What a training leaves behind, for the ensemble and the export to read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -13,16 +14,15 @@ from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import write_predictions
 
 
-def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, *, name: str, fold: int) -> None:
+def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
     """Write `state_dict.pt`, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
     draw_training(out, trained)
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
-            told = predict_examples(network, examples, lesson)
-            write_predictions(out / f"{part}.csv", told)
-    write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape, trained.arithmetic))
+            write_predictions(out / f"{part}.csv", predict_examples(network, examples, lesson))
+    write_fit(out, replace(fit, arithmetic=trained.arithmetic))
 
 
 def draw_training(out: Path, trained: Trained) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flows.engine.graph.fingerprint import Code
     from flows.engine.graph.stage import Stage
 
 
@@ -24,8 +25,10 @@ class Job:
     command: str
     values: Mapping[str, Any]
     deps: list[str]
-    code: list[str]
+    code: Code
+    fingerprint: str
     path: str
+    persists: bool
 
     @classmethod
     def of(cls, stage: Stage) -> Job:
@@ -39,7 +42,9 @@ class Job:
             values=stage.values,
             deps=stage.deps,
             code=stage.code,
+            fingerprint=stage.fingerprint,
             path=stage.artifact.path,
+            persists=stage.persists,
         )
 
 

@@ -6,6 +6,7 @@ Nothing here imports torch, DVC, Prefect or MLflow.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import pickle
 import shutil
@@ -19,6 +20,7 @@ from flows.engine.compute.guard import Guard
 from flows.engine.compute.job import Job
 from flows.engine.compute.messages import Messenger, pack_error
 from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.files import write_whole
 from flows.engine.graph.stage import Artifact
 from flows.engine.project import ROOT, STATE, make_state_folder
 
@@ -32,14 +34,20 @@ def main(channel: Connection) -> None:
     content = channel.recv_bytes()
     threading.Thread(target=messenger.listen, name="driver", daemon=True).start()
     try:
-        # This imports the modules of the task and of its sections, as they are on disk now.
         job: Job = pickle.loads(content)
+        import_code(job)
         messenger.send("begin")
         seconds = do_work(job, messenger)
     except BaseException as error:  # noqa: BLE001 - the driver raises it
         messenger.send("failed", error=pack_error(error))
     else:
         messenger.send("done", seconds=seconds)
+
+
+def import_code(job: Job) -> None:
+    """Import all that the stage may import later, so that an edit meanwhile is either noticed or without effect."""
+    for name in job.code.list_modules() if job.flow else ():
+        importlib.import_module(name)
 
 
 def do_work(stage: Job, report: Messenger) -> float:
@@ -63,7 +71,8 @@ def do_work(stage: Job, report: Messenger) -> float:
         # Also after a failure: an input that went away meanwhile is the cause, not the message.
         guard.check()
     seconds = time.perf_counter() - began_s
-    _put_in_place(fresh, ROOT / stage.path)
+    put = _update_files if stage.persists else _put_in_place
+    put(fresh, ROOT / stage.path)
     _drop_checkpoints(stage)
     return seconds
 
@@ -110,6 +119,16 @@ def _put_in_place(fresh: Path, place: Path) -> None:
     if place.exists():
         shutil.rmtree(place)
     shutil.move(fresh, place)
+
+
+def _update_files(fresh: Path, place: Path) -> None:
+    """Bring a folder of text files up to date: one that does not change is left alone, others are replaced whole."""
+    place.mkdir(parents=True, exist_ok=True)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in fresh.iterdir()}
+    standing = {path.name: path.read_text(encoding="utf-8") for path in place.iterdir()}
+    write_whole({place / name: text for name, text in texts.items() if standing.get(name) != text})
+    for name in standing.keys() - texts.keys():
+        (place / name).unlink()
 
 
 def _drop_checkpoints(stage: Job) -> None:
