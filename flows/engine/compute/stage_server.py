@@ -29,8 +29,8 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 def serve() -> None:
     """Fork for each request, and tell its driver how each process ended."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # The driver alone decides when a stage ends: Ctrl-C reaches all processes of a terminal.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # They reach all processes of a terminal or a container, but the driver alone decides when a stage ends.
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=0)
     woken, waker = os.pipe()

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 
+from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
 from flows.engine.console import StageReport
 from flows.engine.drivers.first import update_code
@@ -35,6 +36,7 @@ def run_stage_command(name: str, values: list[str]) -> None:
         update_code()
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
+    refuse_links(stage)
     if stage.learns:
         # It stays for the next stage's process, which would else begin by importing MLflow again.
         start_sender(ROOT, linger_s=LINGER_S)
