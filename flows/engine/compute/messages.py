@@ -23,7 +23,7 @@ def pack_error(error: BaseException) -> Message:
     """Return an error as plain values."""
     kind = type(error).__name__
     mendable = is_mendable(error)
-    trace = "" if mendable else "".join(traceback.format_exception(error))
+    trace = "" if mendable else "".join(traceback.format_exception(error)).rstrip()
     return {"kind": kind, "text": explain(error) or kind, "mendable": mendable, "trace": trace}
 
 
