@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from flows.engine.compute.process import LIBRARIES, SERVER
+from flows.engine.drivers.recorder import PEAK
 from tests.engine.tiny_project import TinyProject
 from tests.project import Started
 
@@ -97,6 +98,17 @@ compute(make(odd.talk), Hearing("odd"))
         {"event": "progress", "told": [1, 2, "steps"], "figures": {"loss": 0.5}},
         {"event": "metrics", "told": 3, "figures": {"loss": 0.25}},
     ]
+
+
+def test_mlflow_is_told_the_peak_memory_of_a_stage_that_learns(tiny: TinyProject) -> None:
+    tiny.edit("flows/tiny.py", 'stage(join_texts, "join")', 'stage(join_texts, "join", learns=True)')
+    # A tracker that is away leaves the journal where it is.
+    tiny.edit("params/tiny.yaml", '" / "', '" + "')
+    tiny.call("python", "-m", "flows", "stage", "tiny-join", MLFLOW_TRACKING_URI="http://127.0.0.1:1").check()
+    (journal,) = (tiny.root / ".trifold/outbox").glob("[0-9]*/events.jsonl")
+    figures = [json.loads(line).get("figures", {}) for line in journal.read_text().splitlines()]
+    (peak_megabytes,) = [one[PEAK] for one in figures if PEAK in one]
+    assert 10 < peak_megabytes < 2000
 
 
 FAILURES = {
