@@ -70,14 +70,14 @@ _asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 # Opening a repository takes half a second: an idle one serves the next who asks.
 _idle: list[_OpenRepo] = []
 # How the stages under way compute, by name: DVC calls back through `_run_in_process`.
-_works: dict[str, Callable[[], None]] = {}
+_works: dict[str, Callable[[], object]] = {}
 # Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
 _begun = threading.local()
 
 
 def bring_up_to_date(
     stage: Stage,
-    work: Callable[[], None],
+    work: Callable[[], object],
     *,
     force: bool = False,
     on_wait: Callable[[], None] = lambda: None,
@@ -132,7 +132,7 @@ def _mark_recorded(name: str) -> None:
     mark.touch()
 
 
-def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
+def _reproduce(stage: Stage, work: Callable[[], object], force: bool) -> Outcome:
     ran = False
 
     def compute() -> None:
