@@ -200,4 +200,3 @@ def take_told(root: Path) -> list[str]:
         lines.append(path.read_text())
         path.unlink(missing_ok=True)
     return lines
-
