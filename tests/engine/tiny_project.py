@@ -65,13 +65,9 @@ class TinyProject(Project):
 
     def copy_sources(self, root: Path) -> TinyProject:
         """Copy what a person wrote, and nothing that was ever computed."""
-        computed = shutil.ignore_patterns("data", "dvc.lock", ".trifold", "__pycache__")
-        kept_by_dvc = shutil.ignore_patterns("cache", "tmp")
-        shutil.copytree(
-            self.root,
-            root,
-            ignore=lambda folder, names: (kept_by_dvc if folder.endswith("/.dvc") else computed)(folder, names),
-        )
+        ignored = shutil.ignore_patterns("tmp", "data", "dvc.lock", ".trifold", "__pycache__")
+        shutil.copytree(self.root, root, ignore=ignored)
+        shutil.rmtree(root / ".dvc/cache")
         return TinyProject(root, self.record, self.warm)
 
     def start_driver(self, driver: str, **env: str) -> Started:
@@ -97,15 +93,6 @@ class TinyProject(Project):
     def outputs(self) -> dict[str, str]:
         """Return the text of every output."""
         return {stage: self.output(stage).read_text() for stage in STAGES if self.output(stage).exists()}
-
-    def locked(self) -> str:
-        """Return the text of dvc.lock."""
-        return (self.root / "dvc.lock").read_text(encoding="utf-8")
-
-    def lock_anew(self) -> str:
-        """Have DVC itself record all that lies in the folder, and return the text of dvc.lock."""
-        self.call("python", "-m", "dvc", "commit", "--force").check()
-        return self.locked()
 
     def output(self, stage: str) -> Path:
         """Return the output file of a stage."""

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.cache.faults import explain_faults, refuse_links
 from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError
 from flows.engine.errors import EngineError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 BUSY_WAIT_S = 0.2
 TRIES = 3
+# More than the rewriting of a small file takes.
+REWRITE_S = 10.0
 
 
 class Verdict(StrEnum):
@@ -174,6 +177,7 @@ def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
 
 
 def _find_inputs(stage: Stage) -> None:
+    refuse_links(stage)
     if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
         raise EngineError(f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` makes it")
 
@@ -243,7 +247,7 @@ def _sign(*paths: Path) -> list[Signature]:
 @contextmanager
 def open_repo() -> Iterator[_OpenRepo]:
     _check_repository()
-    with _gate:
+    with explain_faults(), _gate:
         _replace_dvc_parts()
         opened = _idle.pop() if _idle else _OpenRepo()
         try:
@@ -256,6 +260,8 @@ def open_repo() -> Iterator[_OpenRepo]:
 def _check_repository() -> None:
     if not (ROOT / ".dvc").is_dir():
         raise EngineError(f"{ROOT} is no DVC repository: run `dvc init` (with --no-scm outside git) there")
+    if (cache := ROOT / ".dvc/cache").is_symlink() and not cache.exists():
+        raise EngineError(f"{cache} links to {cache.readlink()}, which is missing: mount its disk, or `rm .dvc/cache`")
 
 
 def _replace_dvc_parts() -> None:
@@ -296,8 +302,10 @@ def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError:
-        # Caught while its owner rewrites it.
-        raise BusyError("rwlock") from None
+        if time.time() - Path(tmp_dir, "rwlock").stat().st_mtime < REWRITE_S:
+            # Caught while its owner rewrites it.
+            raise BusyError("rwlock") from None
+        raise EngineError(f"{tmp_dir}/rwlock is damaged: delete it when no DVC command is under way") from None
 
 
 def _overlap(one: str, other: str) -> bool:
