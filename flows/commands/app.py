@@ -233,10 +233,13 @@ def deploy() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the servers and the worker that this project started."""
+    """Stop the servers, the worker and the sender that this project started."""
     from flows.engine.servers.server import down as stop_servers
+    from flows.engine.tracking.journal import stop_sender
 
-    names = [server.name for server in stop_servers(ROOT)]
+    # First, since it may need a server to send what is left.
+    names = ["sender"] if stop_sender(ROOT) else []
+    names += [server.name for server in stop_servers(ROOT)]
     typer.echo(f"stopped {', '.join(names)}" if names else "nothing was up")
 
 

@@ -100,7 +100,7 @@ def render_answers(contenders: Sequence[Contender], given: Path | str | None) ->
 
 
 def _tell_accuracy(version: Version) -> str:
-    from flows.engine.registry.versions import FIGURE
+    from flows.engine.tags import FIGURE
 
     accuracy = version.tags.get(f"{FIGURE}accuracy")
     return "" if accuracy is None else f", accuracy {float(accuracy):.1%} when tested"

@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.audio_project import AudioProject
-from tests.engine.mlflow_store import use_tracker
+from tests.engine.mlflow_store import kill_sender, use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
+
+
+@pytest.fixture(autouse=True)
+def no_sender_outlives_its_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender lives on between runs; of a test's project there will be no next run."""
+    yield
+    folder = tmp_path_factory.getbasetemp()
+    for depth in ("*", "*/*"):
+        for outbox in folder.glob(f"{depth}/.trifold/outbox"):
+            kill_sender(outbox.parents[1])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.audio_project import AudioProject
 from tests.browser import needs_chromium, open_page
-from tests.engine.mlflow_store import use_tracker
+from tests.engine.mlflow_store import send_rest, use_tracker
 from tests.engine.prefect_api import ask, find_flow_run
 from tests.engine.report_page import look_at
 from tests.engine.try_page import put, read_shares, send, serve_page
@@ -29,6 +29,7 @@ def read_runs(project: AudioProject) -> list:  # type: ignore[type-arg]
     """Return the runs in the project's MLflow store, newest first."""
     from mlflow import MlflowClient
 
+    send_rest(project.root)
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
     experiment = client.get_experiment_by_name("audio")
     assert experiment is not None

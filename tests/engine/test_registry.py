@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.__main__ import app
+from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.versions import Registry
+from flows.engine.tags import DATA_MD5
 from flows.engine.tracking import sender
-from flows.engine.tracking.journal import DATA, count_waiting
+from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.outbox import EVENTS, append_event, take_told
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
 from tests.engine.versions import TEST_DATA, export, make_version
@@ -70,8 +71,8 @@ def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Pa
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
-        (TEST_DATA | {f"{DATA}audio-folds": "other.dir"}, "champion 1 saw other test data (audio-folds)"),
-        (TEST_DATA | {f"{DATA}audio-folds": ""}, "champion 1 saw other test data (audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": "other.dir"}, "champion 1 saw other test data (audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": ""}, "champion 1 saw other test data (audio-folds)"),
         ({}, "champion 1 saw other test data (audio-clean, audio-folds)"),
     ],
 )

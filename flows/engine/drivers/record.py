@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from flows.engine.drivers.prefect_driver import Run
 
 PAGE = "report.html"
-# To register a model and to weigh it takes MLflow some seconds; the page is made without that when it takes longer.
-VERDICT_TIMEOUT_S = 30.0
+# To register a model and to judge it takes MLflow some seconds; the page is made without that when it takes longer.
+VERDICT_TIMEOUT_S = 60.0
 POLL_S = 0.1
 
 
@@ -124,6 +124,9 @@ def _await_verdict(run: Run) -> str:
         if not stage.look.model:
             continue
         output = run.outcomes[stage.name].output
+        if stage.name in run.costs:
+            name = stage.look.model.name
+            say(f"waits for the verdict on the new version of {name}, {VERDICT_TIMEOUT_S:.0f} s at most")
         while not (verdict := read_verdict(ROOT, stage.name, output)) and stage.name in run.costs:
             if time.monotonic() > deadline or count_waiting(ROOT).why:
                 break

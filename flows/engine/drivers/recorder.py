@@ -15,7 +15,8 @@ from flows.engine.console import StageReport
 from flows.engine.graph.stage import Registered, Stage
 from flows.engine.project import ROOT
 from flows.engine.stop import StoppedError
-from flows.engine.tracking.journal import DATA, OUTPUT_TAG, Journal, NewVersion
+from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
+from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 
 # Among the figures of the machine, by which runs are not compared.
 PEAK = "system/stage_peak_memory_megabytes"
@@ -56,19 +57,20 @@ class Recorder:
             name=self._stage.name,
             experiment=self._stage.flow,
             parent=self._parent,
-            tags={"stage": self._stage.name},
+            tags={STAGE: self._stage.name},
             params=dict(flatten(self._stage.values)),
         )
+        start_sender(ROOT)
         return Listener(report, self._journal)
 
     def record(self, outcome: Outcome) -> None:
         """Tell MLflow what the stage made, or, where it was cached, link the run that made it."""
-        tags = {"stage": self._stage.name, OUTPUT_TAG: outcome.output}
+        tags = {STAGE: self._stage.name, OUTPUT_MD5: outcome.output}
         if self._journal is None:
             if self._parent is not None and self._stage.learns:
                 self._parent.link(self._stage.name, tags)
             return
-        self._journal.tags(tags | {f"input.md5.{path}": md5 for path, md5 in outcome.inputs.items()})
+        self._journal.tags(tags | {f"{INPUT_MD5}{path}": md5 for path, md5 in outcome.inputs.items()})
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
@@ -88,7 +90,7 @@ class Recorder:
     def _list_data(self, model: Registered) -> dict[str, str]:
         """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
         names = [f"{self._stage.flow}-{name}" for name in model.data]
-        return {f"{DATA}{name}": md5 for name, md5 in read_recorded(names).items()}
+        return {f"{DATA_MD5}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 
 class Listener:
@@ -129,6 +131,7 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
         return None
     params = stages[0].params.model_dump()
     journal = Journal.begin(ROOT, name=flow, experiment=flow, params=dict(flatten(params)))
+    start_sender(ROOT)
     for name in ("dvc.yaml", "params"):
         journal.artifact(ROOT / name, "pipeline" if (ROOT / name).is_file() else "pipeline/params")
     return journal
@@ -136,7 +139,7 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
 
 def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, Outcome], status: Any) -> None:
     """Tell the figures of the flow and the md5 of all that it made, and end its run."""
-    journal.tags({f"output.md5.{name}": outcome.output for name, outcome in outcomes.items()})
+    journal.tags({f"{OUTPUT_OF}{name}": outcome.output for name, outcome in outcomes.items()})
     for stage in stages:
         if stage.name in outcomes:
             journal.metrics(dict(read_metrics(stage)), step=0)

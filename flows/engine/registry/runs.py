@@ -11,12 +11,12 @@ from mlflow.tracking import MlflowClient
 from flows.engine.errors import EngineError
 from flows.engine.registry.gate import Judge, ask, fetch_predictions, list_other_data
 from flows.engine.registry.versions import Registry, Version
-from flows.engine.tracking.tracker import CACHED
+from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN, STAGE
 
 # Of all runs, how many the newest are searched for one by its id.
 SEARCHED = 1000
-# Before a stage's name: the tag with the md5 of its output. Before the machine's figures.
-OUTPUT, MACHINE = "output.md5.", "system/"
+# Before the machine's figures.
+MACHINE = "system/"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class FlowRuns:
     def compare(self, one: Run, other: Run, judge: Judge) -> RunPair:
         """Return what differs between two runs, and their figures side by side."""
         md5s = [
-            {key.removeprefix(OUTPUT): md5 for key, md5 in run.data.tags.items() if key.startswith(OUTPUT)}
+            {key.removeprefix(OUTPUT_OF): md5 for key, md5 in run.data.tags.items() if key.startswith(OUTPUT_OF)}
             for run in (one, other)
         ]
         figures = [
@@ -102,7 +102,7 @@ class FlowRuns:
         flow = run.info.run_name
         made = self.client.search_runs(
             [run.info.experiment_id],
-            f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and tags.stage = '{flow}-export'",
+            f"tags.`{PARENT_RUN}` = '{run.info.run_id}' and tags.{STAGE} = '{flow}-export'",
         )
         export = made[0].info.run_id if made else run.data.tags.get(f"{CACHED}{flow}-export", "")
         return Registry(self.client).find_made_by(export, flow)

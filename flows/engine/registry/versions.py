@@ -8,13 +8,9 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.tracking import MlflowClient
 
 from flows.engine.errors import EngineError
+from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-# Tags of a version: when it became champion and ceased to be, and its figures by name.
-SINCE, UNTIL = "champion.since", "champion.until"
-FIGURE = "figure."
-# Tag of a registered model: the versions to go back to, oldest first, and the champion last.
-CHAMPIONS = "champions"
 
 
 @dataclass(frozen=True)
@@ -107,9 +103,9 @@ class Registry:
         before = self.find_champion(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.client.set_registered_model_tag(name, CHAMPIONS, " ".join(champions))
-        self.client.set_model_version_tag(name, version, SINCE, now)
+        self.client.set_model_version_tag(name, version, CHAMPION_SINCE, now)
         if before is not None and before.number != version:
-            self.client.set_model_version_tag(name, before.number, UNTIL, now)
+            self.client.set_model_version_tag(name, before.number, CHAMPION_UNTIL, now)
         self.client.set_registered_model_alias(name, CHAMPION, version)
         if str(self._get_model(name).aliases.get(CHALLENGER)) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
