@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
 
-from tasks.errors import UserError
 from tasks.learning.recipe import NetworkRecipe, Schedule
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ class Reader(NetworkRecipe, Schedule):
 class Member(Reader):
     """How one network learns to tell the classes of texts."""
 
+    lesson: ClassVar[str] = "tasks.text.lesson"
+
     thaw_epochs: int = Field(ge=0, description="passes before each further group of layers learns; 0: all at once")
 
     def count_thaw_epochs(self) -> int:
@@ -49,11 +50,6 @@ class Member(Reader):
         if self.thaw_epochs and not self.head_epochs:
             raise ValueError("thaw_epochs needs head_epochs of 1 or more: the head learns first, then what is below it")
         return self
-
-    def refuse(self, network: str, *keys: str) -> None:
-        """Raise UserError when one of `keys` is not 0 though `network` has nothing that it could change."""
-        if given := [key for key in keys if getattr(self, key)]:
-            raise UserError(f"{network} has no use for {', '.join(given)}: set them to 0")
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache.faults import explain_faults, refuse_links
+from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError
 from flows.engine.errors import EngineError
 from flows.engine.graph.stage import Stage
@@ -51,6 +52,10 @@ class Outcome:
     verdict: Verdict
     inputs: dict[str, str]
     output: str
+
+
+# A file's name, inode and time of change.
+Signature = tuple[str, int, int]
 
 
 class BusyError(Exception):
@@ -205,25 +210,36 @@ class _OpenRepo:
         self.repo: Repo = Repo(str(ROOT))
         # A result must not be lost because another DVC command held the lock for some seconds.
         self.repo.lock._wait = True
-        self._signed: list[tuple[str, int, int]] = []
+        self._file: Any = None
         self._stages: Any = None
+        self._signed: list[Signature] = []
+        self._lock_signed: list[Signature] = []
 
     def load(self, name: str) -> PipelineStage:
         """Return a stage of dvc.yaml with what dvc.lock says of it, both read again when they changed."""
-        from dvc.dvcfile import load_file
         from dvc.stage.exceptions import StageNotFound
 
-        if (signed := _sign_pipeline_files()) != self._signed:
-            self.repo._reset()
-            self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")).stages, signed
+        self._read_pipeline()
+        self._read_lock()
         try:
             return self._stages[name]
         except StageNotFound:
             raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
 
+    def _read_pipeline(self) -> None:
+        from dvc.dvcfile import load_file
 
-def _sign_pipeline_files() -> list[tuple[str, int, int]]:
-    paths = [ROOT / "dvc.yaml", ROOT / "dvc.lock", *sorted((ROOT / "params").glob("*.yaml"))]
+        if (signed := _sign(ROOT / "dvc.yaml", *sorted((ROOT / "params").glob("*.yaml")))) != self._signed:
+            self.repo._reset()
+            self._file, self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")), None, signed
+
+    def _read_lock(self) -> None:
+        if (signed := _sign(ROOT / "dvc.lock")) != self._lock_signed or self._stages is None:
+            locked = self._file._lockfile.load()
+            self._stages, self._lock_signed = self._file.LOADER(self._file, self._file.contents, locked), signed
+
+
+def _sign(*paths: Path) -> list[Signature]:
     stats = ((path, path.stat()) for path in paths if path.exists())
     return [(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in stats]
 
@@ -253,6 +269,7 @@ def _replace_dvc_parts() -> None:
     import dvc.rwlock
     import dvc.stage.run
 
+    replace_lock_access()
     dvc.stage.run.cmd_run = _run_in_process
     dvc.rwlock.rwlock = _refuse_busy_paths
 
