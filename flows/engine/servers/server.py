@@ -21,6 +21,7 @@ from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
 from flows.engine.processes import launch, list_children, list_connections, list_group, list_ports, stop_group
 from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.tracking.outbox import read_json, write_json
+from flows.engine.tracking.relocation import follow_move
 
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
@@ -80,6 +81,8 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
         # As the sender does: of two that make MLflow's tables at once, one fails.
         alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
         with alone:
+            if "mlflow" in missing:
+                follow_move(root / "mlflow.db")
             recorded |= _start_all(root, {name: _choose_port(name, recorded) for name in missing})
         _write(root, recorded.values())
         if "prefect" in names:

@@ -10,6 +10,7 @@ from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import set_quiet_environment
 from flows.engine.redact import strip_secrets
+from flows.engine.tracking.relocation import follow_move
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -36,6 +37,8 @@ def open_store() -> MlflowClient:
 
     STORE_LOCK.parent.mkdir(exist_ok=True)
     with hold_lock(STORE_LOCK):
+        if os.environ.get("MLFLOW_TRACKING_URI") == f"sqlite:///{LOCAL_FILE}":
+            follow_move(LOCAL_FILE)
         client = MlflowClient()
         client.search_experiments(max_results=1)
     return client
