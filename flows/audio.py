@@ -11,6 +11,8 @@ from tasks.learning import compute, ensemble, evaluate
 class AudioParams(Params):
     """The sections of params/audio.yaml."""
 
+    heirs = ("members",)
+
     sample: sample.SampleSection
     source: download.Source
     clean: clean.Clean

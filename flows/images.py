@@ -16,6 +16,8 @@ from tasks.learning import ensemble as blend
 class ImagesParams(Params):
     """The sections of params/images.yaml."""
 
+    heirs = ("sizes", "members")
+
     sample: sample.SampleSection
     source: download.Source
     addresses: addresses.Addresses

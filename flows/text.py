@@ -25,6 +25,8 @@ from tasks.text import (
 class TextParams(Params):
     """The sections of params/text.yaml."""
 
+    heirs = ("pretrain", "members", "transformers")
+
     sample: sample.SampleSection
     source: download.Source
     clean: clean.CleanTweets

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import field_validator
 
 from tasks.learning.compute import Compute
-from tasks.learning.recipe import Recipe, Schedule
+from tasks.learning.recipe import ClassifierRecipe, Schedule
 from tasks.report import Report
 from tasks.text.model_folder import find_fault
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Compute", "Transformer", "cut_subwords", "find_transformer_lr", "fit_transformer"]
 
 
-class Transformer(Recipe, Schedule):
+class Transformer(ClassifierRecipe, Schedule):
     """Which transformer learns, and how: `weights` is the path of a local Hugging Face folder."""
 
     @field_validator("weights")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
@@ -107,8 +108,10 @@ def render_graph(given: Mapping[str, Params] | None = None) -> str:
 def _describe(stage: Stage) -> dict[str, Any]:
     summary = (stage.function.__doc__ or "").strip().partition("\n")[0].partition(". ")[0]
     entry: dict[str, Any] = {"desc": summary, "cmd": stage.command, "deps": stage.deps}
-    if stage.sections:
-        entry["params"] = [{params_file(stage.flow): sorted(stage.sections)}]
+    if stage.tracked:
+        keys = CommentedSeq(sorted(stage.tracked))
+        keys.fa.set_flow_style()  # in as few lines as they fit in
+        entry["params"] = [{params_file(stage.flow): keys}]
     return entry | {"outs": [stage.artifact.path]}
 
 

@@ -121,6 +121,11 @@ class Stage:
         """The plain values of every section that the stage reads, by dotted key."""
         return {key: _dump(value) for key, value in self.sections.items()}
 
+    @cached_property
+    def tracked(self) -> dict[str, Any]:
+        """What the params file holds at each key that the stage reads, as DVC compares it."""
+        return {key: value for section in self.sections for key, value in self.params.track(section).items()}
+
     def _single_sections(self) -> Iterator[Any]:
         for value in self.sections.values():
             yield from value.values() if isinstance(value, Mapping) else [value]
