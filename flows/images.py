@@ -5,10 +5,23 @@ from typing import Self
 from pydantic import model_validator
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, pipeline, stage
+from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, ensemble, export, look, member, predict, resize, sample, sections, train
+from tasks.images import (
+    addresses,
+    clean,
+    ensemble,
+    explain,
+    export,
+    look,
+    member,
+    predict,
+    resize,
+    sample,
+    sections,
+    train,
+)
 from tasks.learning import compute, evaluate
 from tasks.learning import ensemble as blend
 
@@ -44,17 +57,17 @@ SHEETS = Look(
 )
 
 make_sample = stage(sample.make_sample, "sample")
-download_archive = stage(download.download_archive, "download")
-fetch_addresses = stage(addresses.fetch_addresses, "download")
-clean_pictures = stage(clean.clean_pictures, "clean", look=BALANCE)
-split_folds = stage(folds.split_folds, "folds")
+download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
+fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE)
+clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_member_lr, "lr-{member}-{size}-fold{fold}", learns=True, look=CURVE)
-fit = stage(train.fit_member, "fit-{member}-{size}-fold{fold}", learns=True, look=HISTORY)
-build_ensemble = stage(blend.build_ensemble, "ensemble")
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+find_lr = stage(train.find_member_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit_member, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+build_ensemble = stage(blend.build_ensemble, "ensemble", role=Role.PREDICTIONS)
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register("images", predict))
+export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register(predict, explain))
 
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -89,14 +88,13 @@ def predict(
 ) -> None:
     """Print the most probable classes of files or texts, by the model that the flow exported."""
     from flows.engine.console import print_table
-    from flows.engine.graph.dvc_yaml import find_stage
+    from flows.engine.graph.dvc_yaml import find_export
+    from tasks.learning.answers import ask_model
+    from tasks.learning.served import FILE
 
-    model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
-    domain = importlib.import_module(f"tasks.{flow}.predict")
-    if hasattr(domain, "predict_texts"):
-        answers = domain.predict_texts(model, domain.read_texts(given, STARTED_IN), top=top)
-    else:
-        answers = domain.predict_files(model, [STARTED_IN / file for file in given], top=top)
+    folder, model = find_export(flow)
+    served = model.loader.open_model(ROOT / folder.path / FILE)
+    answers = ask_model(served, model.loader.read_given(given, STARTED_IN), top=top)
     rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 

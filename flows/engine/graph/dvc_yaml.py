@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedSeq
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.params import Params, params_file
-from flows.engine.graph.stage import Look, Pipeline, Stage
+from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Written by `python -m flows graph --write` from flows/*.py: change those, not this.\n"
@@ -87,6 +87,14 @@ def find_stage(name: str) -> Stage:
         near = difflib.get_close_matches(name, stages, n=3, cutoff=0) or list(stages)[:3]
         raise EngineError(f"there is no stage {name!r}; near it: {', '.join(near)}; all: `python -m flows graph`")
     return stages[name]
+
+
+def find_export(flow: str) -> tuple[Artifact, Registered]:
+    """Return where a flow exports its model, and how that is asked. Raises EngineError when it exports none."""
+    for stage in trace_flow(flow):
+        if model := stage.look.model:
+            return stage.artifact, model
+    raise EngineError(f"{flow} exports no model; flows that do declare it by look=register(...)")
 
 
 def render_graph(given: Mapping[str, Params] | None = None) -> str:

@@ -99,13 +99,9 @@ class FlowRuns:
 
     def _find_version(self, run: Run) -> Version | None:
         """Return the version that a flow's run made, or that it found made before."""
-        flow = run.info.run_name
-        made = self.client.search_runs(
-            [run.info.experiment_id],
-            f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and tags.stage = '{flow}-export'",
-        )
-        export = made[0].info.run_id if made else run.data.tags.get(f"{CACHED}{flow}-export", "")
-        return Registry(self.client).find_made_by(export, flow)
+        stages = self.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+        cached = [run_id for key, run_id in run.data.tags.items() if key.startswith(CACHED)]
+        return Registry(self.client).find_made_by({*cached, *(one.info.run_id for one in stages)}, run.info.run_name)
 
 
 def pair_up(one: Mapping[str, str], other: Mapping[str, str]) -> list[Difference]:
