@@ -19,10 +19,11 @@ from tasks.fold_table import read_numbers
 from tasks.folds import read_round
 from tasks.learning.compute import Compute
 from tasks.learning.predictions import read_predictions
+from tasks.learning.train import find_lr, fit
 from tasks.report import Silent
 from tasks.text.augment import Augment
+from tasks.text.member import Member
 from tasks.text.tokens import tokenise
-from tasks.text.train import Member, find_member_lr, fit_member
 
 FOLD, VALID, JUDGES = 10, 9, (6, 7, 8)  # whole folds, so that no group stands on two sides
 UNUSED = 0  # no fold of any side: the tweet is read by nobody
@@ -122,7 +123,7 @@ def learn_pair(folder: Path, size: Size, seed: int) -> Pair:
     member = read_preset().members[NETWORK].model_copy(update=RECIPE | {"epochs": size.epochs, "seed": seed})
     lr = folder / f"lr-{size.labelled}-{seed}"
     lr.mkdir()
-    find_member_lr(folder / "tokens", folds, member, COMPUTE, fold=FOLD, out=lr, report=Silent())
+    find_lr(member, COMPUTE, fold=FOLD, out=lr, report=Silent(), tokens=folder / "tokens", folds=folds)
     return Pair(*(learn(folder, folds, lr, member, augment) for augment in (make_augment(), make_augment(size))))
 
 
@@ -137,9 +138,9 @@ def make_augment(size: Size | None = None) -> Augment:
 
 def learn(folder: Path, folds: Path, lr: Path, member: Member, augment: Augment) -> float:
     """Train once; return the accuracy on the tweets that judge, in per cent."""
-    places, names = (folder / "tokens", folds, lr), {"name": NETWORK, "fold": FOLD}
+    inputs = {"tokens": folder / "tokens", "folds": folds, "augment": augment}
     with TemporaryDirectory() as out, TemporaryDirectory() as kept:
         more = {"out": Path(out), "report": Silent(), "checkpoints": Path(kept)}
-        fit_member(*places, member, augment, COMPUTE, **names, **more)
+        fit(member, COMPUTE, lr, name=NETWORK, fold=FOLD, **more, **inputs)
         told = read_predictions(Path(out) / "test.csv")
     return 100 * float((told.probabilities.argmax(1) == told.labels).mean())

@@ -21,9 +21,10 @@ from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
 from tasks.text.layout import TRAINING_PATTERN
-from tasks.text.tokens import Tokens, open_tokens, tokenise
+from tasks.text.sections import CleanTweets, Tokens
+from tasks.text.tokens import open_tokens, tokenise
 
 N_ROWS = (100_000, 400_000, 1_600_000)
 PEER_ROWS = 100_000  # it holds every token as an object, and gets no faster with more rows

@@ -22,11 +22,11 @@ from tasks.download import Source, download_archive
 from tasks.folds import Folds, read_round, split_folds
 from tasks.learning.compute import Compute
 from tasks.learning.predictions import read_predictions
+from tasks.learning.train import find_lr, fit
 from tasks.memory import keep_freed_memory
 from tasks.report import Silent
 from tasks.text.clean import clean_tweets
 from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
-from tasks.text.train import find_member_lr, fit_member
 
 PRESET = "sentiment140"
 EPOCHS = 3
@@ -172,16 +172,16 @@ def learn_ours(folder: Path) -> Learned:
     """Train with the tasks and the preset's settings, as often over the tweets as the book."""
     member = read_preset().members["lstm"].model_copy(update={"epochs": EPOCHS, "patience": 0})
     compute = Compute(device="cpu", precision="auto", threads=N_THREADS)
-    places = folder / "tokens", folder / "folds"
-    lr, fit, kept = folder / "lr", folder / "fit", folder / "kept"
-    for each in (lr, fit, kept):
+    inputs = {"tokens": folder / "tokens", "folds": folder / "folds"}
+    lr, out, kept = folder / "lr", folder / "fit", folder / "kept"
+    for each in (lr, out, kept):
         each.mkdir()
-    find_member_lr(*places, member, compute, fold=10, out=lr, report=Silent())
+    find_lr(member, compute, fold=10, out=lr, report=Silent(), **inputs)
     speed = Speed()
     augment = read_preset().augment
     names = {"name": "lstm", "fold": 10}
-    fit_member(*places, lr, member, augment, compute, **names, out=fit, report=speed, checkpoints=kept)
-    told = read_predictions(fit / "test.csv")
+    fit(member, compute, lr, **names, out=out, report=speed, checkpoints=kept, **inputs, augment=augment)
+    told = read_predictions(out / "test.csv")
     accuracy = float((told.probabilities.argmax(1) == told.labels).mean())
     train = read_round(folder / "folds", 10).train
     seconds = sum(len(train) / rate for rate in speed.tweets_per_s)

@@ -4,8 +4,9 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.audio import bands, clean, explain, export, member, predict, sample, sections, spectrograms, train, waveforms
-from tasks.learning import compute, ensemble, evaluate
+from tasks.audio import bands, clean, explain, member, predict, sample, sections, spectrograms, waveforms
+from tasks.audio.ensemble import SoundEnsemble
+from tasks.learning import compute, ensemble, evaluate, export, train
 
 
 class AudioParams(Params):
@@ -21,7 +22,7 @@ class AudioParams(Params):
     waveform: sections.Waveform
     compute: compute.Compute
     members: dict[str, member.Member]
-    ensemble: ensemble.Ensemble
+    ensemble: SoundEnsemble
 
 
 # How DVC draws the clips.
@@ -34,11 +35,11 @@ split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
 precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
 measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
-find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit_member, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register(predict, explain))
+export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
 
 
 @pipeline("audio", AudioParams, reporter="flows.report.audio")
@@ -62,10 +63,10 @@ def audio(p: AudioParams) -> Artifact:
     for fold in p.folds.held_out:
         measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
         for name, one in p.members.items():
-            inputs = (features[one.features], split, measured[one.features])
-            lr = find_lr(*inputs, one, p.compute, fold=fold)
-            fitted.append(fit(*inputs, lr, one, p.compute, name=name, fold=fold))
+            inputs = {"features": features[one.features], "folds": split, "bands": measured[one.features]}
+            lr = find_lr(one, p.compute, fold=fold, **inputs)
+            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, clips)
-    return export_ensemble(together, fitted, list(features.values()), clips, p.members)
+    return export_ensemble(together, fitted, clips, p.members, p.ensemble, features=list(features.values()))

@@ -8,22 +8,9 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import (
-    addresses,
-    clean,
-    ensemble,
-    explain,
-    export,
-    look,
-    member,
-    predict,
-    resize,
-    sample,
-    sections,
-    train,
-)
-from tasks.learning import compute, evaluate
-from tasks.learning import ensemble as blend
+from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
+from tasks.images.ensemble import PictureEnsemble
+from tasks.learning import compute, ensemble, evaluate, export, train
 
 
 class ImagesParams(Params):
@@ -39,7 +26,7 @@ class ImagesParams(Params):
     compute: compute.Compute
     sizes: dict[str, sections.Size]
     members: dict[str, member.Member]
-    ensemble: ensemble.PictureEnsemble
+    ensemble: PictureEnsemble
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -62,12 +49,12 @@ fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE
 clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_member_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit_member, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
-build_ensemble = stage(blend.build_ensemble, "ensemble", role=Role.PREDICTIONS)
+find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register(predict, explain))
+export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
 
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")
@@ -92,18 +79,18 @@ def images(p: ImagesParams) -> Artifact:
             course: list[Artifact] = []
             sizes = sections.pick_sizes(p.sizes, one.sizes)
             for label, size in sizes.items():
-                inputs = (squares[size.pixels], split)
                 before = course[-1] if course else None
+                inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
                 cycle = sizes if one.cycle == "all" else {label: size}
                 done, epochs = sections.count_epochs(cycle, label)
                 if not done:  # a cycle has one peak, found before it begins
-                    lr = find_lr(*inputs, one, size, p.compute, before, fold=fold)
-                names = {"name": f"{name}-{label}", "fold": fold}
-                course.append(fit(*inputs, lr, one, size, p.compute, before, **names, done=done, epochs=epochs))
+                    lr = find_lr(one, p.compute, fold=fold, **inputs)
+                names = {"name": name, "size_name": label, "fold": fold}
+                course.append(fit(one, p.compute, lr, **names, **inputs, done=done, epochs=epochs))
             fitted += course
             voters += course if p.ensemble.sizes == "all" else course[-1:]
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
     look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
-    return export_ensemble(together, voters, pictures, p.members)
+    return export_ensemble(together, voters, pictures, p.members, p.ensemble)

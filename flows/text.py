@@ -4,22 +4,22 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.learning import compute, ensemble, evaluate
+from tasks.learning import compute, ensemble, evaluate, export, train
 from tasks.text import (
     augment,
     clean,
-    export,
     member,
     ngrams,
     predict,
     pretrain,
     sample,
+    sections,
     slices,
     tokens,
-    train,
     transformer,
     translate,
 )
+from tasks.text.ensemble import TextEnsemble
 
 
 class TextParams(Params):
@@ -29,17 +29,17 @@ class TextParams(Params):
 
     sample: sample.SampleSection
     source: download.Source
-    clean: clean.CleanTweets
+    clean: sections.CleanTweets
     folds: folds.Folds
     translate: translate.Translate
-    tokens: tokens.Tokens
+    tokens: sections.Tokens
     augment: augment.Augment
     compute: compute.Compute
     pretrain: pretrain.Pretrain
     members: dict[str, member.Member]
-    ngrams: dict[str, ngrams.Ngrams]
+    ngrams: dict[str, sections.Ngrams]
     transformers: dict[str, transformer.Transformer]
-    ensemble: ensemble.Ensemble
+    ensemble: TextEnsemble
 
 
 # How DVC draws the tweets, and on which kinds of them the ensemble is right.
@@ -52,23 +52,17 @@ clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, look=BA
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 translate_texts = stage(translate.translate_texts, "translated-fold{fold}")
 tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
-find_language_lr = stage(pretrain.find_language_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
-find_lr = stage(train.find_member_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit_member, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
 cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
-find_transformer_lr = stage(
-    transformer.find_transformer_lr, "lr-{transformer}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE
-)
-fit_transformer = stage(
-    transformer.fit_transformer, "fit-{transformer}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY
-)
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 score_slices = stage(slices.score_slices, "slices", look=SLICES)
-export_ensemble = stage(export.export_torchscript, "export", learns=True, look=register(predict))
+export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
 
 
 @pipeline("text", TextParams, reporter="flows.report.text")
@@ -90,21 +84,22 @@ def text(p: TextParams) -> Artifact:
     for fold in p.folds.held_out:
         texts = translate_texts(tweets, split, p.translate, fold=fold) if p.translate.translated_share else tweets
         words.append(tokenise(texts, split, p.tokens, fold=fold))
-        inputs, language = (words[-1], split), None
+        inputs, language = {"tokens": words[-1], "folds": split}, None
         if p.augment.uses_vectors or any(one.weights == "pretrained" for one in p.members.values()):
-            lr = find_language_lr(*inputs, p.pretrain, p.compute, fold=fold)
-            language = pretrain_encoder(*inputs, lr, p.pretrain, p.compute, fold=fold)
+            lr = find_language_lr(p.pretrain, p.compute, fold=fold, **inputs)
+            language = pretrain_encoder(p.pretrain, p.compute, lr, fold=fold, **inputs)
         for name, one in p.members.items():
             start = language if one.weights == "pretrained" else None
-            lr = find_lr(*inputs, one, p.compute, start, fold=fold)
-            near = language if p.augment.uses_vectors else start
-            fitted.append(fit(*inputs, lr, one, p.augment, p.compute, near, name=name, fold=fold))
+            lr = find_lr(one, p.compute, fold=fold, **inputs, language=start)
+            altered = {"augment": p.augment, "language": language if p.augment.uses_vectors else start}
+            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs, **altered))
         outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
         for name, own in p.transformers.items():
-            lr = find_transformer_lr(subwords[name], split, own, p.compute, fold=fold)
-            outside.append(fit_transformer(subwords[name], split, lr, own, p.compute, name=name, fold=fold))
+            inputs = {"tokens": subwords[name], "folds": split}
+            lr = find_lr(own, p.compute, fold=fold, **inputs)
+            outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
-    return export_ensemble(together, fitted, words, tweets, p.members)
+    return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)

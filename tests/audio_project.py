@@ -29,7 +29,6 @@ class AudioProject(Project):
         project.set_param("folds.mode", "holdout")
         project.set_param("compute.threads", "1")  # the tests beside it want a core too
         project.make_repository()
-        project.call("python", "-m", "flows", "stage", "graph").check()
         for stage in STAGES:
             project.run_stage(stage).check()
         return project

@@ -15,6 +15,7 @@ from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
 from flows.report.training import SHARE, tell_learning
 from tasks.images.look import look_at_pictures
 from tasks.images.resize import resize_pictures
+from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
 SHOWN = 21
@@ -22,7 +23,7 @@ SHOWN = 21
 
 def render_report(record: FlowRecord) -> str:
     """Return the page of a run."""
-    learning = tell_learning(record, sizes=True)
+    learning = tell_learning(record)
     return render_run(
         record,
         learning=Section(learning.title, (*learning.parts, *draw_sizes(record))),
@@ -36,13 +37,13 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
     tested = json.loads((evaluate / "metrics.json").read_text())["members"] if evaluate else {}
     rows: list[dict[str, Any]] = []
     for _, folder in record.find(Role.FIT):
-        fit = json.loads((folder / "fit.json").read_text())
-        known = {"pixels": fit["input_shape"][0], "member": fit["member"].rpartition("-")[0]}
+        fit = read_fit(folder)
+        known = {"pixels": fit.input_shape[0], "member": fit.member}
         last = read_rows(folder / "history.csv")[-1]
         if "valid_accuracy" in last:
             rows.append({**known, "of": "validation, last epoch", "accuracy": float(last["valid_accuracy"])})
-        if fit["member"] in tested:
-            rows.append({**known, "of": "test", "accuracy": tested[fit["member"]]["accuracy_mean"]})
+        if fit.label in tested:
+            rows.append({**known, "of": "test", "accuracy": tested[fit.label]["accuracy_mean"]})
     if len({row["pixels"] for row in rows}) < 2:
         return
     sides = sorted({row["pixels"] for row in rows})

@@ -11,6 +11,7 @@ from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
 from flows.report.charts import SERIES, add_marks, draw_lines
 from flows.report.parts import Chart, Part, Section
+from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
 EPOCH = {"field": "epoch", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
@@ -18,9 +19,9 @@ SHARE = {"field": "accuracy", "title": "accuracy", "axis": {"format": "%"}}
 Rows = list[dict[str, Any]]
 
 
-def tell_learning(record: FlowRecord, *, sizes: bool = False) -> Section:
-    """Return the charts of all trainings; with `sizes` the fits of a member follow one another."""
-    return Section("Learning", (*_draw_rates(record), *_draw_courses(record, sizes), *_draw_activations(record)))
+def tell_learning(record: FlowRecord) -> Section:
+    """Return the charts of all trainings; the fits of a member at several sizes follow one another."""
+    return Section("Learning", (*_draw_rates(record), *_draw_courses(record), *_draw_activations(record)))
 
 
 def _draw_rates(record: FlowRecord) -> Iterator[Part]:
@@ -44,8 +45,8 @@ def _draw_rates(record: FlowRecord) -> Iterator[Part]:
     yield Chart("Learning-rate range tests", chart, note=note)
 
 
-def _draw_courses(record: FlowRecord, sizes: bool) -> Iterator[Part]:
-    epochs, marks = _read_courses(record, sizes)
+def _draw_courses(record: FlowRecord) -> Iterator[Part]:
+    epochs, marks = _read_courses(record)
     if not epochs:
         return
     losses = [
@@ -74,21 +75,20 @@ def _name(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("member", "fold", "size", "epoch") if row[name] != ""}
 
 
-def _read_courses(record: FlowRecord, sizes: bool) -> tuple[Rows, Rows]:
+def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
     """Return the epochs of all fits, counted on where one goes on from another, and where a new size begins."""
     done: dict[tuple[str, int], int] = {}
     epochs: Rows = []
     marks: dict[float, str] = {}
     for _, folder in _find_with(record, Role.FIT, "history.csv"):
-        fit = json.loads((folder / "fit.json").read_text())
-        member, _, size = fit["member"].rpartition("-") if sizes else (fit["member"], "", "")
-        before = done.get((member, fit["fold"]), 0)
+        fit = read_fit(folder)
+        before = done.get((fit.member, fit.fold), 0)
         history = read_rows(folder / "history.csv")
-        known = {"member": member, "fold": fit["fold"], "size": size}
+        known = {"member": fit.member, "fold": fit.fold, "size": fit.size}
         epochs += [{**row, **known, "epoch": before + n} for n, row in enumerate(history, start=1)]
-        done[member, fit["fold"]] = before + len(history)
-        if sizes:
-            marks.setdefault(before + 0.5, size)
+        done[fit.member, fit.fold] = before + len(history)
+        if fit.size:
+            marks.setdefault(before + 0.5, fit.size)
     return epochs, [{"at": at, "label": label} for at, label in marks.items()]
 
 

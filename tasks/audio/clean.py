@@ -1,6 +1,5 @@
 """The archive's list of clips to a clean table: what cannot be used is set aside, with the reason."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +8,11 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.audio.sounds import Sound, inspect_sounds
+from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
 from tasks.report import Report
 from tasks.section import Section
-from tasks.tables import read_rows, write_rows
+from tasks.tables import read_rows
 
 REQUIRED = ("filename", "target", "category", "src_file")
 CLIP_COLUMNS = (
@@ -37,14 +37,6 @@ class Row:
     category: str
     group: str
     sound: Sound
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A row set aside, and why."""
-
-    name: str
-    reason: str
 
 
 def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
@@ -140,46 +132,34 @@ def _judge_sound(sound: Sound, clean: Clean) -> str:
 
 def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
     if not kept:
-        reasons = Counter(drop.reason.split(":")[0] for drop in dropped)
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none is listed"
-        such = f"; such as {dropped[0].name}: {dropped[0].reason}" if dropped else ""
+        kinds = count_kinds(dropped).most_common()
+        told = ", ".join(f"{count} {kind}" for kind, count in kinds) or "none is listed"
+        such = f"; such as {dropped[0].file}: {dropped[0].reason}" if dropped else ""
         raise UserError(
             f"No clip of {len(rows)} can be used ({told}{such}). Mend the archive, or lower clean.silence_db."
         )
     valid = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
     lost = sorted(valid - {row.category for row in kept})
     if lost:
-        first = next(drop for row in rows for drop in dropped if row.category == lost[0] and drop.name == row.name)
+        first = next(drop for row in rows for drop in dropped if row.category == lost[0] and drop.file == row.name)
         raise UserError(
-            f"No clip of class {', '.join(lost)} can be used (such as {first.name}: {first.reason}). "
+            f"No clip of class {', '.join(lost)} can be used (such as {first.file}: {first.reason}). "
             "Mend those files or take the class out of meta/esc50.csv."
         )
 
 
 def _write_tables(out: Path, folder: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
-    classes = sorted({(int(row.target), row.category) for row in kept})
-    labels = {category: label for label, (_, category) in enumerate(classes)}
+    targets = sorted({(int(row.target), row.category) for row in kept})
     balance = Counter(row.category for row in kept)
-    write_rows(out / "examples.csv", CLIP_COLUMNS, (_tell_clip(n, row, folder, labels) for n, row in enumerate(kept)))
-    write_rows(
-        out / "classes.csv",
-        ["label", "category", "target", "examples"],
-        (
-            {"label": labels[category], "category": category, "target": target, "examples": balance[category]}
-            for target, category in classes
-        ),
-    )
-    write_rows(out / "dropped.csv", ["file", "reason"], ({"file": d.name, "reason": d.reason} for d in dropped))
-    text = json.dumps(_count(kept, dropped), indent=2, sort_keys=True)
-    (out / "report.json").write_text(text + "\n")
+    classes = [{"category": name, "target": target, "examples": balance[name]} for target, name in targets]
+    write_examples(out, CLIP_COLUMNS, (_describe_clip(row, folder) for row in kept), classes)
+    write_summary(out, classes, dropped, _count(kept))
 
 
-def _tell_clip(number: int, row: Row, folder: Path, labels: dict[str, int]) -> dict[str, object]:
+def _describe_clip(row: Row, folder: Path) -> dict[str, object]:
     return {
-        "example": number,
         "file": (folder / row.name).as_posix(),
         "fold": row.fold,
-        "label": labels[row.category],
         "category": row.category,
         "group": row.group,
         "duration_s": f"{row.sound.duration_s:.4f}",
@@ -188,12 +168,9 @@ def _tell_clip(number: int, row: Row, folder: Path, labels: dict[str, int]) -> d
     }
 
 
-def _count(kept: Sequence[Row], dropped: Sequence[Dropped]) -> dict[str, object]:
+def _count(kept: Sequence[Row]) -> dict[str, object]:
     durations = sorted(row.sound.duration_s for row in kept)
     return {
-        "examples": len(kept),
-        "dropped": dict(Counter(drop.reason.split(":")[0] for drop in dropped)),
-        "classes": dict(Counter(row.category for row in kept)),
         "channels": dict(Counter(str(row.sound.channels) for row in kept)),
         "sample_rate_hz": dict(Counter(str(row.sound.sample_rate_hz) for row in kept)),
         "duration_s": {

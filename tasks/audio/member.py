@@ -4,7 +4,6 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.errors import UserError
 from tasks.learning.recipe import ConvolutionRecipe, Schedule
 
 
@@ -12,6 +11,7 @@ class Member(ConvolutionRecipe, Schedule):
     """How one network learns sounds; masks and pitch shift need spectrograms."""
 
     domain: ClassVar[str] = "audio"
+    lesson: ClassVar[str] = "tasks.audio.lesson"
 
     features: Literal["spectrogram", "waveform"] = Field(description="what the network reads")
     time_shift: float = Field(ge=0, le=1, description="largest cyclic shift, share of the clip")
@@ -28,10 +28,3 @@ class Member(ConvolutionRecipe, Schedule):
         if self.features == "waveform" and banded:
             raise ValueError(f"{', '.join(banded)} must be 0 with features waveform: it has neither bands nor frames")
         return self
-
-    def check_features(self, network: str, features: str) -> None:
-        """Raise UserError when `network`, which reads `features`, is to read something else."""
-        if self.features != features:
-            raise UserError(
-                f"{network} reads the {features}, but its member says features: {self.features}; set it to {features}"
-            )

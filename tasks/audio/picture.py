@@ -3,16 +3,13 @@
 from torch import Tensor, nn
 
 from tasks.audio.member import Member
-from tasks.errors import UserError
 from tasks.learning.layers import Normalise
 from tasks.learning.resnet import ResNet, build_resnet
 
 
 def make_picture_net(name: str, member: Member, n_classes: int, n_bands: int) -> "PictureNet":
     """Make the ResNet `name` for spectrograms; its widths are torchvision's."""
-    member.check_features(name, "spectrogram")
-    if member.width:
-        raise UserError(f"{name} has widths of its own: set width to 0, not {member.width}")
+    member.require(features="spectrogram", width=0)
     return PictureNet(n_bands, build_resnet(name, n_classes, weights=member.weights, dropout=member.dropout))
 
 

@@ -13,7 +13,7 @@ from torchaudio.transforms import Resample
 from tasks.audio.front_end import LogMel, pad_or_trim
 from tasks.audio.member import Member
 from tasks.audio.sections import Spectrogram, Waveform
-from tasks.learning.script import Classifier, View, gather_voters, write_script
+from tasks.learning.script import Assembled, Classifier, View, Voter
 
 EXAMPLE_CLIPS = 2
 
@@ -67,39 +67,22 @@ class FrontEnds:
         return nn.Sequential(fixed, LogMel(settings)) if isinstance(settings, Spectrogram) else fixed
 
 
-def write_model(
-    ensemble: Path,
-    fitted: list[Path],
-    features: list[Path],
-    labels: list[str],
-    members: Mapping[str, Member],
-    out: Path,
-) -> NDArray[np.float32]:
-    """Write the exported files (see `export_torchscript`); return the Python model's answer to the example."""
+def assemble(voters: list[Voter[Member]], labels: list[str], *, features: list[Path]) -> Assembled:
+    """Return the mean over the rounds of their ensembles, in evaluation mode.
+
+    It takes waveforms (batch, samples) and has `sample_rate_hz` and `n_samples` as attributes; waveforms of another
+    length are padded or trimmed. `features` holds the folder of spectrograms, of waveforms, or both.
+    """
     front_ends = read_front_ends(features)
-    model = assemble(ensemble, fitted, front_ends, labels, members)
-    told = {
-        "labels": labels,
-        "members": sorted(members),
-        "networks": len(fitted),
-        "sample_rate_hz": front_ends.rate_hz,
-        "n_samples": front_ends.n_samples,
-    }
-    return write_script(model, draw_example(front_ends), told, out)
-
-
-def assemble(
-    ensemble: Path, fitted: list[Path], front_ends: FrontEnds, labels: list[str], members: Mapping[str, Member]
-) -> SoundClassifier:
-    """Return the mean over the rounds of their ensembles, in evaluation mode."""
-    voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member])
     views = []
     for kind in front_ends.by_kind:
         chosen = [voter for voter in voters if voter.member.features == kind]
         if chosen:
             networks, shares = [voter.network for voter in chosen], [voter.share for voter in chosen]
             views.append(View(front_ends.make(kind), networks, shares))
-    return SoundClassifier(views, labels, front_ends.rate_hz, front_ends.n_samples).eval()
+    facts = {"sample_rate_hz": front_ends.rate_hz, "n_samples": front_ends.n_samples}
+    model = SoundClassifier(views, labels, front_ends.rate_hz, front_ends.n_samples).eval()
+    return Assembled(model, draw_example(front_ends), facts)
 
 
 def read_front_ends(features: list[Path]) -> FrontEnds:

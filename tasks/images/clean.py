@@ -1,6 +1,5 @@
 """An archive of pictures in class folders to a clean table: what cannot be used is set aside, with the reason."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,14 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
 from tasks.images.layout import SPLITS, Layout, Place, find_layout
 from tasks.images.pictures import LARGEST_PIXELS, Picture, inspect_pictures
 from tasks.images.twins import Sight, find_twins, gather_looks, group_near
 from tasks.report import Report
 from tasks.section import Section
-from tasks.tables import read_rows, write_rows
+from tasks.tables import read_rows
 
 FETCHED = "dropped.csv"  # of `fetch_addresses`, at the top of what it makes
 FETCHED_COLUMNS = ("row", "url", "class", "type", "reason")
@@ -55,13 +55,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A file or address set aside, where it was, and why."""
+class Lost(Dropped):
+    """A file or address set aside, and the split and class that it was of, if any."""
 
-    file: str
     split: str
     category: str
-    reason: str
 
 
 def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Report) -> None:
@@ -84,7 +82,7 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
     report.say(f"{len(kept)} pictures kept, {len(dropped)} set aside (dropped.csv says why).")
 
 
-def _sort_out(rows: Sequence[Row], clean: CleanPictures) -> tuple[list[Row], list[Dropped]]:
+def _sort_out(rows: Sequence[Row], clean: CleanPictures) -> tuple[list[Row], list[Lost]]:
     reasons = [_judge(row, clean) for row in rows]
     sound = [number for number, reason in enumerate(reasons) if not reason]
     sights = [_see(rows[number]) for number in sound]
@@ -92,7 +90,7 @@ def _sort_out(rows: Sequence[Row], clean: CleanPictures) -> tuple[list[Row], lis
         reasons[sound[number]] = reason
     kept = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     pairs = zip((row.place for row in rows), reasons, strict=True)
-    return kept, [Dropped(place.file, place.split, place.category, reason) for place, reason in pairs if reason]
+    return kept, [Lost(place.file, reason, place.split, place.category) for place, reason in pairs if reason]
 
 
 def _judge(row: Row, clean: CleanPictures) -> str:
@@ -122,13 +120,13 @@ def _is_fetched(archive: Path) -> bool:
         return file.readline().strip() == ",".join(FETCHED_COLUMNS).encode()
 
 
-def _read_unfetched(archive: Path) -> list[Dropped]:
+def _read_unfetched(archive: Path) -> list[Lost]:
     """Return the addresses that `fetch_addresses` set aside."""
     rows = read_rows(archive / FETCHED, FETCHED_COLUMNS)
-    return [Dropped(row["url"], SPLITS.get(row["type"], ""), row["class"], row["reason"]) for row in rows]
+    return [Lost(row["url"], row["reason"], SPLITS.get(row["type"], ""), row["class"]) for row in rows]
 
 
-def _check_classes(layout: Layout, kept: Sequence[Row], dropped: Sequence[Dropped], clean: CleanPictures) -> None:
+def _check_classes(layout: Layout, kept: Sequence[Row], dropped: Sequence[Lost], clean: CleanPictures) -> None:
     """Raise UserError when there are no two classes, or one keeps too few pictures, or none in some split."""
     folders = layout.folders | {(drop.split, drop.category) for drop in dropped if drop.split and drop.category}
     names = sorted({category for _, category in folders})
@@ -155,46 +153,29 @@ def _check_classes(layout: Layout, kept: Sequence[Row], dropped: Sequence[Droppe
             )
 
 
-def _tell_losses(category: str, dropped: Iterable[Dropped]) -> str:
-    reasons = Counter(_name_kind(drop.reason) for drop in dropped if drop.category == category)
+def _tell_losses(category: str, dropped: Iterable[Lost]) -> str:
+    reasons = count_kinds(drop for drop in dropped if drop.category == category)
     if not reasons:
         return ", with none set aside"
     reason, count = min(reasons.items(), key=lambda item: (-item[1], item[0]))
     return f", with {reasons.total()} set aside, most of them ({count}) for: {reason}"
 
 
-def _name_kind(reason: str) -> str:
-    return reason.split(":")[0]
-
-
-def _write_tables(out: Path, kept: Sequence[Row], dropped: Sequence[Dropped], clean: CleanPictures) -> None:
+def _write_tables(out: Path, kept: Sequence[Row], dropped: Sequence[Lost], clean: CleanPictures) -> None:
     balance = Counter(row.place.category for row in kept)
-    labels = {category: label for label, category in enumerate(sorted(balance))}
+    classes = [{"category": name, "examples": balance[name]} for name in sorted(balance)]
     groups = group_near(gather_looks([_see(row) for row in kept]), clean.group_bits).tolist()
-    rows = zip(kept, groups, strict=True)
-    write_rows(
-        out / "examples.csv",
-        PICTURE_COLUMNS,
-        (_tell_picture(number, row, labels[row.place.category], group) for number, (row, group) in enumerate(rows)),
-    )
-    write_rows(
-        out / "classes.csv",
-        ["label", "category", "examples"],
-        ({"label": labels[name], "category": name, "examples": balance[name]} for name in labels),
-    )
-    write_rows(out / "dropped.csv", ["file", "reason"], ({"file": d.file, "reason": d.reason} for d in dropped))
-    text = json.dumps(_count(kept, dropped, groups), indent=2, sort_keys=True)
-    (out / "report.json").write_text(text + "\n")
+    rows = (_describe_picture(row, group) for row, group in zip(kept, groups, strict=True))
+    write_examples(out, PICTURE_COLUMNS, rows, classes)
+    write_summary(out, classes, dropped, _count(kept, groups))
 
 
-def _tell_picture(number: int, row: Row, label: int, group: int) -> dict[str, object]:
+def _describe_picture(row: Row, group: int) -> dict[str, object]:
     place, picture = row.place, row.picture
     return {
-        "example": number,
         "file": place.file,
         "fold": "",
         "split": place.split,
-        "label": label,
         "category": place.category,
         "group": group,
         "width": picture.width,
@@ -204,13 +185,10 @@ def _tell_picture(number: int, row: Row, label: int, group: int) -> dict[str, ob
     }
 
 
-def _count(kept: Sequence[Row], dropped: Sequence[Dropped], groups: Sequence[int]) -> dict[str, object]:
+def _count(kept: Sequence[Row], groups: Sequence[int]) -> dict[str, object]:
     sides = sorted(min(row.picture.width, row.picture.height) for row in kept)
     return {
-        "examples": len(kept),
         "groups": len(set(groups)),
-        "dropped": dict(Counter(_name_kind(drop.reason) for drop in dropped)),
-        "classes": dict(Counter(row.place.category for row in kept)),
         "splits": dict(Counter(row.place.split or "none" for row in kept)),
         "modes": dict(Counter(row.picture.mode for row in kept)),
         "orientations": dict(Counter(str(row.picture.orientation) for row in kept)),

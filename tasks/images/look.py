@@ -127,9 +127,8 @@ def _gather_course(fitted: list[Path]) -> list[dict[str, Any]]:
     for folder in fitted:
         fit = read_fit(folder)
         if fit.fold == first:
-            member, _, size = fit.member.rpartition("-")
-            course = courses.setdefault(member, [])
-            course += [{**row, "member": member, "size": size} for row in read_rows(folder / "history.csv")]
+            course = courses.setdefault(fit.member, [])
+            course += [{**row, "member": fit.member, "size": fit.size} for row in read_rows(folder / "history.csv")]
     return [row | {"epoch": n} for course in courses.values() for n, row in enumerate(course, start=1)]
 
 
@@ -149,13 +148,13 @@ def _draw_maps(
     own = set(read_predictions(folder / "test.csv").examples.tolist())
     places = [place for place in order if judged.told.examples[place] in own][:MAPPED]
     shown = np.stack([judged.pictures[judged.told.examples[place]] for place in places])
-    network = load_network(folder, fit, members[fit.member.rpartition("-")[0]])
+    network = load_network(folder, fit, members[fit.member])
     maps = map_activations(network, to_pictures(torch.from_numpy(shown)))
     if maps is None:
         return False
     heated = [_lay_heat(picture, heat) for picture, heat in zip(shown, maps.numpy(), strict=True)]
     pairs = [one for pair in zip(shown, heated, strict=True) for one in pair]
-    captions = [text for place in places for text in (judged.caption(place), fit.member)]
+    captions = [text for place in places for text in (judged.caption(place), fit.label)]
     draw_pictures(path, pairs, captions, title="What made the network decide", columns=4)
     return True
 

@@ -11,6 +11,7 @@ class Member(ConvolutionRecipe):
     """How one network learns pictures; how long, and at which sizes, say the sizes."""
 
     domain: ClassVar[str] = "images"
+    lesson: ClassVar[str] = "tasks.images.lesson"
 
     colour: Literal["rgb", "hsv", "lab"] = Field(description="colour space that the network sees")
     sizes: str = Field(min_length=1, description="all: each size goes on from the one before; or one size's name")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tasks.errors import UserError
 from tasks.images.colour import ColourSpace
 from tasks.images.member import Member
 from tasks.learning.resnet import ResNet, build_resnet
@@ -16,8 +15,7 @@ from tasks.learning.resnet import ResNet, build_resnet
 
 def make_picture_net(name: str, member: Member, n_classes: int) -> "PictureNet":
     """Make the ResNet `name` for pictures of any size; its widths are torchvision's."""
-    if member.width:
-        raise UserError(f"{name} has widths of its own: set width to 0, not {member.width}")
+    member.require(width=0)
     network = build_resnet(name, n_classes, weights=member.weights, dropout=member.dropout)
     return PictureNet(ColourSpace(member.colour), network, recompute=member.gradient_checkpointing)
 

@@ -1,8 +1,5 @@
 """The ensemble as one module from pictures to probabilities, as it is exported."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -10,7 +7,7 @@ from torch.nn import functional as F
 
 from tasks.images.member import Member
 from tasks.images.views import judge_with
-from tasks.learning.script import Classifier, View, gather_voters, write_script
+from tasks.learning.script import Assembled, Classifier, View, Voter
 
 EXAMPLE_SHAPE = (2, 3, 96, 128)
 
@@ -34,28 +31,17 @@ class Square(nn.Module):
         return F.interpolate(middle, size=[self.pixels, self.pixels], mode="bicubic", antialias=True).clamp(0.0, 1.0)
 
 
-def write_model(
-    ensemble: Path, fitted: list[Path], labels: list[str], members: Mapping[str, Member], out: Path
-) -> NDArray[np.float32]:
-    """Write the exported files (see `export_torchscript`); return the Python model's answer to the example."""
-    model = assemble(ensemble, fitted, labels, members)
-    told = {"labels": labels, "members": sorted(members), "networks": len(fitted)}
-    return write_script(model, draw_example(), told, out)
+def assemble(voters: list[Voter[Member]], labels: list[str]) -> Assembled:
+    """Return the mean over the rounds of their ensembles, in evaluation mode; each size is made once.
 
-
-def assemble(ensemble: Path, fitted: list[Path], labels: list[str], members: Mapping[str, Member]) -> Classifier:
-    """Return pictures (batch, 3, height, width) uint8, RGB, of any size, to probabilities, in evaluation mode.
-
-    It is the mean over the rounds of their ensembles; each size is made once.
+    It takes pictures (batch, 3, height, width) uint8, RGB, of any size.
     """
-    # A fit is named MEMBER-SIZE.
-    voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member.rpartition("-")[0]])
     views = []
     for pixels in sorted({voter.fit.input_shape[0] for voter in voters}):
         chosen = [voter for voter in voters if voter.fit.input_shape[0] == pixels]
         networks = [judge_with(voter.member)(voter.network) for voter in chosen]
         views.append(View(Square(pixels), networks, [voter.share for voter in chosen]))
-    return Classifier(views, labels).eval()
+    return Assembled(Classifier(views, labels).eval(), draw_example())
 
 
 def draw_example() -> NDArray[np.uint8]:

@@ -1,9 +1,11 @@
 """The ensemble: the members' probabilities, averaged within each round."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +17,31 @@ from tasks.learning.predictions import Predictions, read_predictions, write_roun
 from tasks.report import Report
 from tasks.section import Section
 
+if TYPE_CHECKING:
+    from tasks.learning.script import Assembled, Voter
+
 PARTS = ("valid", "test")
 Rounds = dict[tuple[str, ...], Predictions]
 
 
 class Ensemble(Section):
-    """How the members' probabilities are put together."""
+    """How the members are put together; each domain names the module that exports them as one model."""
+
+    script: ClassVar[str]
+    """It is imported by name and only when the ensemble is exported, since it imports torch."""
 
     method: Literal["mean", "fitted"] = Field(
         description="mean; or, in holdout, weights fitted on validation and kept if they beat the best member there"
     )
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the module with the domain's `assemble`."""
+        return (self.script,)
+
+    def assemble(self, voters: list[Voter[Any]], labels: list[str], **inputs: Any) -> Assembled:
+        """Return the voters as one model, from what the domain's `predict` reads to probabilities."""
+        assembled: Assembled = self.import_module(self.script).assemble(voters, labels, **inputs)
+        return assembled
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def gather_fits(fitted: list[Path]) -> list[RoundFits]:
         found = rounds.setdefault(fit.fold, RoundFits(fit.fold, {}, {}))
         for part in PARTS:
             if (folder / f"{part}.csv").exists():
-                getattr(found, part)[fit.member] = read_predictions(folder / f"{part}.csv")
+                getattr(found, part)[fit.label] = read_predictions(folder / f"{part}.csv")
     ordered = [rounds[fold] for fold in sorted(rounds)]
     names = set().union(*(each.test for each in ordered))
     for each in ordered:

@@ -1,102 +1,45 @@
-"""TorchScript files that are the same bytes each time and need nothing but torch."""
+"""The stage that writes the whole ensemble as one TorchScript file, the same for every domain.
 
-import io
-import multiprocessing
-import re
-import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from tasks.learning.checkpoints import save_to_bytes, write_whole
-from tasks.report import Report
-
-TOLERANCE = 1e-4
-CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
-DEBUG_RECORDS = re.compile(r"\.debug_pkl$|^\.data/|^(version|byteorder)$")
-ALONE = """
-import io, sys, torch
-model = torch.jit.load(sys.argv[1])
-with torch.inference_mode():
-    answer = model(torch.load(io.BytesIO(sys.stdin.buffer.read()), weights_only=True))
-buffer = io.BytesIO()
-torch.save(answer, buffer)
-sys.stdout.buffer.write(buffer.getvalue())
+A domain brings a script module, such as `tasks/audio/script.py`, which the section of its ensemble names. Its
+`assemble(voters, labels, **inputs)` returns the model, and an example to try it on. `inputs` are what else the flow
+passes by name.
 """
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.learning.ensemble import Ensemble
+from tasks.learning.recipe import NetworkRecipe
+from tasks.report import Report
+from tasks.tables import read_classes
 
 
-class ExportError(Exception):
-    """The exported file does not do what the Python model does: a fault of the project, not the user's."""
+def export_ensemble(
+    ensemble: Path,
+    fitted: list[Path],
+    examples: Path,
+    members: Mapping[str, NetworkRecipe],
+    settings: Ensemble,
+    *,
+    out: Path,
+    report: Report,
+    **inputs: Any,
+) -> None:
+    """Write `model.pt`, from what the domain's `predict` reads to probabilities (batch, classes).
 
+    `examples` names the classes, which the file has as its attribute `labels`. Beside it: `labels.json`,
+    `export.json`, `example.npy`, a batch to try it on, and what else the domain's `predict` needs. Raises ExportError
+    unless a fresh process that has only torch gives the same probabilities to within 1e-4.
+    """
+    import numpy as np
 
-def run_fresh(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """Call a function in a process of its own: torch numbers what it scripts within a process, into the file."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *args, **kwargs).result()
+    from tasks.learning.script import Export, write_model
+    from tasks.learning.torchscript import check_alone, run_fresh
 
-
-def export_checked(write: Callable[..., NDArray[np.float32]], *args: object, out: Path, report: Report) -> None:
-    """Have `write(*args, out)` write an exported model, and check that torch alone answers its example alike."""
-    answer = run_fresh(write, *args, out)
-    furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), answer)
+    export = Export(ensemble, fitted, read_classes(examples), members, settings, inputs)
+    probabilities = run_fresh(write_model, export, out)
+    furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), probabilities)
     report.say(f"model.pt alone gives the same probabilities (furthest apart {furthest:.1g})")
-
-
-def save_script(model: torch.nn.Module, path: Path) -> None:
-    """Script a module in evaluation mode and save it without its source paths.
-
-    Reading the file gives `torch.jit.load`'s module with the attributes of the original.
-    """
-    buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(model.eval()), buffer)
-    write_whole(path, make_reproducible(buffer.getvalue()))
-
-
-def make_reproducible(archive: bytes) -> bytes:
-    """Return a TorchScript archive without the records that name the source files it was made from.
-
-    A class's constants, which torch lists in the order of its process's hashes, are sorted.
-    """
-    reader: Any = torch._C.PyTorchFileReader(io.BytesIO(archive))
-    stripped = io.BytesIO()
-    writer: Any = torch._C.PyTorchFileWriter(stripped)
-    for name in reader.get_all_records():
-        if not DEBUG_RECORDS.search(name):
-            record = reader.get_record(name)
-            if name.endswith(".py"):
-                record = CONSTANTS.sub(_sort_lines, record)
-            writer.write_record(name, record, len(record))
-    writer.write_end_of_file()
-    return stripped.getvalue()
-
-
-def _sort_lines(lines: re.Match[bytes]) -> bytes:
-    return b"".join(sorted(lines.group().splitlines(keepends=True)))
-
-
-def check_alone(model: Path, example: NDArray[np.generic], expected: NDArray[np.float32]) -> float:
-    """Run a TorchScript file in a fresh process with torch alone; return how far its answers are from `expected`.
-
-    Raises ExportError when it fails there or is off by more than 1e-4.
-    """
-    question = save_to_bytes(torch.from_numpy(example))
-    command = [sys.executable, "-I", "-c", ALONE, str(model)]
-    done = subprocess.run(command, input=question, capture_output=True, check=False)
-    if done.returncode:
-        raise ExportError(f"{model.name} does not run with torch alone: {done.stderr.decode()[-2000:]}")
-    answer = torch.load(io.BytesIO(done.stdout), weights_only=True).numpy()
-    if answer.shape != expected.shape:
-        raise ExportError(f"{model.name} answers {answer.shape}, the Python model {expected.shape}")
-    furthest = float(np.abs(answer - expected).max())
-    if not furthest <= TOLERANCE:
-        raise ExportError(f"{model.name} is {furthest:.2g} off the Python model, more than {TOLERANCE:g}")
-    return furthest

@@ -7,12 +7,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, and what is needed to make its network again."""
+    """Which member was fitted in which round, and what is needed to make its network again.
+
+    `size` is the name of the size that it was fitted at, "" where a member has one fit a round.
+    """
 
     member: str
     fold: int
     n_classes: int
     input_shape: tuple[int, ...]
+    size: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other fits of its round, such as `resnet` or `resnet-small`."""
+        return f"{self.member}-{self.size}" if self.size else self.member
 
 
 def write_fit(folder: Path, fit: Fit) -> None:

@@ -42,7 +42,7 @@ class Curve:
     smoothed: NDArray[np.float64]
 
 
-def find_lr(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = STEPS) -> Curve:
+def run_range_test(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = STEPS) -> Curve:
     """Train `steps` batches with a learning rate that grows exponentially, and put everything back.
 
     The network's weights and buffers, its mode and the global random state are afterwards as they were; the

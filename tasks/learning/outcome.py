@@ -13,16 +13,15 @@ from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import write_predictions
 
 
-def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, *, name: str, fold: int) -> None:
+def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
     """Write `state_dict.pt`, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
     draw_training(out, trained)
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
-            told = predict_examples(network, examples, lesson)
-            write_predictions(out / f"{part}.csv", told)
-    write_fit(out, Fit(name, fold, lesson.n_classes, lesson.input_shape))
+            write_predictions(out / f"{part}.csv", predict_examples(network, examples, lesson))
+    write_fit(out, fit)
 
 
 def draw_training(out: Path, trained: Trained) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.errors import UserError
 
 FLAT, OFFSETS = "tokens.npy", "offsets.npy"
-PAD = 1
+UNK, PAD = 0, 1  # the numbers of what is not known, and of what fills up shorter rows
 POOL_BATCHES = 100  # batches whose examples are sorted by length together; more of them leave less to chance
 
 

@@ -1,11 +1,20 @@
 """How a network is trained: what the three domains' members have in common."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tasks.errors import UserError
 from tasks.section import Section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.learning.compute import Compute
+    from tasks.learning.lesson import Lesson
 
 TASKS = Path(__file__).parents[1]
 
@@ -46,7 +55,23 @@ class Recipe(Section):
         return False
 
 
-class ClassifierRecipe(Recipe):
+class Learner(Recipe):
+    """A recipe that names the module which prepares its lesson."""
+
+    lesson: ClassVar[str]
+    """It is imported by name and only when something is learnt, since it imports torch."""
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the lesson's module, which the stages that train import by name."""
+        return (self.lesson,)
+
+    def prepare(self, compute: Compute, fold: int, **inputs: Any) -> tuple[Lesson, nn.Module]:
+        """Return the lesson of the round that holds out `fold`, and the network with its initial weights."""
+        prepared: tuple[Lesson, nn.Module] = self.import_module(self.lesson).prepare(self, compute, fold, **inputs)
+        return prepared
+
+
+class ClassifierRecipe(Learner):
     """The recipe of a network that tells classes: what it starts from, and when it stops."""
 
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
@@ -94,9 +119,30 @@ class NetworkRecipe(ClassifierRecipe):
             )
         return name
 
+    @property
+    def network_module(self) -> str:
+        """The network's module, whose `build(member, n_classes, input_shape)` makes it."""
+        return f"tasks.{self.domain}.members.{self.network}"
+
     def modules(self) -> tuple[str, ...]:
-        """Return the network's module, which the stages that train and export it import by name."""
-        return (f"tasks.{self.domain}.members.{self.network}",)
+        """Return the modules of lesson and network, which the stages that train and export it import by name."""
+        return (*super().modules(), self.network_module)
+
+    def require(self, **values: object) -> None:
+        """Raise UserError unless each setting has the one value that the network can use."""
+        wrong = [key for key, value in values.items() if getattr(self, key) != value]
+        if wrong:
+            self.refuse(*wrong, fix="set " + ", ".join(f"{key} to {_spell(values[key])}" for key in wrong))
+
+    def refuse(self, *keys: str, fix: str) -> NoReturn:
+        """Raise UserError: the network cannot use the values of these settings, and `fix` says what to do."""
+        given = ", ".join(f"{key} {_spell(getattr(self, key))}" for key in keys)
+        raise UserError(f"{self.network} cannot use {given}: {fix}")
+
+
+def _spell(value: object) -> str:
+    """Return a value as it is written in the params."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class ConvolutionRecipe(NetworkRecipe):

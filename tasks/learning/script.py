@@ -1,20 +1,21 @@
 """An ensemble's networks, gathered for the one module that is exported."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks.learning.export import save_script
+from tasks.learning.ensemble import Ensemble
 from tasks.learning.fitted import Fit, read_fit
 from tasks.learning.networks import build_network
 from tasks.learning.recipe import NetworkRecipe
+from tasks.learning.torchscript import save_script
 from tasks.learning.weights import read_state_dict
 
 R = TypeVar("R", bound=NetworkRecipe)
@@ -64,31 +65,58 @@ class Classifier(nn.Module):
         return told
 
 
-def gather_voters(ensemble: Path, fitted: list[Path], find_member: Callable[[Fit], R]) -> list[Voter[R]]:
+@dataclass(frozen=True)
+class Assembled:
+    """A domain's exported model, and a batch to try it on.
+
+    `facts` are what `export.json` says beside labels, members and the number of networks; `files` are the contents of
+    the files that `predict` needs beside the model, by name.
+    """
+
+    model: Classifier
+    example: NDArray[np.generic]
+    facts: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an exported model is made of: the ensemble's folder, those of its fits, the classes, and the settings."""
+
+    ensemble: Path
+    fitted: list[Path]
+    labels: list[str]
+    members: Mapping[str, NetworkRecipe]
+    settings: Ensemble
+    inputs: Mapping[str, Any]
+
+
+def write_model(export: Export, out: Path) -> NDArray[np.float32]:
+    """Write the files that `export_ensemble` names; return the Python model's answer to the example."""
+    voters = gather_voters(export.ensemble, export.fitted, export.members)
+    assembled = export.settings.assemble(voters, export.labels, **export.inputs)
+    facts = {"labels": export.labels, "members": sorted(export.members), "networks": len(voters), **assembled.facts}
+    save_script(assembled.model, out / "model.pt")
+    np.save(out / "example.npy", assembled.example)
+    (out / "labels.json").write_text(json.dumps(export.labels, indent=2) + "\n")
+    (out / "export.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    for name, content in assembled.files.items():
+        (out / name).write_bytes(content)
+    with torch.inference_mode():
+        answer: NDArray[np.float32] = assembled.model(torch.from_numpy(assembled.example)).numpy()
+    return answer
+
+
+def gather_voters(ensemble: Path, fitted: list[Path], members: Mapping[str, R]) -> list[Voter[R]]:
     """Return the networks of every round with their shares in the mean over the rounds."""
     rounds = json.loads((ensemble / "ensemble.json").read_text())["rounds"]
     shares = {(name, each["fold"]): w / len(rounds) for each in rounds for name, w in each["weights"].items()}
-    fits = [(read_fit(folder), folder) for folder in fitted]
-    return [
-        Voter(fit, find_member(fit), load_network(folder, fit, find_member(fit)), shares[fit.member, fit.fold])
-        for fit, folder in fits
-    ]
-
-
-def write_script(
-    model: nn.Module, example: NDArray[np.generic], told: Mapping[str, object], out: Path
-) -> NDArray[np.float32]:
-    """Write `model.pt`, `example.npy`, `labels.json` and `export.json`; return the answer to the example.
-
-    `told` is what `export.json` says, `labels` among it.
-    """
-    save_script(model, out / "model.pt")
-    np.save(out / "example.npy", example)
-    (out / "labels.json").write_text(json.dumps(told["labels"], indent=2) + "\n")
-    (out / "export.json").write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
-    with torch.inference_mode():
-        answer: NDArray[np.float32] = model(torch.from_numpy(example)).numpy()
-    return answer
+    voters = []
+    for folder in fitted:
+        fit = read_fit(folder)
+        network = load_network(folder, fit, members[fit.member])
+        voters.append(Voter(fit, members[fit.member], network, shares[fit.label, fit.fold]))
+    return voters
 
 
 def load_network(folder: Path, fit: Fit, member: NetworkRecipe) -> nn.Module:

@@ -1,36 +1,72 @@
-"""What the stages that train have in common, whatever is learnt: the range test, the fit, and their files."""
+"""The two stages that train, the same for every domain: the range test and the fit.
+
+A domain brings a lesson module, such as `tasks/audio/lesson.py`, which the section of its members names. Its
+`prepare(member, compute, fold, **inputs)` returns the lesson, and the network with its initial weights. `inputs` are
+what else the flow passes by name: artifacts, sections and plain values.
+"""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from tasks.learning.lesson import Lesson
-from tasks.learning.loop import Trained, train_network
-from tasks.learning.lr_finder import find_lr, suggest_lr
-from tasks.learning.outcome import write_outcome
-from tasks.learning.plots import draw_lr_curve
+from tasks.learning.compute import Compute
+from tasks.learning.recipe import Learner
 from tasks.report import Report
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def write_lr(network: nn.Module, lesson: Lesson, *, out: Path, report: Report) -> None:
-    """Write `lr.json` (lr), and the range test's `curve.csv` and `curve.png`."""
-    curve = find_lr(network, lesson, report=report)
+    from tasks.learning.lesson import Lesson
+    from tasks.learning.loop import Trained
+
+
+def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
+    """Find a learning rate for `member` in the round that holds out `fold`.
+
+    Writes `lr.json` (lr), and the range test's `curve.csv` and `curve.png`.
+    """
+    from tasks.learning.lr_finder import run_range_test, suggest_lr
+    from tasks.learning.plots import draw_lr_curve
+
+    lesson, network = member.prepare(compute, fold, **inputs)
+    curve = run_range_test(network, lesson, report=report)
     lr = suggest_lr(curve, lesson.n_classes)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr)
     report.say(f"learning rate {lr:.2g}, by {len(curve.lr)} steps of a range test")
 
 
-def write_fit_of(
-    network: nn.Module, lesson: Lesson, lr: Path, *, name: str, fold: int, out: Path, report: Report, checkpoints: Path
+def fit(
+    member: Learner,
+    compute: Compute,
+    lr: Path,
+    *,
+    name: str,
+    fold: int,
+    size_name: str = "",
+    out: Path,
+    report: Report,
+    checkpoints: Path,
+    **inputs: Any,
 ) -> None:
-    """Train a network at the rate that `lr` holds, and write what `write_outcome` says."""
+    """Train `member` in the round that holds out `fold`, and predict the examples that it never saw.
+
+    `lr` holds the learning rate. `fit.json` names the fit by `name`, and by `size_name` where a member is fitted at
+    several sizes. Writes what `write_outcome` says.
+    """
+    from tasks.learning.fitted import Fit
+    from tasks.learning.outcome import write_outcome
+
+    lesson, network = member.prepare(compute, fold, **inputs)
     trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
-    write_outcome(out, network, lesson, trained, name=name, fold=fold)
+    write_outcome(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
 
 
 def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:
     """Train a network at the rate that `lr` holds, times the schedule's factor."""
+    from tasks.learning.loop import train_network
+
     peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale
     return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)

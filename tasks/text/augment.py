@@ -6,15 +6,17 @@ changed, and no text becomes empty.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tasks.section import Section
-from tasks.text.synonyms import Synonyms
 from tasks.text.tokens import TokenTable
+
+if TYPE_CHECKING:
+    from tasks.text.synonyms import Synonyms
 
 Whole = NDArray[np.int64]
 

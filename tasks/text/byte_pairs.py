@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tasks.columns import read_blocks
 from tasks.errors import UserError
 from tasks.features import write_features
+from tasks.learning.ragged import PAD, UNK
 from tasks.machine import count_cores
 from tasks.report import Report
-from tasks.text.tokens import PAD, UNK, Tokens
+from tasks.text.sections import Tokens
 
 MODEL = "bpe.model"
 MAX_SENTENCES = 200_000  # evenly spaced training texts that the pairs are learnt from; more change little

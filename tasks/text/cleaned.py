@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow.csv import CSVWriter, WriteOptions
 
+from tasks.clean_table import count_kinds, open_examples
 from tasks.errors import UserError
-from tasks.tables import write_rows
-from tasks.text.gather import Dropped, Rows
+from tasks.text.gather import DroppedRow, Rows
 from tasks.text.layout import CATEGORIES
 from tasks.text.lines import START_CHARS
 from tasks.text.repeats import KEPT, REASONS, group_texts, judge_repeats
@@ -46,14 +43,12 @@ class Cleaned:
         counts = np.bincount(self.codes, minlength=len(NAMES))
         return {name: int(count) for name, count in zip(NAMES, counts, strict=True) if count}
 
-    def as_report(self) -> dict[str, object]:
-        """Return the counts by name."""
+    def count(self) -> dict[str, object]:
+        """Return what the report says of the rows kept, beside their number and classes."""
         n_test = int(self.rows.texts.is_test[self.verdicts == KEPT].sum())
         undated = sum(batch["date"].null_count for _, batch in self.walk())
         return {
-            "examples": len(self.codes),
             "groups": int(self.groups.max(initial=-1)) + 1,
-            "classes": self.balance,
             "splits": {"train": len(self.codes) - n_test, "test": n_test},
             "without_date": undated,
         }
@@ -82,8 +77,8 @@ def judge_rows(rows: Rows) -> Cleaned:
 def _check_classes(rows: Rows, codes: NDArray[np.int8]) -> None:
     there = [NAMES[code] for code in np.unique(codes)]
     if len(there) < 2:
-        reasons = Counter(one.reason.split(":")[0] for one in rows.dropped)
-        told = ", ".join(f"{count} for: {reason}" for reason, count in reasons.most_common(3)) or "none is set aside"
+        kinds = count_kinds(rows.dropped).most_common(3)
+        told = ", ".join(f"{count} for: {kind}" for kind, count in kinds) or "none is set aside"
         raise UserError(
             f"Two classes or more are needed, and the usable rows have {', '.join(there) or 'none'} "
             f"({len(codes)} rows usable, {told}). Give a training file with rows labelled 0 and 4."
@@ -95,7 +90,7 @@ def write_examples(cleaned: Cleaned, out: Path) -> Iterator[pa.StringArray]:
     n_rows = len(cleaned.codes)
     chosen = np.zeros(n_rows, np.bool_)
     chosen[np.linspace(0, n_rows - 1, min(n_rows, SAMPLE_ROWS)).astype(np.int64)] = True
-    with _open_table(out / "examples.csv") as table, _open_table(out / "sample.csv") as sample:
+    with open_examples(out / "examples.csv", SCHEMA) as table, open_examples(out / "sample.csv", SCHEMA) as sample:
         start = 0
         for batch in _make_batches(cleaned):
             table.write_batch(batch)
@@ -104,30 +99,19 @@ def write_examples(cleaned: Cleaned, out: Path) -> Iterator[pa.StringArray]:
             yield batch["text"]
 
 
-def write_classes(cleaned: Cleaned, out: Path) -> None:
-    """Write `classes.csv`."""
-    rows = [
-        {"label": label, "category": name, "examples": count}
-        for label, (name, count) in enumerate(cleaned.balance.items())
-    ]
-    write_rows(out / "classes.csv", ["label", "category", "examples"], rows)
+def list_dropped(cleaned: Cleaned) -> list[DroppedRow]:
+    """Return the rows set aside, by file and line."""
+    return sorted([*cleaned.rows.dropped, *_list_repeats(cleaned)], key=lambda one: (one.file, one.row))
 
 
-def write_dropped(cleaned: Cleaned, out: Path) -> Counter[str]:
-    """Write `dropped.csv`, by file and line, and return how many rows went for each kind of reason."""
-    dropped = sorted([*cleaned.rows.dropped, *_list_repeats(cleaned)], key=lambda one: (one.file, one.row))
-    write_rows(out / "dropped.csv", ["file", "row", "reason", "text"], (vars(one) for one in dropped))
-    return Counter(one.reason.split(":")[0] for one in dropped)
-
-
-def _list_repeats(cleaned: Cleaned) -> Iterator[Dropped]:
+def _list_repeats(cleaned: Cleaned) -> Iterator[DroppedRow]:
     start = 0
     for part in cleaned.rows.parts:
         verdicts = cleaned.verdicts[start : start + len(part.rows)]
         gone = np.flatnonzero(verdicts != KEPT)
         rows = part.rows.take(pa.array(gone)).select(["row", "text"]).to_pylist()
         for row, verdict in zip(rows, verdicts[gone].tolist(), strict=True):
-            yield Dropped(part.file, row["row"], REASONS[verdict], row["text"][:START_CHARS])
+            yield DroppedRow(part.file, REASONS[verdict], row["row"], row["text"][:START_CHARS])
         start += len(part.rows)
 
 
@@ -149,12 +133,3 @@ def _make_batches(cleaned: Cleaned) -> Iterator[pa.RecordBatch]:
 
 def _repeat(value: str, times: int) -> pa.StringArray:
     return pa.repeat(pa.scalar(value), times)
-
-
-@contextmanager
-def _open_table(path: Path) -> Iterator[CSVWriter]:
-    """Open a CSV file whose header has no quotes, unlike its text."""
-    with path.open("wb") as file:
-        file.write((",".join(SCHEMA.names) + "\n").encode())
-        with CSVWriter(file, SCHEMA, write_options=WriteOptions(include_header=False)) as writer:
-            yield writer

@@ -45,8 +45,8 @@ class Description:
             self.found + other.found,
         )
 
-    def as_report(self) -> dict[str, object]:
-        """Return the counts by name."""
+    def count(self) -> dict[str, object]:
+        """Return what the report says of the texts."""
         return {
             "characters": _summarise(self.n_chars),
             "words": _summarise(self.n_words),

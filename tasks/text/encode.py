@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.learning.ragged import PAD, UNK
 from tasks.text.sections import Wash
-from tasks.text.tokens import PAD, UNK, read_vocabulary
+from tasks.text.tokens import read_vocabulary
 from tasks.text.wash import to_array, wash_texts
 
 Ids = NDArray[np.int32]

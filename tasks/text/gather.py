@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.clean_table import Dropped
 from tasks.parallel import map_cores
 from tasks.report import Report
 from tasks.text.dates import read_dates
@@ -41,12 +42,10 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A row set aside: the file, its line from 1, why, and how it begins."""
+class DroppedRow(Dropped):
+    """A row of a file set aside: also its line, from 1, and how its text begins."""
 
-    file: str
     row: int
-    reason: str
     text: str
 
 
@@ -65,7 +64,7 @@ class Rows:
 
     parts: list[Part]
     texts: Texts
-    dropped: list[Dropped]
+    dropped: list[DroppedRow]
     encodings: Counter[str]
 
 
@@ -90,7 +89,7 @@ def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -
             for (block, _), part in zip(blocks, _number_rows(blocks, washed), strict=True):
                 writer.write_batch(part.rows)
                 marks.append(part.marks)
-                dropped += [Dropped(block.path.name, one.line, one.reason, one.start) for one in part.faults]
+                dropped += [DroppedRow(block.path.name, one.reason, one.line, one.start) for one in part.faults]
                 encodings += part.lines.encodings
                 report.progress(len(marks), len(blocks), "blocks")
         with pa.memory_map(str(spill)) as file:

@@ -66,7 +66,7 @@ def load_encoder(network: nn.Module, member: Member, language: Path | None) -> N
     """Give a network the encoder of a language model's folder. Raises UserError when it has none, or another."""
     encoder = getattr(network, "encoder", None)
     if not isinstance(encoder, Encoder):
-        raise UserError(f"weights pretrained: {member.network} has no language model's encoder; set weights to none")
+        member.refuse("weights", fix="it has no language model's encoder; set weights to none")
     if language is None:
         raise UserError("weights pretrained needs the round's language model; hand it on in the flow")
     weights = read_state_dict(language / FILE)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
 
-from tasks.errors import UserError
-from tasks.learning.recipe import NetworkRecipe, Recipe, Schedule
+from tasks.learning.recipe import Learner, NetworkRecipe, Schedule
 
 if TYPE_CHECKING:
     from tasks.learning.examples import Examples
 
 
-class Reader(Recipe, Schedule):
+class Reader(Learner, Schedule):
     """How one network learns texts, as rows of word numbers."""
 
     embedding: int = Field(ge=0, le=2048, description="numbers that stand for a word; 0: the network's own")
@@ -27,6 +26,7 @@ class Member(Reader, NetworkRecipe):
     """How one network learns to tell the classes of texts."""
 
     domain: ClassVar[str] = "text"
+    lesson: ClassVar[str] = "tasks.text.lesson"
 
     thaw_epochs: int = Field(ge=0, description="passes before each further group of layers learns; 0: all at once")
 
@@ -44,11 +44,6 @@ class Member(Reader, NetworkRecipe):
         if self.thaw_epochs and not self.head_epochs:
             raise ValueError("thaw_epochs needs head_epochs of 1 or more: the head learns first, then what is below it")
         return self
-
-    def refuse(self, network: str, *keys: str) -> None:
-        """Raise UserError when one of `keys` is not 0 though `network` has nothing that it could change."""
-        if given := [key for key in keys if getattr(self, key)]:
-            raise UserError(f"{network} has no use for {', '.join(given)}: set them to 0")
 
 
 @runtime_checkable

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING
 
 from tasks.report import Report
-from tasks.section import Section
+from tasks.text.sections import Ngrams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,24 +15,6 @@ if TYPE_CHECKING:
 
     from tasks.folds import Round
     from tasks.text.voices import Counted, Voices
-
-__all__ = ["Ngrams", "fit_ngrams"]
-
-
-class Ngrams(Section):
-    """Which n-grams are counted, and how freely their weights are fitted."""
-
-    words: int = Field(ge=1, le=4, description="longest run of words")
-    shortest_chars: int = Field(ge=1, le=8, description="shortest run of characters within a word")
-    longest_chars: int = Field(ge=0, le=8, description="longest run of characters within a word; 0: none")
-    min_texts: int = Field(ge=1, description="training texts that an n-gram must stand in")
-    freedom: float = Field(gt=0, description="scikit-learn's C: the larger, the closer to the training part")
-
-    @model_validator(mode="after")
-    def _check_runs(self) -> Self:
-        if self.longest_chars and self.shortest_chars > self.longest_chars:
-            raise ValueError(f"shortest_chars {self.shortest_chars} is over longest_chars {self.longest_chars}")
-        return self
 
 
 def fit_ngrams(tweets: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: int, out: Path, report: Report) -> None:

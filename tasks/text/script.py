@@ -1,6 +1,6 @@
 """The ensemble as one module from word numbers to probabilities, as it is exported."""
 
-from collections.abc import Mapping
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks.learning.ragged import PAD
-from tasks.learning.script import Classifier, View, gather_voters, write_script
+from tasks.learning.ragged import PAD, UNK
+from tasks.learning.script import Assembled, Classifier, View, Voter
 from tasks.text.member import Member
-from tasks.text.tokens import UNK, read_vocabulary
-from tasks.text.vocabulary import join_vocabularies
+from tasks.text.tokens import read_vocabulary
+from tasks.text.vocabulary import copy_settings, join_vocabularies
 
 EXAMPLE_SHAPE = (2, 12)
 
@@ -44,42 +44,24 @@ class TextClassifier(Classifier):
         self.pad_id = PAD
 
 
-def write_model(
-    ensemble: Path,
-    fitted: list[Path],
-    tokens: list[Path],
-    labels: list[str],
-    members: Mapping[str, Member],
-    out: Path,
-) -> NDArray[np.float32]:
-    """Write the exported files (see `export_torchscript`); return the Python model's answer to the example."""
-    model = assemble(ensemble, fitted, [read_vocabulary(each) for each in tokens], labels, members)
-    told = {
-        "labels": labels,
-        "members": sorted(members),
-        "networks": len(fitted),
-        "n_words": model.n_words,
-        "pad_id": model.pad_id,
-    }
-    return write_script(model, draw_example(model.n_words), told, out)
+def assemble(voters: list[Voter[Member]], labels: list[str], *, tokens: list[Path]) -> Assembled:
+    """Return the mean over the rounds of their ensembles, in evaluation mode, with `vocabulary.json` beside it.
 
-
-def assemble(
-    ensemble: Path, fitted: list[Path], vocabularies: list[list[str]], labels: list[str], members: Mapping[str, Member]
-) -> TextClassifier:
-    """Return the mean over the rounds of their ensembles, in evaluation mode.
-
-    `vocabularies` are those of the rounds, in the order of the folds that they hold out.
+    It takes word numbers (batch, longest) int64 and has `n_words` and `pad_id`, which fills up shorter texts, as
+    attributes. `tokens` are the word numbers of the rounds, in the order of the folds that they hold out.
     """
+    files = copy_settings(tokens)
+    vocabularies = [read_vocabulary(folder) for folder in tokens]
     words = join_vocabularies(vocabularies)
-    voters = gather_voters(ensemble, fitted, lambda fit: members[fit.member])
     folds = sorted({voter.fit.fold for voter in voters})
     views = []
     for fold, of_round in zip(folds, vocabularies, strict=True):
         chosen = [voter for voter in voters if voter.fit.fold == fold]
         renumber = nn.Identity() if of_round == words else Renumber(words, of_round)
         views.append(View(renumber, [voter.network for voter in chosen], [voter.share for voter in chosen]))
-    return TextClassifier(views, labels, len(words)).eval()
+    model = TextClassifier(views, labels, len(words)).eval()
+    files["vocabulary.json"] = (json.dumps(words, indent=0) + "\n").encode()
+    return Assembled(model, draw_example(len(words)), {"n_words": model.n_words, "pad_id": model.pad_id}, files)
 
 
 def draw_example(n_words: int) -> NDArray[np.int64]:

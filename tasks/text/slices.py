@@ -67,7 +67,8 @@ def _measure_texts(rounds: list[Predictions], tokens: list[Path]) -> tuple[NDArr
     """Return the words of each text predicted, and whether its round's vocabulary has none of them."""
     import numpy as np
 
-    from tasks.text.tokens import UNK, open_tokens
+    from tasks.learning.ragged import UNK
+    from tasks.text.tokens import open_tokens
 
     lengths, unknown = [], []
     for told, folder in zip(rounds, tokens, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
-from tasks.text.tokens import PAD, UNK
+from tasks.learning.ragged import PAD, UNK
 
 BLOCK_WORDS = 1024
 

@@ -4,29 +4,15 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tasks.folds import read_round
 from tasks.report import Report
-from tasks.section import Section
+from tasks.text.sections import Tokens
 
-UNK, PAD = 0, 1
 COPIES = "copies.npy"  # the row that each text after the clean table's own is a copy of, (copies) int64
-
-
-class Tokens(Section):
-    """How texts are cut, and which words are known."""
-
-    tokeniser: Literal["spacy", "whitespace", "bpe"] = Field(
-        description="spaCy's English rules, single spaces, or byte pairs learnt from the training part"
-    )
-    lower: bool = Field(description="tokens are lower-cased after cutting (before it for byte pairs)")
-    max_words: int = Field(ge=1, le=1_000_000, description="most frequent words that are known, beside <unk> and <pad>")
-    min_count: int = Field(ge=1, description="a rarer word of the training part is not known; not for byte pairs")
 
 
 @dataclass(frozen=True)
@@ -56,6 +42,8 @@ def tokenise(examples: Path, folds: Path, tokens: Tokens, *, fold: int, out: Pat
     `tokeniser.json` all that `open_encoder` needs to cut a raw text in the same way; byte pairs are in `bpe.model`.
     `examples` is the clean table or what `translate_texts` made of it, whose `copies.npy` is then handed on.
     """
+    from tasks.learning.ragged import PAD, UNK
+
     train = read_round(folds, fold).train
     wash = json.loads((examples / "clean.json").read_text())
     told = {"unk": UNK, "pad": PAD, "wash": wash} | tokens.model_dump()

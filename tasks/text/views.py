@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from tasks.learning.ragged import PAD
+from tasks.learning.ragged import PAD, UNK
 from tasks.learning.views import Alter
 from tasks.text.altered import Alteration
 from tasks.text.member import Reader
-from tasks.text.tokens import UNK
 
 
 def keep_numbers(words: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from tasks.text.ngrams import Ngrams
+from tasks.text.sections import Ngrams
 
 WORDS = r"\w+|[^\w\s]+"  # emoticons and punctuation speak too
 HEAVIEST = 25  # n-grams listed for each class

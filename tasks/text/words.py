@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from tasks.columns import read_blocks
 from tasks.errors import UserError
 from tasks.features import write_features
+from tasks.learning.ragged import PAD, UNK
 from tasks.parallel import map_cores
 from tasks.report import Report
 from tasks.text.cutters import cut_all, make_cutter
-from tasks.text.tokens import PAD, UNK, Tokens
+from tasks.text.sections import Tokens
 
 SPECIALS = ["<unk>", "<pad>"]
 BLOCK_TEXTS = 100_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Pipeline, stage
+from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, stage
+from tasks import folds
+from tasks.audio import predict
 
 
 class Section(BaseModel):
@@ -22,8 +26,13 @@ class Section(BaseModel):
         return ("somewhere/weights.pt",)
 
 
+class Other(Section):
+    """Not in the signature of `make`."""
+
+
 class SomeParams(Params):
     first: Section = Section()
+    other: Section = Other()
     members: dict[str, Section] = {  # noqa: RUF012 - pydantic copies it
         "one": Section(),
         "two": Section(number=2),
@@ -32,6 +41,10 @@ class SomeParams(Params):
 
 def make(section: Section, *, size: int = 1, out: Path) -> None:
     """Make something."""
+
+
+def gather(section: Section, *, out: Path, **inputs: object) -> None:
+    """Make something of what a flow passes by name."""
 
 
 def use(made: list[Path], *, out: Path) -> None:
@@ -47,8 +60,27 @@ def test_a_stage_holds_all_that_decides_its_result() -> None:
     assert made.command == "python -m flows stage some-make size=3"
     assert made.artifact == Artifact("some-make", "data/some/make")
     assert list(made.sections) == ["first"]
-    assert "tasks/folds.py" in made.deps, "the module that the section names"
+    assert made.code.definitions == {"tests.engine.test_stage:make", "tests.engine.test_stage:Section"}
+    assert made.code.modules == {"tasks.folds"}, "the module that the section names"
+    assert made.code.path in made.deps
     assert "somewhere/weights.pt" in made.deps, "the file that the section names"
+
+
+def test_what_a_task_takes_as_inputs_are_arguments_like_any_other() -> None:
+    *_, made = trace(
+        lambda p: stage(gather, "gather-{other}")(
+            p.first, features=stage(make, "make")(p.first), size=3, other=p.members["two"], before=None
+        )
+    )
+    assert made.name == "some-gather-two"
+    assert made.command == "python -m flows stage some-gather-two size=3"
+    assert made.inputs == [Artifact("some-make", "data/some/make")]
+    assert list(made.sections) == ["first", "members.two"]
+
+
+def test_what_no_command_line_could_carry_is_refused_among_the_inputs_too() -> None:
+    with pytest.raises(EngineError, match=r"features=.* is neither an artifact of an earlier stage"):
+        trace(lambda p: stage(gather, "gather")(p.first, features={"a": 1}))
 
 
 def test_two_equal_sections_keep_their_own_keys() -> None:
@@ -80,6 +112,24 @@ def test_artifacts_in_a_list_are_inputs() -> None:
 def test_what_no_command_line_could_carry_is_refused(body: object, words: str) -> None:
     with pytest.raises(EngineError, match=words):
         trace(body)
+
+
+def test_the_module_that_opens_an_export_is_part_of_its_code() -> None:
+    model = Registered("some", loader=predict, judge=folds, predictions=("made", "test.csv"), data=())
+    (made,) = trace(lambda p: stage(make, "make", look=Look(model=model))(p.first))
+    assert made.code.modules == {"tasks.folds", "tasks.audio.predict"}
+
+
+def test_codes_are_named_after_the_task_and_what_tells_them_apart() -> None:
+    stages = trace(lambda p: [stage(make, "make-{section}")(one) for one in (p.first, p.other)])
+    name = "tests.engine.test_stage.make"
+    assert [one.code.name for one in stages] == [f"{name}.folds.folds", f"{name}.folds.folds+Other"]
+
+
+@pytest.mark.parametrize("function", [lambda *, out: None, partial(make, size=2), len], ids=["lambda", "partial", "C"])
+def test_what_has_no_code_of_its_own_is_refused(function: Callable[..., None]) -> None:
+    with pytest.raises(EngineError, match="defines by `def`"):
+        stage(function, "make")
 
 
 def test_a_stage_outside_a_flow_is_refused() -> None:

@@ -65,8 +65,9 @@ class TinyProject(Project):
 
     def copy_sources(self, root: Path) -> TinyProject:
         """Copy what a person wrote, and nothing that was ever computed."""
-        ignored = shutil.ignore_patterns("cache", "tmp", "data", "dvc.lock", ".trifold", "__pycache__")
+        ignored = shutil.ignore_patterns("tmp", "data", "dvc.lock", ".trifold", "__pycache__")
         shutil.copytree(self.root, root, ignore=ignored)
+        shutil.rmtree(root / ".dvc/cache")
         return TinyProject(root, self.record, self.warm)
 
     def start_driver(self, driver: str, **env: str) -> Started:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.engine import STARTED_NS
 from flows.engine.errors import EngineError
+from flows.engine.graph.fingerprint import name_changes
 from flows.engine.graph.params import dig, params_file, read_yaml
 from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
@@ -30,19 +30,23 @@ class InputDisturbedError(DisturbedError):
 class Guard:
     """Notes every input of a stage before its work, and compares afterwards.
 
-    DVC hashes inputs after the work and so would record an edit made meanwhile as what was read.
+    DVC hashes inputs after the work and so would record an edit made meanwhile as what was read. Code is compared by
+    its fingerprint: an edited comment voids nothing.
     """
 
     def __init__(self, stage: Stage) -> None:
-        """Raise EngineError when this process no longer runs what is on disk."""
+        """Raise DisturbedError when the code on disk is not what the driver has, or a param has changed.
+
+        A process that is to compute makes it after importing the stage's code.
+        """
         self._stage = stage
-        self._refuse_old_code()
+        self._compare_code()
         self._compare_params("began")
         self._before = self._sign_inputs()
 
     def check(self) -> None:
         """Raise DisturbedError naming what changed since the guard was made."""
-        self._refuse_old_code()
+        self._compare_code()
         self._compare_params("ran")
         after = self._sign_inputs()
         changed = sorted(
@@ -50,22 +54,26 @@ class Guard:
         )
         if changed:
             raise InputDisturbedError(
-                f"{self._stage.name}: {_name_some(changed)} changed while the stage read it; what it made was thrown "
+                f"{self._stage.name}: {_name_files(changed)} changed while the stage read it; what it made was thrown "
                 "away: run it again"
             )
 
     def _sign_inputs(self) -> dict[str, tuple[int, int, int]]:
         """Return inode, size and time of change of each input file: a restored or edited one differs."""
-        return dict(signed for dep in self._stage.deps for signed in _sign(ROOT / dep))
+        code = self._stage.code.path
+        return dict(signed for dep in self._stage.deps if dep != code for signed in _sign(ROOT / dep))
 
-    def _refuse_old_code(self) -> None:
-        # The time of change of the inode cannot be set by hand, as that of the content can.
-        late = [name for name in self._stage.code if (ROOT / name).stat().st_ctime_ns > STARTED_NS]
-        if late:
-            raise DisturbedError(
-                f"{self._stage.name}: {_name_some(late)} changed after this process started, so it may run old code; "
-                "nothing was recorded: run it again"
-            )
+    def _compare_code(self) -> None:
+        """Refuse when the code differs from the driver's, on disk or in the file that DVC is about to record."""
+        if not self._stage.flow:
+            return  # the stage that writes the fingerprints: it depends on the files themselves
+        code, driver = self._stage.code, self._stage.fingerprint
+        for found in (code.make_fingerprint(), code.read_fingerprint()):
+            if changed := name_changes(driver, found):
+                raise DisturbedError(
+                    f"{self._stage.name}: {_name_some(changed)} changed since the run began; nothing was recorded: run "
+                    "it again"
+                )
 
     def _compare_params(self, verb: str) -> None:
         if not self._stage.tracked:
@@ -91,6 +99,9 @@ def _sign(path: Path) -> Iterator[tuple[str, tuple[int, int, int]]]:
         yield str(path), (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-def _name_some(paths: list[str]) -> str:
-    shown = [os.path.relpath(ROOT / path, ROOT) for path in paths[:3]]
-    return ", ".join(shown) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+def _name_files(paths: list[str]) -> str:
+    return _name_some([os.path.relpath(path, ROOT) for path in paths])
+
+
+def _name_some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from flows.engine.compute.guard import Guard
 from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.files import write_whole
 from flows.engine.graph.stage import Artifact, Stage
 from flows.engine.locks import hold_lock, training_lock
 from flows.engine.machine import read_versions
@@ -75,7 +76,8 @@ def _do_work(stage: Stage, report: Report) -> None:
             # Also after a failure: an input that went away meanwhile is the cause, not the message.
             guard.check()
         seconds = time.perf_counter() - began_s
-        _put_in_place(fresh, ROOT / stage.artifact.path)
+        put = _update_files if stage.persists else _put_in_place
+        put(fresh, ROOT / stage.artifact.path)
         _note_made(stage, seconds)
         _drop_checkpoints(stage)
     finally:
@@ -149,6 +151,16 @@ def _put_in_place(fresh: Path, place: Path) -> None:
     if place.exists():
         shutil.rmtree(place)
     shutil.move(fresh, place)
+
+
+def _update_files(fresh: Path, place: Path) -> None:
+    """Bring a folder of text files up to date: one that does not change is left alone, others are replaced whole."""
+    place.mkdir(parents=True, exist_ok=True)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in fresh.iterdir()}
+    standing = {path.name: path.read_text(encoding="utf-8") for path in place.iterdir()}
+    write_whole({place / name: text for name, text in texts.items() if standing.get(name) != text})
+    for name in standing.keys() - texts.keys():
+        (place / name).unlink()
 
 
 def _note_made(stage: Stage, seconds: float) -> None:

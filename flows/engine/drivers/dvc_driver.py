@@ -9,9 +9,10 @@ from collections.abc import Callable
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
 from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport
+from flows.engine.drivers.first import update_code
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.errors import EngineError
-from flows.engine.graph.dvc_yaml import find_stage
+from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
@@ -30,7 +31,10 @@ def run_stage_command(name: str, values: list[str]) -> None:
     Called by hand, or when another driver held or recorded the stage since that decision, DVC is asked
     (again). Raises EngineError when the values given are not those of the flow: dvc.yaml is older than it.
     """
-    stage = find_stage(name)
+    decided_s = _find_decision_time()
+    if decided_s is None:
+        update_code()
+    (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
     if stage.learns:
         # It stays for the next stage's process, which would else begin by importing MLflow again.
@@ -40,7 +44,6 @@ def run_stage_command(name: str, values: list[str]) -> None:
         def work() -> None:
             do_work(stage, recorder.listen(report))
 
-        decided_s = _find_decision_time()
         if decided_s is not None:
             with hold_lock(stage_lock(name), lambda: report.say("waits: another run computes it")) as waited:
                 if not waited and not _is_recorded_since(name, decided_s):

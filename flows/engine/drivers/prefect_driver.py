@@ -13,10 +13,11 @@ from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
 from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.drivers.first import update_code
 from flows.engine.drivers.record import report_run
 from flows.engine.drivers.recorder import Recorder, begin_flow_run, end_flow_run, read_metrics
 from flows.engine.errors import EngineError, explain, is_mendable
-from flows.engine.graph.dvc_yaml import check_stage, load_pipeline, trace_flow, write_graph
+from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
 from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
@@ -119,9 +120,8 @@ def prepare_run(flow: str, *, force: bool, stages: list[str]) -> Run:
     """Trace a flow, bring dvc.yaml up to date with it, and choose the stages to run."""
     if write_graph():
         say("dvc.yaml lagged behind the flows and was rewritten")
-    check = check_stage()
-    bring_up_to_date(check, lambda: do_work(check, StageReport(check.name)))
-    chosen = choose_stages(trace_flow(flow), stages)
+    update_code()
+    chosen = read_fingerprints(choose_stages(trace_flow(flow), stages))
     return Run(chosen, force, begin_flow_run(flow, chosen), load_pipeline(flow).reporter)
 
 

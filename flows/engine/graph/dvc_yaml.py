@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Written by `python -m flows graph --write` from flows/*.py: change those, not this.\n"
-CHECK = "graph"
+CHECK = "code"
 
 
 def load_pipeline(name: str) -> Pipeline:
@@ -33,18 +34,13 @@ def load_pipeline(name: str) -> Pipeline:
 
 
 def trace_flow(name: str, params: Params | None = None) -> list[Stage]:
-    """Return a flow's stages, in order; stages that read no artifact wait for the check of the graph."""
-    stages = load_pipeline(name).trace(params)
-    check = check_stage()
-    return [stage if stage.inputs else _with_dep(stage, check.artifact.path) for stage in stages]
+    """Return a flow's stages, in order."""
+    return load_pipeline(name).trace(params)
 
 
-def _with_dep(stage: Stage, path: str) -> Stage:
-    return Stage(**{**_fields(stage), "extra_deps": (*stage.extra_deps, path)})
-
-
-def _fields(stage: Stage) -> dict[str, Any]:
-    return {name: getattr(stage, name) for name in Stage.__dataclass_fields__}
+def read_fingerprints(stages: list[Stage]) -> list[Stage]:
+    """Return stages with the fingerprints of their code as they were last written."""
+    return [replace(stage, fingerprint=stage.code.read_fingerprint()) if stage.flow else stage for stage in stages]
 
 
 def trace_all(given: Mapping[str, Params] | None = None) -> dict[str, list[Stage]]:
@@ -55,26 +51,38 @@ def trace_all(given: Mapping[str, Params] | None = None) -> dict[str, list[Stage
 def check_stage() -> Stage:
     """Return the stage before all others, which fails under `dvc repro` when dvc.yaml lags behind the flows.
 
-    Its output is always the same bytes, so that a change of a flow runs this check and nothing more.
+    Its output holds the fingerprint of each stage's code, so that a change of a flow or a task runs this one, and the
+    stages whose fingerprint it changes.
     """
     params = tuple(params_file(name) for name in list_flows())
     return Stage(
         CHECK,
         "",
-        check_graph,
+        write_code,
         {},
         Params(),
         learns=False,
         look=Look(),
         extra_deps=("flows", "tasks", *params),
+        persists=True,
     )
 
 
-def check_graph(*, out: Path) -> None:
-    """Write the mark that dvc.yaml says what the flows say. Raises EngineError when it does not."""
+def write_code(*, out: Path) -> None:
+    """Write the fingerprint of each stage's code, a file for each that differs.
+
+    Raises EngineError when dvc.yaml does not say what the flows say.
+    """
     if difference := compare_graph():
         raise EngineError(f"dvc.yaml lags behind the flows:\n{difference}\nrun `python -m flows graph --write`")
-    (out / "checked.txt").write_text("dvc.yaml says what the flows say.\n", encoding="utf-8")
+    written: dict[str, str] = {}
+    for stage in (stage for flow in trace_all().values() for stage in flow):
+        name, text = stage.code.name, stage.code.make_fingerprint()
+        if written.setdefault(name, text) != text:
+            raise EngineError(
+                f"{stage.name}: other code has the name {name} too: rename the task, a section or a module"
+            )
+        (out / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def find_stage(name: str) -> Stage:
@@ -114,13 +122,12 @@ def render_graph(given: Mapping[str, Params] | None = None) -> str:
 
 
 def _describe(stage: Stage) -> dict[str, Any]:
-    summary = (stage.function.__doc__ or "").strip().partition("\n")[0].partition(". ")[0]
-    entry: dict[str, Any] = {"desc": summary, "cmd": stage.command, "deps": stage.deps}
+    entry: dict[str, Any] = {"cmd": stage.command, "deps": stage.deps}
     if stage.tracked:
         keys = CommentedSeq(sorted(stage.tracked))
         keys.fa.set_flow_style()  # in as few lines as they fit in
         entry["params"] = [{params_file(stage.flow): keys}]
-    return entry | {"outs": [stage.artifact.path]}
+    return entry | {"outs": [{stage.artifact.path: {"persist": True}} if stage.persists else stage.artifact.path]}
 
 
 def compare_graph() -> str:

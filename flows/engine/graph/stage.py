@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,12 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from flows.engine.errors import EngineError
+from flows.engine.graph.definitions import hash_text
+from flows.engine.graph.fingerprint import Code
 from flows.engine.graph.params import Params, load_params
-from flows.engine.graph.source import find_code
 
 # What the engine itself hands to a task function that asks for it by name.
 SUPPLIED = ("out", "report", "checkpoints")
 PLAIN = (bool, int, float, str)
+LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,15 @@ class Stage:
     look: Look
     role: Role | None = None
     extra_deps: tuple[str, ...] = ()
+    # Its output is changed file by file, since others read it meanwhile.
+    persists: bool = False
+    # Of its code, as the driver has it; the one who computes compares it with the code on disk.
+    fingerprint: str = ""
 
     @property
     def artifact(self) -> Artifact:
         folder = self.name.removeprefix(f"{self.flow}-")
         return Artifact(self.name, f"data/{self.flow}/{folder}" if self.flow else f"data/{folder}")
-
-    @property
-    def module(self) -> str:
-        return self.function.__module__
 
     @cached_property
     def inputs(self) -> list[Artifact]:
@@ -109,12 +113,25 @@ class Stage:
         return {key: value for key, value in keys if key is not None}
 
     @cached_property
-    def code(self) -> list[str]:
-        """The project files that decide what the stage computes."""
-        modules = [self.module]
-        for section in self._single_sections():
-            modules += section.modules()
-        return sorted(set().union(*(find_code(module) for module in modules)))
+    def code(self) -> Code:
+        """The code that decides what the stage computes: the function, its sections' classes, modules they name."""
+        classes = {type(section) for section in self._single_sections()}
+        named = {module for section in self._single_sections() for module in section.modules()}
+        begins = {_name_definition(self.function), *map(_name_definition, classes)}
+        # Its output is opened by the loader.
+        loaders = {self.look.model.loader.__name__} if self.look.model else set()
+        return Code(self._name_code(classes, named), frozenset(begins), frozenset(named | loaders))
+
+    def _name_code(self, classes: set[type], modules: set[str]) -> str:
+        """Return the task's name with what else tells this code apart, such as `audio.train.fit_member.melnet`."""
+        place = self.function.__module__.removeprefix("tasks.")
+        domain = place.partition(".")[0]
+        words = [module.removeprefix("tasks.").split(".") for module in sorted(modules)]
+        apart = [parts[-1] if parts[0] == domain else f"{parts[0]}.{parts[-1]}" for parts in words]
+        known = set(re.findall(r"\w+", str(inspect.signature(self.function))))
+        apart += sorted(one.__name__ for one in classes if one.__name__ not in known)
+        name = ".".join([place, self.function.__name__, *(["+".join(apart)] if apart else [])])
+        return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{hash_text(name)}"
 
     @cached_property
     def files(self) -> list[str]:
@@ -124,8 +141,8 @@ class Stage:
     @property
     def deps(self) -> list[str]:
         """Everything whose change makes the stage run again, but for its params and its command."""
-        code = [name for name in self.code if not name.startswith(tuple(f"{dep}/" for dep in self.extra_deps))]
-        return list(dict.fromkeys([*(a.path for a in self.inputs), *self.extra_deps, *self.files, *code]))
+        code = [self.code.path] if self.flow else []
+        return list(dict.fromkeys([*code, *(a.path for a in self.inputs), *self.extra_deps, *self.files]))
 
     @property
     def command(self) -> str:
@@ -150,6 +167,10 @@ class Stage:
     def _single_sections(self) -> Iterator[Any]:
         for value in self.sections.values():
             yield from value.values() if isinstance(value, Mapping) else [value]
+
+
+def _name_definition(defined: Callable[..., None] | type) -> str:
+    return f"{defined.__module__}:{defined.__qualname__.partition('.')[0]}"
 
 
 def _dump(section: Any) -> Any:
@@ -184,9 +205,17 @@ def stage(
 
     `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
     the last part of its key. Others look it up by its `role`, not by its name. A stage that `learns` runs alone on
-    the machine and has an MLflow run of its own.
+    the machine and has an MLflow run of its own. What a task takes as `**inputs` are arguments like any other. Raises
+    EngineError when the function is not defined in its module under its own name, which lambdas and partials are not.
     """
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    if not inspect.isfunction(function) or getattr(module, function.__name__, None) is not function:
+        raise EngineError(
+            f"the stage {name!r} is made of {function!r}: a task is a function that its module defines by `def`, so "
+            "that its code can be found; write one that calls this"
+        )
     signature = inspect.signature(function)
+    inputs = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
 
     def record(*args: Any, **kwargs: Any) -> Artifact:
         trace = _trace.get()
@@ -194,6 +223,7 @@ def stage(
             raise EngineError(f"{name} is a stage: it can be called only in the body of a flow")
         supplied = dict.fromkeys(p for p in SUPPLIED if p in signature.parameters)
         bound = signature.bind(*args, **kwargs, **supplied).arguments
+        bound |= bound.pop(inputs, {})
         arguments = {k: v for k, v in bound.items() if k not in SUPPLIED and v is not None}
         labels = {k: _label(trace, name, k, v) for k, v in arguments.items()}
         made = Stage(

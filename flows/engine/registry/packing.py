@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
 from flows.engine.errors import is_mendable
-from flows.engine.graph.source import find_code, locate_module, read_imports
+from flows.engine.graph.fingerprint import find_files, find_libraries
 from flows.engine.project import ROOT
 from flows.engine.registry.versions import Version
 
@@ -33,19 +33,18 @@ def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> No
         if not is_mendable(error):
             raise
         raise ValueError(f"the model cannot be asked: {error}") from error
-    files = find_code(loader)
     with TemporaryDirectory() as folder:
         try:
             mlflow.pyfunc.save_model(
                 packed,
                 loader_module=loader,
                 data_path=str(exported),
-                code_paths=[str(copy_code(files, Path(folder)) / loader.partition(".")[0])],
+                code_paths=[str(copy_code(find_files(loader), Path(folder)) / loader.partition(".")[0])],
                 mlflow_model=model,
                 signature=signature,
                 input_example=request,
                 # Named, since MLflow would otherwise load the model in one more process to find out.
-                pip_requirements=list_requirements(files),
+                pip_requirements=list_requirements(loader),
             )
         except MlflowException as error:
             raise ValueError(f"MLflow cannot write the model: {error.message}") from error
@@ -58,21 +57,16 @@ def unpack_model(version: Version, folder: Path) -> Path:
 
 
 def copy_code(files: set[str], folder: Path) -> Path:
-    """Copy project files into a folder, with what makes their folders packages."""
-    packages = {parent / "__init__.py" for name in files for parent in Path(name).parents if parent.name}
-    for name in {*map(Path, files), *(package for package in packages if (ROOT / package).exists())}:
+    """Copy project files into a folder."""
+    for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     return folder
 
 
-def list_requirements(files: set[str]) -> list[str]:
-    """Return the libraries that project files import, as they are installed here."""
-    imported: set[str] = set()
-    for name in files:
-        module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        found = read_imports(ROOT / name, module, (ROOT / name).stat().st_mtime_ns)
-        imported |= {one.partition(".")[0] for one in found if one and locate_module(one) is None}
+def list_requirements(loader: str) -> list[str]:
+    """Return the libraries that the module `loader` and what it uses import, as they are installed here."""
     known = packages_distributions()
-    libraries = {library for name in imported - sys.stdlib_module_names for library in known.get(name, [])}
+    imported = find_libraries(loader) - sys.stdlib_module_names
+    libraries = {library for name in imported for library in known.get(name, [])}
     return [f"{library}=={version(library)}" for library in sorted(libraries)]

@@ -14,7 +14,7 @@ SHORTEST_SAMPLES = 1772  # what four convolutions and four poolings leave one fr
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for waveforms of `input_shape` (samples,)."""
-    member.check_features("audionet", "waveform")
+    member.require(features="waveform")
     if input_shape[0] < SHORTEST_SAMPLES:
         raise UserError(
             f"audionet needs clips of {SHORTEST_SAMPLES} samples or more, not {input_shape[0]}: "

@@ -16,7 +16,7 @@ not of the sound."""
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for spectrograms of `input_shape` (bands, frames)."""
-    member.check_features("melnet", "spectrogram")
+    member.require(features="spectrogram")
     network = MelNet(input_shape[0], n_classes, width=member.width or OWN_WIDTH, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
     return network

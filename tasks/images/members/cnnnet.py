@@ -14,8 +14,7 @@ SMALLEST_PX = 63  # what the convolutions and poolings leave one place of
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3) or larger ones."""
-    if member.gradient_checkpointing:
-        raise UserError("cnnnet has no gradient checkpointing: set gradient_checkpointing to false")
+    member.require(gradient_checkpointing=False)
     if input_shape[0] < SMALLEST_PX:
         raise UserError(
             f"cnnnet needs pictures of {SMALLEST_PX} px or more, not {input_shape[0]}: raise the size's pixels, "

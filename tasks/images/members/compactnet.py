@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from tasks.errors import UserError
 from tasks.images.colour import ColourSpace
 from tasks.images.member import Member
 from tasks.learning.trunk import N_STAGES, OWN_WIDTH, Trunk
@@ -14,8 +13,7 @@ HEAD = ("head.",)
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3) or any other size."""
-    if member.gradient_checkpointing:
-        raise UserError("compactnet has no gradient checkpointing: set gradient_checkpointing to false")
+    member.require(gradient_checkpointing=False)
     network = CompactNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
     return network

@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from tasks.errors import UserError
 from tasks.images.colour import ColourSpace
 from tasks.images.member import Member
 from tasks.learning.weights import start_from
@@ -14,12 +13,9 @@ HEAD = ("head.",)
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3); `width` is that of the first layer."""
     if member.sizes == "all":
-        raise UserError(
-            "simplenet has a weight for each pixel, so it learns at one size and cannot go on at another: "
-            "set its sizes to the name of one size, not all"
-        )
-    if member.gradient_checkpointing:
-        raise UserError("simplenet has no gradient checkpointing: set gradient_checkpointing to false")
+        fix = "it has a weight for each pixel, so it learns at one size: set sizes to the name of one"
+        member.refuse("sizes", fix=fix)
+    member.require(gradient_checkpointing=False)
     network = SimpleNet(member, n_classes, input_shape)
     start_from(network, member.weights, head=HEAD)
     return network

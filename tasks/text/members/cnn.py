@@ -14,7 +14,7 @@ HEAD = ("head.",)
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for texts of `input_shape` (words in the vocabulary,)."""
-    member.refuse("cnn", "layers")
+    member.require(layers=0)
     network = TextCnn(member, n_classes, input_shape[0])
     start_from(network, member.own_weights, head=HEAD)
     return network

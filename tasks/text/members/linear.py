@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from tasks.errors import UserError
 from tasks.learning.examples import Examples
 from tasks.text.bayes import PAIR_BUCKETS, WeighedBag, count_grams, list_grams
 from tasks.text.member import Member
@@ -11,9 +10,7 @@ from tasks.text.member import Member
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for texts of `input_shape` (words in the vocabulary,)."""
-    member.refuse("linear", "width", "embedding", "layers", "embedding_dropout")
-    if member.weights != "none":
-        raise UserError(f"linear learns from its own counts: set weights to none, not {member.weights}")
+    member.require(width=0, embedding=0, layers=0, embedding_dropout=0, weights="none")
     return Linear(input_shape[0], n_classes, dropout=member.dropout)
 
 

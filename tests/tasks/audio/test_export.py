@@ -10,16 +10,18 @@ import pytest
 import soundfile
 import torch
 
-from tasks.audio.export import export_torchscript
+from tasks.audio.ensemble import SoundEnsemble
 from tasks.audio.member import Member
 from tasks.audio.predict import predict_files
 from tasks.audio.script import assemble, read_front_ends
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes
-from tasks.learning.export import ExportError, check_alone
+from tasks.learning.export import export_ensemble
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.networks import build_network
+from tasks.learning.script import gather_voters
 from tasks.learning.served import load_script
+from tasks.learning.torchscript import ExportError, check_alone
 from tasks.report import Silent
 from tests.tasks.learning.toys import FRONT_END, PLAIN, make_member
 
@@ -64,7 +66,9 @@ def write_fitted(root: Path, name: str, fold: int, shape: tuple[int, ...]) -> Pa
 def export(root: Path, members: dict[str, Member] = MEMBERS) -> Path:
     out = root / "export"
     out.mkdir(parents=True)
-    export_torchscript(*make_stages(root), members, out=out, report=Silent())
+    ensemble, fitted, features, clips = make_stages(root)
+    places, mean = (ensemble, fitted, clips), SoundEnsemble(method="mean")
+    export_ensemble(*places, members, mean, out=out, report=Silent(), features=features)
     return out
 
 
@@ -95,7 +99,7 @@ def test_the_file_carries_labels_rate_and_length(exported: Path) -> None:
 
 def test_it_answers_like_the_python_model_padded_or_trimmed(exported: Path, tmp_path: Path) -> None:
     ensemble, fitted, features, _ = make_stages(tmp_path)
-    python = assemble(ensemble, fitted, read_front_ends(features), LABELS, MEMBERS)
+    python = assemble(gather_voters(ensemble, fitted, MEMBERS), LABELS, features=features).model
     script = load_script(exported / "model.pt")
     for samples in (4000, 1500, 9000):
         waveforms = 0.1 * torch.randn(3, samples, generator=torch.Generator().manual_seed(samples))

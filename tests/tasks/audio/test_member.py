@@ -74,10 +74,14 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
         (
             "audionet",
             {"features": "spectrogram"},
-            "audionet reads the waveform, but its member says features: spectrogram",
+            "audionet cannot use features spectrogram: set features to waveform",
         ),
-        ("melnet", {"features": "waveform", **PLAIN}, "melnet reads the spectrogram"),
-        ("resnet18", {"width": 16}, "resnet18 has widths of its own: set width to 0, not 16"),
+        (
+            "melnet",
+            {"features": "waveform", **PLAIN},
+            "melnet cannot use features waveform: set features to spectrogram",
+        ),
+        ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
         ("melnet", {"weights": "pretrained"}, "nobody publishes weights for MelNet"),
         ("melnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
     ],
@@ -111,4 +115,4 @@ def test_local_weights_count_as_an_input_file(tmp_path: Path) -> None:
 
 
 def test_only_its_own_module_belongs_to_a_member() -> None:
-    assert make("melnet").modules() == ("tasks.audio.members.melnet",)
+    assert make("melnet").modules() == ("tasks.audio.lesson", "tasks.audio.members.melnet")

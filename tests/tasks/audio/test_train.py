@@ -8,28 +8,27 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.audio.train import find_member_lr, fit_member
 from tasks.learning.ensemble import Ensemble, build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.predictions import read_predictions
-from tests.tasks.learning.toys import COMPUTE, Told, Toy, make_member, make_toy
+from tasks.learning.train import find_lr
+from tasks.learning.train import fit as fit_member
+from tests.tasks.learning.toys import COMPUTE, Told, Toy, list_inputs, make_member, make_toy
 
 
 def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
-    places = toy.folder("features"), toy.folder("folds"), toy.folder(f"bands{fold}")
     out, member = toy.folder(f"{name}{fold}"), make_member(**values)
     kept = toy.folder(f"kept-{name}{fold}")
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.02}')
-    fit_member(
-        *places, toy.folder("lr"), member, COMPUTE, name=name, fold=fold, out=out, report=Told(), checkpoints=kept
-    )
+    names = {"name": name, "fold": fold}
+    inputs = list_inputs(toy, fold)
+    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=Told(), checkpoints=kept, **inputs)
     return out
 
 
 def test_the_learning_rate_is_found_and_drawn(tmp_path: Path) -> None:
     toy, told = make_toy(tmp_path), Told()
-    places = toy.folder("features"), toy.folder("folds"), toy.folder("bands5")
-    find_member_lr(*places, make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=told)
+    find_lr(make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=told, **list_inputs(toy))
     lr = json.loads((toy.folder("lr") / "lr.json").read_text())["lr"]
     with (toy.folder("lr") / "curve.csv").open() as file:
         rates = [float(row["lr"]) for row in csv.DictReader(file)]

@@ -80,7 +80,7 @@ def test_the_networks_are_the_modules_in_the_folder() -> None:
 
 
 def test_only_its_own_module_belongs_to_a_member() -> None:
-    assert make("cnnnet").modules() == ("tasks.images.members.cnnnet",)
+    assert make("cnnnet").modules() == ("tasks.images.lesson", "tasks.images.members.cnnnet")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -135,12 +135,12 @@ def test_what_was_learned_at_one_size_goes_on_at_another(network: str, pixels: i
 @pytest.mark.parametrize(
     ("network", "values", "told"),
     [
-        ("simplenet", {"sizes": "all"}, "learns at one size and cannot go on at another: set its sizes to the name"),
+        ("simplenet", {"sizes": "all"}, "it learns at one size: set sizes to the name of one"),
         ("simplenet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("compactnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
-        ("resnet18", {"width": 16}, "resnet18 has widths of its own: set width to 0, not 16"),
+        ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
         ("simplenet", {"weights": "pretrained"}, "nobody publishes weights for SimpleNet"),
         ("cnnnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
     ],

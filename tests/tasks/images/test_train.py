@@ -9,17 +9,19 @@ import torch
 from PIL import Image
 
 from tasks.errors import UserError
-from tasks.images.export import export_torchscript
+from tasks.images.ensemble import PictureEnsemble
 from tasks.images.look import look_at_pictures
 from tasks.images.predict import predict_files
 from tasks.images.script import Square, assemble
-from tasks.images.train import find_member_lr, fit_member
 from tasks.images.views import LookTwice, to_pictures
-from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
+from tasks.learning.export import export_ensemble
 from tasks.learning.grad_cam import map_activations
 from tasks.learning.predictions import read_predictions
+from tasks.learning.script import gather_voters
 from tasks.learning.served import load_script
+from tasks.learning.train import find_lr, fit
 from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows
@@ -29,19 +31,18 @@ from tests.tasks.learning.toys import COMPUTE, Told, Toy
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 NETWORK = make_learner()
 MEMBERS = {"cnnnet": NETWORK}
+MEAN = PictureEnsemble(method="mean", sizes="all")
 
 
 def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e-3, **values: object) -> Path:
     """Fit at one size; return the fit's folder."""
     member, size = make_learner(**values), make_size(pixels)
-    features, folds = toy.folder(f"px{pixels}"), toy.folder("folds")
+    inputs = {"features": toy.folder(f"px{pixels}"), "folds": toy.folder("folds"), "size": size, "before": before}
     lr, out = toy.folder(f"lr{pixels}"), toy.folder(f"fit{pixels}")
     (lr / "lr.json").write_text(json.dumps({"lr": rate}))
-    names = {"name": f"cnnnet-px{pixels}", "fold": 5, "done": 0, "epochs": size.epochs}
-    checkpoints = toy.folder(f"checkpoints{pixels}")
-    fit_member(
-        features, folds, lr, member, size, COMPUTE, before, **names, out=out, report=Silent(), checkpoints=checkpoints
-    )
+    names = {"name": "cnnnet", "size_name": f"px{pixels}", "fold": 5, "done": 0, "epochs": size.epochs}
+    kept = toy.folder(f"checkpoints{pixels}")
+    fit(member, COMPUTE, lr, **names, out=out, report=Silent(), checkpoints=kept, **inputs)
     return out
 
 
@@ -51,10 +52,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, list[Path]]:
     toy = make_pictures(tmp_path_factory.mktemp("pictures"))
     small = train(toy, 64)
     fitted = [small, train(toy, 72, small)]
-    build_ensemble(fitted, Ensemble(method="mean"), out=toy.folder("ensemble"), report=Silent())
-    export_torchscript(
-        toy.folder("ensemble"), fitted, toy.folder("examples"), MEMBERS, out=toy.folder("export"), report=Silent()
-    )
+    build_ensemble(fitted, MEAN, out=toy.folder("ensemble"), report=Silent())
+    places = toy.folder("ensemble"), fitted, toy.folder("examples")
+    export_ensemble(*places, MEMBERS, MEAN, out=toy.folder("export"), report=Silent())
     return toy, fitted
 
 
@@ -72,12 +72,8 @@ def test_the_range_test_starts_from_the_smaller_ones_weights_too(
     curves = []
     for name, before in (("anew", None), ("on", trained[1][0])):
         (tmp_path / name).mkdir()
-        find_member_lr(
-            *(toy.folder("px72"), toy.folder("folds"), NETWORK, make_size(72), COMPUTE, before),
-            fold=5,
-            out=tmp_path / name,
-            report=Silent(),
-        )
+        inputs = {"features": toy.folder("px72"), "folds": toy.folder("folds"), "size": make_size(72), "before": before}
+        find_lr(NETWORK, COMPUTE, fold=5, out=tmp_path / name, report=Silent(), **inputs)
         curves.append([float(row["loss"]) for row in read_rows(tmp_path / name / "curve.csv")])
         assert 1e-5 < json.loads((tmp_path / name / "lr.json").read_text())["lr"] < 1
     assert np.mean(curves[1][:10]) < np.mean(curves[0][:10])
@@ -124,7 +120,7 @@ def test_the_export_answers_pictures_of_any_size_as_the_stages_did(trained: tupl
 
 def test_the_export_is_the_mean_of_the_networks_it_holds(trained: tuple[Toy, list[Path]]) -> None:
     toy, fitted = trained
-    model = assemble(toy.folder("ensemble"), fitted, ["a", "b", "c"], MEMBERS)
+    model = assemble(gather_voters(toy.folder("ensemble"), fitted, MEMBERS), ["a", "b", "c"]).model
     pictures = torch.randint(0, 256, (2, 3, 80, 90), dtype=torch.uint8)
     with torch.inference_mode():
         alone = [view.networks[0](view.front_end(pictures)).softmax(1) for view in model.views]
@@ -192,7 +188,7 @@ def test_maps_lie_where_the_class_is_and_leave_no_hook(trained: tuple[Toy, list[
 
 
 def test_a_network_for_one_size_says_so_when_it_is_to_go_on(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="learns at one size and cannot go on"):
+    with pytest.raises(UserError, match=r"simplenet cannot use sizes all: .* it learns at one size"):
         train(make_pictures(tmp_path, (64,)), 64, network="simplenet", width=0)
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tasks.audio.members.melnet import MelNet
-from tasks.audio.train import fit_member
 from tasks.learning.checkpoints import FILE, read_checkpoint, write_checkpoint
-from tests.tasks.learning.toys import COMPUTE, Told, Toy, make_member, make_toy
+from tasks.learning.train import fit as fit_member
+from tests.tasks.learning.toys import COMPUTE, Told, Toy, list_inputs, make_member, make_toy
 
 ROOT = Path(__file__).parents[3]
 KILLED = """
@@ -63,10 +63,10 @@ def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, told: Told | Non
     """Fit a member; return the number of epochs that were trained."""
     told = told or Breaking(at_fourth)
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.01}')
-    places = [toy.folder(name) for name in ("features", "folds", "bands5", "lr")]
     member = make_member(epochs=7, patience=50, **values)
     out, kept = toy.folder("out"), toy.folder("kept")
-    fit_member(*places, member, COMPUTE, name="toy", fold=5, out=out, report=told, checkpoints=kept)
+    names, inputs = {"name": "toy", "fold": 5}, list_inputs(toy)
+    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=told, checkpoints=kept, **inputs)
     return len(told.figures)
 
 

@@ -8,19 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.audio.train import _make_network, _read_lesson
 from tasks.errors import UserError
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.loop import Trained, train_network
 from tasks.learning.stopping import BestWeights
-from tests.tasks.learning.toys import COMPUTE, PLAIN, Told, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, PLAIN, Told, list_inputs, make_member, make_toy
 
 
 def prepare(root: Path, *, mode: str = "holdout", **values: object) -> tuple[Lesson, nn.Module]:
     toy, member = make_toy(root, mode=mode), make_member(**values)
-    places = toy.folder("features"), toy.folder("folds"), toy.folder("bands5")
-    lesson = _read_lesson(*places, member, COMPUTE, 5)
-    return lesson, _make_network(lesson, member, places[2], 5)
+    return member.prepare(COMPUTE, 5, **list_inputs(toy))
 
 
 def train(root: Path, told: Told | None = None, *, lr: float = 0.01, **values: object) -> Trained:

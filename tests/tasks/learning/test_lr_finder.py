@@ -8,25 +8,22 @@ import pytest
 import torch
 
 from tasks.audio.members.melnet import MelNet
-from tasks.audio.train import _make_network, _read_lesson
 from tasks.errors import UserError
-from tasks.learning.lr_finder import Curve, find_lr, has_diverged, smooth, suggest_lr
+from tasks.learning.lr_finder import Curve, has_diverged, run_range_test, smooth, suggest_lr
 from tasks.report import Silent
-from tests.tasks.learning.toys import COMPUTE, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, list_inputs, make_member, make_toy
 
 
 def lesson_and_network(root: Path, **values: object):
     toy, member = make_toy(root), make_member(**values)
-    places = toy.folder("features"), toy.folder("folds"), toy.folder("bands5")
-    lesson = _read_lesson(*places, member, COMPUTE, 5)
-    return lesson, _make_network(lesson, member, places[2], 5)
+    return member.prepare(COMPUTE, 5, **list_inputs(toy))
 
 
 def test_weights_mode_and_random_state_are_as_before(tmp_path: Path) -> None:
     lesson, network = lesson_and_network(tmp_path)
     network.eval()
     weights, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    find_lr(network, lesson, report=Silent(), steps=12)
+    run_range_test(network, lesson, report=Silent(), steps=12)
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert not network.training
@@ -36,14 +33,15 @@ def test_weights_mode_and_random_state_are_as_before(tmp_path: Path) -> None:
 def test_three_batches_are_enough(tmp_path: Path) -> None:
     lesson, network = lesson_and_network(tmp_path, batch_size=12)
     assert lesson.parts.train.count_batches(12) == 3
-    curve = find_lr(network, lesson, report=Silent(), steps=40)
+    curve = run_range_test(network, lesson, report=Silent(), steps=40)
     assert len(curve.lr) > 10
     assert 1e-5 < suggest_lr(curve, 3) < 1
 
 
 def test_the_same_seed_gives_the_same_curve(tmp_path: Path) -> None:
     curves = [
-        find_lr(network, lesson, report=Silent(), steps=10) for lesson, network in [lesson_and_network(tmp_path)] * 2
+        run_range_test(network, lesson, report=Silent(), steps=10)
+        for lesson, network in [lesson_and_network(tmp_path)] * 2
     ]
     np.testing.assert_array_equal(curves[0].loss, curves[1].loss)
 
@@ -85,7 +83,7 @@ def test_it_stops_when_the_loss_runs_away(losses: list[float], diverged: bool) -
 def test_a_batch_larger_than_the_part_is_told(tmp_path: Path) -> None:
     lesson, _ = lesson_and_network(tmp_path, batch_size=64)
     with pytest.raises(UserError, match="batch_size is 64, but the training part has only 36"):
-        find_lr(MelNet(16, 3, width=4, dropout=0.0), lesson, report=Silent())
+        run_range_test(MelNet(16, 3, width=4, dropout=0.0), lesson, report=Silent())
 
 
 def test_noise_hardly_moves_the_suggestion() -> None:

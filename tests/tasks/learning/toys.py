@@ -113,6 +113,11 @@ def make_toy(root: Path, *, mode: str = "holdout", noise: float = 3.0, seed: int
     return toy
 
 
+def list_inputs(toy: Toy, fold: int = 5) -> dict[str, Path]:
+    """Return what the lesson of a round reads."""
+    return {"features": toy.folder("features"), "folds": toy.folder("folds"), "bands": toy.folder(f"bands{fold}")}
+
+
 def write_toy_classes(toy: Toy) -> None:
     """Name the three classes, as a clean stage does."""
     classes = [{"label": k, "category": f"kind{k}", "target": k, "examples": 20} for k in range(N_CLASSES)]

@@ -14,8 +14,9 @@ from tasks.report import Silent
 from tasks.tables import read_rows
 from tasks.text.altered import open_alteration, pad_table, to_table
 from tasks.text.augment import Augment
+from tasks.text.sections import Tokens
 from tasks.text.texts import read_texts
-from tasks.text.tokens import Tokens, open_tokens, read_vocabulary, tokenise
+from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 from tasks.text.translate import Translate, translate_texts
 from tests.tasks.learning.toys import Told, Toy
 from tests.tasks.text.test_tokens import PLAIN, stages

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from tasks.errors import UserError
 from tasks.report import Silent
 from tasks.tables import read_classes, read_rows
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
+from tasks.text.sections import CleanTweets
 from tests.tasks.text.tweets import GOOD, PLAIN, make_line, make_lines, read_reasons, read_texts, run_clean
 
 

@@ -11,11 +11,13 @@ import torch
 
 from tasks.errors import UserError
 from tasks.learning.checkpoints import save_to_bytes
+from tasks.learning.export import export_ensemble
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.networks import build_network
+from tasks.learning.script import Classifier, gather_voters
 from tasks.learning.served import load_script
 from tasks.report import Silent
-from tasks.text.export import export_torchscript
+from tasks.text.ensemble import TextEnsemble
 from tasks.text.script import Renumber, assemble, draw_example
 from tests.tasks.text.test_members import NETWORKS
 from tests.tasks.text.toys import WORDS, make_reader, write_tokens
@@ -60,8 +62,19 @@ def write_fitted(root: Path, name: str, fold: int) -> Path:
 def export(root: Path) -> Path:
     out = root / "export"
     out.mkdir(parents=True)
-    export_torchscript(*make_stages(root), MEMBERS, out=out, report=Silent())
+    write_export(*make_stages(root), out)
     return out
+
+
+def write_export(ensemble: Path, fitted: list[Path], tokens: list[Path], tweets: Path, out: Path) -> None:
+    places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean")
+    export_ensemble(*places, MEMBERS, mean, out=out, report=Silent(), tokens=tokens)
+
+
+def assemble_python(root: Path, rounds: int = 2) -> Classifier:
+    """Return the Python model of the stages."""
+    ensemble, fitted, tokens, _ = make_stages(root, rounds)
+    return assemble(gather_voters(ensemble, fitted, MEMBERS), LABELS, tokens=tokens).model
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +99,7 @@ def test_the_file_carries_labels_and_what_pads(exported: Path) -> None:
 
 
 def test_it_answers_like_the_python_model_padded_or_not(exported: Path, tmp_path: Path) -> None:
-    ensemble, fitted, _, _ = make_stages(tmp_path)
-    python = assemble(ensemble, fitted, VOCABULARIES, LABELS, MEMBERS)
+    python = assemble_python(tmp_path)
     script = load_script(exported / "model.pt")
     with torch.inference_mode():
         for words in ([[2]], [[5, 0, 12], [3, 4, 1]], [[7] * 30], [[1]]):
@@ -99,8 +111,7 @@ def test_it_answers_like_the_python_model_padded_or_not(exported: Path, tmp_path
 
 
 def test_each_round_reads_its_own_numbers_of_the_same_words(tmp_path: Path) -> None:
-    ensemble, fitted, _, _ = make_stages(tmp_path)
-    model = assemble(ensemble, fitted, VOCABULARIES, LABELS, MEMBERS)
+    model = assemble_python(tmp_path)
     numbers = torch.tensor([[WORDS.index("tea"), WORDS.index("sun"), len(WORDS), 1]])  # the last word is moon
     with torch.inference_mode():
         of_first, of_second = torch.tensor([[11, 9, 0, 1]]), torch.tensor([[2, 0, 5, 1]])
@@ -115,8 +126,7 @@ def test_padding_stays_padding_in_every_round() -> None:
 
 
 def test_one_round_needs_no_second_numbering(tmp_path: Path) -> None:
-    ensemble, fitted, _, _ = make_stages(tmp_path, rounds=1)
-    model = assemble(ensemble, fitted, [WORDS], LABELS, MEMBERS)
+    model = assemble_python(tmp_path, rounds=1)
     assert isinstance(model.views[0].front_end, torch.nn.Identity)
 
 
@@ -140,4 +150,4 @@ def test_rounds_that_cut_texts_differently_are_refused(tmp_path: Path) -> None:
     stages = make_stages(tmp_path)
     (stages[2][1] / "tokeniser.json").write_text('{"kind": "byte_pairs"}')
     with pytest.raises(UserError, match=r"set folds\.mode to holdout"):
-        export_torchscript(*stages, MEMBERS, out=tmp_path, report=Silent())
+        write_export(*stages, tmp_path)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from tasks.errors import UserError
-from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.ensemble import build_ensemble
+from tasks.learning.export import export_ensemble
 from tasks.learning.served import load_script
 from tasks.report import Silent
-from tasks.text.export import export_torchscript
+from tasks.text.ensemble import TextEnsemble
 from tasks.text.predict import predict_texts, read_texts
 from tests.tasks.text.test_train import fit
 from tests.tasks.text.toys import WORDS, make_reader, make_texts
@@ -31,10 +32,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (toy.folder("tokens") / "tokeniser.json").write_text(json.dumps(SETTINGS))
     values = {"epochs": 30, "width": 16, "word_dropout": 0.0}
     fitted, out = [fit(toy, "cnn", **values)], toy.folder("export")
-    build_ensemble(fitted, Ensemble(method="mean"), out=toy.folder("ensemble"), report=Silent())
+    mean = TextEnsemble(method="mean")
+    build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=Silent())
     members = {"cnn": make_reader("cnn", **values)}
-    places = toy.folder("ensemble"), fitted, [toy.folder("tokens")], toy.folder("examples")
-    export_torchscript(*places, members, out=out, report=Silent())
+    places = toy.folder("ensemble"), fitted, toy.folder("examples")
+    export_ensemble(*places, members, mean, out=out, report=Silent(), tokens=[toy.folder("tokens")])
     return out / "model.pt"
 
 

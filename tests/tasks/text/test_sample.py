@@ -11,9 +11,10 @@ import pytest
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
 from tasks.text.sample import TEST_NAME, TRAINING_NAME, SampleSection, make_sample
-from tasks.text.tokens import Tokens, open_tokens, tokenise
+from tasks.text.sections import CleanTweets, Tokens
+from tasks.text.tokens import open_tokens, tokenise
 from tests.tasks.text.tweets import PLAIN
 
 # Of seed 1 with 1500 and 100 rows: when the maker changes on purpose, so does this.

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from tasks.errors import UserError
 from tasks.folds import Folds, split_folds
+from tasks.learning.ragged import PAD, UNK
 from tasks.report import Silent
 from tasks.tables import read_rows
 from tasks.text.encode import open_encoder
-from tasks.text.tokens import PAD, UNK, Tokens, open_tokens, read_vocabulary, tokenise
+from tasks.text.sections import Tokens
+from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 from tests.tasks.text.tweets import make_lines, run_clean
 
 PLAIN = {"tokeniser": "spacy", "lower": True, "max_words": 1000, "min_count": 1}

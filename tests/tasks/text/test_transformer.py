@@ -13,19 +13,22 @@ from pydantic import ValidationError
 from flows.engine.graph.params import check_params, read_yaml
 from flows.text import TextParams, text
 from tasks.errors import UserError
-from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.predictions import read_predictions
 from tasks.learning.ragged import open_ragged
+from tasks.learning.train import find_lr
+from tasks.learning.train import fit as fit_transformer
 from tasks.tables import write_rows
+from tasks.text.ensemble import TextEnsemble
 from tasks.text.model_folder import open_body, open_tokenizer
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.tokens import open_tokens, read_vocabulary
-from tasks.text.transformer import Transformer, cut_subwords, find_transformer_lr, fit_transformer
+from tasks.text.transformer import Transformer, cut_subwords
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 from tests.tasks.text.model_folder import LONGEST, make_folder
 from tests.tasks.text.test_train import BreakError, Breaking, check_same_files, fit
-from tests.tasks.text.toys import RECIPE, WORDS, make_texts
+from tests.tasks.text.toys import RECIPE, WORDS, list_inputs, make_texts
 
 PLAIN = {key: value for key, value in RECIPE.items() if key in Transformer.model_fields}
 
@@ -50,12 +53,13 @@ def make_toy(root: Path, folder: Path) -> Toy:
 
 
 def fit_toy(toy: Toy, folder: Path, *, report: Told | None = None, **values: object) -> Path:
-    places = toy.folder("subwords"), toy.folder("folds"), toy.folder("lr")
-    (places[2] / "lr.json").write_text('{"lr": 0.02}')
+    lr = toy.folder("lr")
+    (lr / "lr.json").write_text('{"lr": 0.02}')
     out, kept = toy.folder("fit-bert"), toy.folder("kept-bert")
     told, names = report or Told(), {"name": "bert", "fold": 5}
     transformer = make_transformer(folder, **values)
-    fit_transformer(*places, transformer, COMPUTE, **names, out=out, report=told, checkpoints=kept)
+    inputs = list_inputs(toy, "subwords")
+    fit_transformer(transformer, COMPUTE, lr, **names, out=out, report=told, checkpoints=kept, **inputs)
     return out
 
 
@@ -92,13 +96,13 @@ def test_a_text_gets_the_same_logits_alone_and_in_a_padded_batch(folder: Path, t
 
 def test_it_learns_what_tells_the_classes_and_stands_outside(folder: Path, tmp_path: Path) -> None:
     toy = make_toy(tmp_path, folder)
-    places = toy.folder("subwords"), toy.folder("folds")
-    find_transformer_lr(*places, make_transformer(folder), COMPUTE, fold=5, out=toy.folder("found"), report=Told())
+    inputs = list_inputs(toy, "subwords")
+    find_lr(make_transformer(folder), COMPUTE, fold=5, out=toy.folder("found"), report=Told(), **inputs)
     assert 1e-5 < json.loads((toy.folder("found") / "lr.json").read_text())["lr"] < 1
     fitted, bert = fit(toy), fit_toy(toy, folder, epochs=25, head_epochs=1)
     told = read_predictions(bert / "test.csv")
     assert (told.probabilities.argmax(1) == told.labels).mean() > 0.8
-    mean = Ensemble(method="mean")
+    mean = TextEnsemble(method="mean")
     build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=Told())
     build_ensemble([fitted, bert], mean, out=toy.folder("everyone"), report=Told())
     places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("everyone")

@@ -9,17 +9,19 @@ from flows.engine.graph.params import check_params, read_yaml
 from flows.engine.project import ROOT
 from flows.text import TextParams, text
 from tasks.folds import Folds, split_folds
-from tasks.learning.ensemble import Ensemble, build_ensemble
+from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
+from tasks.learning.export import export_ensemble
+from tasks.learning.train import find_lr, fit
 from tasks.tables import read_rows
-from tasks.text.clean import CleanTweets, clean_tweets
-from tasks.text.export import export_torchscript
-from tasks.text.ngrams import Ngrams, fit_ngrams
+from tasks.text.clean import clean_tweets
+from tasks.text.ensemble import TextEnsemble
+from tasks.text.ngrams import fit_ngrams
 from tasks.text.predict import predict_texts
 from tasks.text.sample import SampleSection, make_sample
+from tasks.text.sections import CleanTweets, Ngrams, Tokens
 from tasks.text.slices import score_slices
-from tasks.text.tokens import Tokens, tokenise
-from tasks.text.train import find_member_lr, fit_member
+from tasks.text.tokens import tokenise
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 from tests.tasks.text.toys import AS_THEY_ARE, make_reader
 
@@ -61,9 +63,10 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
     fitted = []
     for name, member in MEMBERS.items():
         lr, out, kept = (toy.folder(f"{kind}-{name}-{fold}") for kind in ("lr", "fit", "kept"))
-        find_member_lr(tokens, split, member, COMPUTE, fold=fold, out=lr, report=Told())
-        names = {"name": name, "fold": fold}
-        fit_member(tokens, split, lr, member, AS_THEY_ARE, COMPUTE, **names, out=out, report=Told(), checkpoints=kept)
+        inputs = {"tokens": tokens, "folds": split}
+        find_lr(member, COMPUTE, fold=fold, out=lr, report=Told(), **inputs)
+        names = {"name": name, "fold": fold, "augment": AS_THEY_ARE}
+        fit(member, COMPUTE, lr, **names, out=out, report=Told(), checkpoints=kept, **inputs)
         fitted.append(out)
     grams = Ngrams(words=2, shortest_chars=2, longest_chars=4, min_texts=2, freedom=0.1)
     counted = toy.folder(f"ngrams-{fold}")
@@ -73,7 +76,7 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
 
 def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
     """Put the rounds together, score and export them; return the metrics."""
-    mean = Ensemble(method="mean")
+    mean = TextEnsemble(method="mean")
     fitted = [fit for _, each, _ in rounds for fit in each]
     tweets, tokens = toy.folder("tweets"), [words for words, _, _ in rounds]
     build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=Told())
@@ -82,7 +85,8 @@ def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
     ensemble, scores = toy.folder("ensemble"), toy.folder("scores")
     evaluate_predictions(ensemble, tweets, toy.folder("everyone"), out=scores, report=Told())
     score_slices(ensemble, tweets, tokens, out=toy.folder("slices"), report=Told())
-    export_torchscript(ensemble, fitted, tokens, tweets, MEMBERS, out=toy.folder("export"), report=Told())
+    places = ensemble, fitted, tweets, MEMBERS, mean
+    export_ensemble(*places, out=toy.folder("export"), report=Told(), tokens=tokens)
     return json.loads((scores / "metrics.json").read_text())
 
 

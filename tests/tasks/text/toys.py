@@ -68,6 +68,11 @@ def make_texts(root: Path, *, mode: str = "holdout") -> Toy:
     return toy
 
 
+def list_inputs(toy: Toy, tokens: str = "tokens") -> dict[str, Path]:
+    """Return what the lesson of a round reads."""
+    return {"tokens": toy.folder(tokens), "folds": toy.folder("folds")}
+
+
 def draw_text(label: int, length: int, rng: np.random.Generator) -> list[int]:
     """Return the numbers of a text: `b` follows `a` and `c` follows `b`, and one word tells the class."""
     start = int(rng.integers(0, 3))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tasks.report import Silent
 from tasks.tables import read_rows
-from tasks.text.clean import CleanTweets, clean_tweets
+from tasks.text.clean import clean_tweets
+from tasks.text.sections import CleanTweets
 
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 PLAIN = {

@@ -1,0 +1,373 @@
+"""One source file as its statements: what each binds, which names it uses, and its digest.
+
+Only the standard library is needed, and nothing is imported or run. A digest is the same on every supported Python
+and does not see comments, docstrings or formatting.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+IMPORTS = (ast.Import, ast.ImportFrom)
+# A name, and the attributes read of it: `np.random.default_rng` is ("np", "random", "default_rng").
+Chain = tuple[str, ...]
+
+
+class Import(NamedTuple):
+    """What an imported name stands for: a module, or `name` in it."""
+
+    module: str
+    name: str | None
+
+
+@dataclass
+class References:
+    """What a statement names: names of its module, names that it imports itself, and the modules which that runs."""
+
+    chains: set[Chain] = field(default_factory=set)
+    lists_subclasses: bool = False
+    imported: set[tuple[Import, Chain]] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
+
+
+class Module:
+    """A source file, read but not imported."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        self.is_package = path.name == "__init__.py"
+        self.statements = drop_idle(ast.parse(path.read_bytes(), str(path)).body)
+        self.binds: dict[str, list[int]] = {}
+        self.imports: dict[str, list[Import]] = {}
+        self.runs: set[str] = set()
+        self.stars: list[str] = []
+        for index, node in enumerate(self.statements):
+            self._take(index, node)
+        self.is_lazy = "annotations" in self.imports  # from __future__: annotations are not evaluated
+        self._references: dict[int, References] = {}
+        self._digests: dict[int, str] = {}
+
+    def _take(self, index: int, node: ast.stmt) -> None:
+        for name, imports in _find_bindings([node], self.package).items():
+            self.imports.setdefault(name, []).extend(imports)
+            # A condition around an import counts too.
+            if not isinstance(node, IMPORTS):
+                self.binds.setdefault(name, []).append(index)
+        for one in _find_imports(node):
+            self.runs |= list_modules(one, self.package)
+            if isinstance(one, ast.ImportFrom) and one.names[0].name == "*":
+                self.stars.append(_find_base(one, self.package))
+
+    @cached_property
+    def names(self) -> dict[int, tuple[str, ...]]:
+        """The names that each statement binds, by its index."""
+        found: dict[int, list[str]] = {}
+        for name, indices in self.binds.items():
+            for index in indices:
+                found.setdefault(index, []).append(name)
+        return {index: tuple(names) for index, names in found.items()}
+
+    @cached_property
+    def defined(self) -> list[int]:
+        """The indices of all statements but imports."""
+        return [index for index, node in enumerate(self.statements) if not isinstance(node, IMPORTS)]
+
+    @cached_property
+    def tops(self) -> set[str]:
+        """The first parts of the names of all modules that the file imports anywhere."""
+        waiting: list[ast.AST] = list(self.statements)
+        found: set[str] = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, IMPORTS):
+                found |= {name.partition(".")[0] for name in list_modules(node, self.package)}
+            waiting += list_children(node)
+        return found
+
+    @cached_property
+    def ordered(self) -> set[int]:
+        """The indices of the statements whose place among the others can matter when the module is imported."""
+        return {index for index in self.defined if self._is_ordered(index)}
+
+    def _is_ordered(self, index: int) -> bool:
+        names = self.names.get(index, ())
+        if not names or any(len(self.binds[name]) > 1 for name in names):
+            return True
+        return any(isinstance(one, ast.Call) for one in list_run(self.statements[index]))
+
+    def read_references(self, index: int) -> References:
+        """Return what a statement names."""
+        if index not in self._references:
+            reader = _Reader(self.package)
+            reader.read(self.statements[index], ())
+            self._references[index] = reader.found
+        return self._references[index]
+
+    def digest(self, index: int) -> str:
+        """Return the digest of a statement."""
+        if index not in self._digests:
+            self._digests[index] = digest_node(self.statements[index])
+        return self._digests[index]
+
+
+def digest_node(node: ast.AST) -> str:
+    """Return a digest of a piece of syntax by its node types and fields; empty fields and positions do not count."""
+    parts: list[str] = []
+    _write(node, parts)
+    return hash_text("\n".join(parts))
+
+
+def hash_text(text: str) -> str:
+    """Return a short digest of a text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _write(node: ast.AST, parts: list[str]) -> None:
+    parts.append(f"({type(node).__name__}")
+    if isinstance(node, ast.Constant):
+        parts.append(_write_constant(node.value))
+    elif isinstance(node, ast.JoinedStr):
+        # Python 3.12 sees an empty text after a nested format.
+        _write_field([one for one in node.values if getattr(one, "value", None) != ""], parts)
+    else:
+        for name in node._fields:
+            # `ctx` follows from where a node stands.
+            if name != "ctx" and (value := getattr(node, name)) not in (None, []):
+                parts.append(name)
+                _write_field(value, parts)
+    parts.append(")")
+
+
+def _write_field(value: object, parts: list[str]) -> None:
+    if isinstance(value, ast.AST):
+        _write(value, parts)
+    elif isinstance(value, list):
+        if value and isinstance(value[0], ast.stmt):
+            value = drop_idle(value)
+        parts.append(f"[{len(value)}")
+        for one in value:
+            _write_field(one, parts)
+    else:
+        parts.append(_write_constant(value))
+
+
+def _write_constant(value: object) -> str:
+    if isinstance(value, str):  # repr() follows the Unicode tables of its Python
+        return f"str {len(value)} {value}"
+    return f"{type(value).__name__} {value:x}" if type(value) is int else f"{type(value).__name__} {value!r}"
+
+
+def drop_idle(body: Iterable[ast.stmt]) -> list[ast.stmt]:
+    """Return the statements that do something: no docstring, no other constant, no `pass`."""
+    return [node for node in body if not isinstance(node, ast.Pass) and not _is_constant(node)]
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def is_type_check(node: ast.AST) -> bool:
+    """Tell whether a statement is `if TYPE_CHECKING:`, whose body never runs."""
+    return isinstance(node, ast.If) and read_chain(node.test)[-1:] == ("TYPE_CHECKING",)
+
+
+def read_chain(node: ast.AST) -> Chain:
+    """Return a name with its attributes; empty for any other expression."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else ()
+
+
+def list_children(node: ast.AST) -> list[ast.AST]:
+    """Return what may run of a node's parts: not the body of `if TYPE_CHECKING:`."""
+    if is_type_check(node):
+        return list(node.orelse)  # type: ignore[attr-defined]
+    children: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            children += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST) and name != "ctx":
+            children.append(value)
+    return children
+
+
+def list_run(node: ast.AST) -> list[ast.AST]:
+    """Return a node and all its parts that run when its module is imported: no function's body."""
+    found: list[ast.AST] = []
+    waiting = [node]
+    while waiting:
+        found.append(node := waiting.pop())
+        if isinstance(node, FUNCTIONS):
+            waiting += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+        elif isinstance(node, ast.Lambda):
+            waiting.append(node.args)
+        else:
+            waiting += list_children(node)
+    return found
+
+
+def list_modules(node: ast.Import | ast.ImportFrom, package: str) -> set[str]:
+    """Return the dotted names of the modules that an import may run; a name imported from one may be one itself."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    base = _find_base(node, package)
+    return {base, *(f"{base}.{alias.name}" for alias in node.names if alias.name != "*")}
+
+
+def _find_base(node: ast.ImportFrom, package: str) -> str:
+    parts = package.split(".")
+    above = parts[: len(parts) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _find_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports that run with a statement, not those in functions."""
+    if isinstance(node, IMPORTS):
+        yield node
+    elif not isinstance(node, (*FUNCTIONS, ast.Lambda)):
+        for child in list_children(node):
+            yield from _find_imports(child)
+
+
+def _find_bindings(nodes: Sequence[ast.AST], package: str) -> dict[str, list[Import]]:
+    """Return the names that code binds in its own scope, with what they stand for where it imports them."""
+    bound: dict[str, list[Import]] = {}
+    elsewhere: set[str] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, IMPORTS):
+            for name, target in _read_import(node, package):
+                bound.setdefault(name, []).append(target)
+            continue
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            elsewhere |= set(node.names)
+        elif bound_name := _find_bound(node):
+            bound.setdefault(bound_name, [])
+        waiting += _list_same_scope(node)
+    return {name: targets for name, targets in bound.items() if name not in elsewhere}
+
+
+def _read_import(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Import]]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            whole = alias.name if alias.asname else alias.name.partition(".")[0]
+            yield alias.asname or whole, Import(whole, None)
+    else:
+        base = _find_base(node, package)
+        for alias in node.names:
+            if alias.name != "*":
+                yield alias.asname or alias.name, Import(base, alias.name)
+
+
+def _find_bound(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Name):
+        return None if isinstance(node.ctx, ast.Load) else node.id
+    if isinstance(node, (*DEFINITIONS, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+        return node.name
+    return node.rest if isinstance(node, ast.MatchMapping) else None
+
+
+def _list_same_scope(node: ast.AST) -> list[ast.AST]:
+    """Return what of a node binds names where the node stands: neither a definition's body nor a comprehension."""
+    if isinstance(node, FUNCTIONS):
+        return [*node.decorator_list, *_list_defaults(node.args)]
+    if isinstance(node, ast.ClassDef):
+        return [*node.decorator_list, *node.bases, *node.keywords]
+    if isinstance(node, ast.Lambda):
+        return _list_defaults(node.args)
+    if isinstance(node, COMPREHENSIONS):
+        # `:=` binds outside of it, its own targets do not.
+        return [one for one in ast.walk(node) if isinstance(one, ast.NamedExpr)]
+    return list(list_children(node))
+
+
+def _list_defaults(arguments: ast.arguments) -> list[ast.AST]:
+    return [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+
+
+class _Reader:
+    """Collects what code names, scope by scope: a local name hides that of the module."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self.found = References()
+
+    def read(self, node: ast.AST, scopes: tuple[dict[str, list[Import]], ...]) -> None:
+        """Collect what a node names; `scopes` holds the local names of the functions around it."""
+        if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
+            self.found.lists_subclasses = True
+        if isinstance(node, IMPORTS):
+            self.found.runs |= list_modules(node, self._package)
+            # What a class's body imports is an attribute of it.
+            self.found.imported |= {(target, ()) for _, target in _read_import(node, self._package) if not scopes}
+        elif isinstance(node, ast.Name):
+            self._add((node.id,), scopes)
+        elif isinstance(node, ast.Attribute) and (chain := read_chain(node)):
+            self._add(chain, scopes)
+        elif isinstance(node, FUNCTIONS):
+            self._read_function(node, scopes)
+        elif isinstance(node, ast.Lambda):
+            self._read_all(_list_defaults(node.args), scopes)
+            self.read(node.body, (*scopes, _list_arguments(node.args)))
+        elif isinstance(node, COMPREHENSIONS):
+            self._read_comprehension(node, scopes)
+        else:
+            self._read_all(list_children(node), scopes)
+            if isinstance(node, ast.arg | ast.AnnAssign):
+                self._read_quoted(node.annotation, scopes)
+
+    def _add(self, chain: Chain, scopes: tuple[dict[str, list[Import]], ...]) -> None:
+        for scope in reversed(scopes):
+            if chain[0] in scope:
+                self.found.imported |= {(target, chain[1:]) for target in scope[chain[0]]}
+                return
+        self.found.chains.add(chain)
+
+    def _read_all(
+        self, nodes: Iterator[ast.AST] | Sequence[ast.AST], scopes: tuple[dict[str, list[Import]], ...]
+    ) -> None:
+        for node in nodes:
+            self.read(node, scopes)
+
+    def _read_function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, scopes: tuple[dict[str, list[Import]], ...]
+    ) -> None:
+        outside = [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+        self._read_all([*outside, *getattr(node, "type_params", [])], scopes)
+        self._read_quoted(node.returns, scopes)
+        local = _list_arguments(node.args) | _find_bindings(node.body, self._package)
+        self._read_all(node.body, (*scopes, local))
+
+    def _read_comprehension(self, node: ast.AST, scopes: tuple[dict[str, list[Import]], ...]) -> None:
+        first, *others = node.generators  # type: ignore[attr-defined]
+        self.read(first.iter, scopes)
+        targets = [one.target for one in (first, *others)]
+        inner = (*scopes, _find_bindings(targets, self._package))
+        values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
+        self._read_all([*values, *targets, *first.ifs, *others], inner)
+
+    def _read_quoted(self, annotation: ast.AST | None, scopes: tuple[dict[str, list[Import]], ...]) -> None:
+        for one in ast.walk(annotation) if annotation else ():
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                try:
+                    self.read(ast.parse(one.value, mode="eval"), scopes)
+                except SyntaxError:
+                    continue  # a text in Literal[...] or Annotated[...]
+
+
+def _list_arguments(arguments: ast.arguments) -> dict[str, list[Import]]:
+    return {one.arg: [] for one in ast.walk(arguments) if isinstance(one, ast.arg)}

@@ -1,0 +1,11 @@
+"""The ensemble of sounds."""
+
+from typing import ClassVar
+
+from tasks.learning.ensemble import Ensemble
+
+
+class SoundEnsemble(Ensemble):
+    """How the members' probabilities are put together."""
+
+    script: ClassVar[str] = "tasks.audio.script"

@@ -1,0 +1,42 @@
+"""What a network of sounds learns in one round."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tasks.audio.member import Member
+from tasks.audio.views import alter_with
+from tasks.folds import read_round
+from tasks.learning.compute import Compute
+from tasks.learning.device import open_device
+from tasks.learning.examples import read_examples
+from tasks.learning.layers import Normalise
+from tasks.learning.lesson import Lesson
+from tasks.learning.networks import start_network
+from tasks.learning.randomness import derive_seed
+from tasks.learning.views import Views
+
+
+def prepare(
+    member: Member, compute: Compute, fold: int, *, features: Path, folds: Path, bands: Path
+) -> tuple[Lesson, nn.Module]:
+    """Return the lesson and the network, whose first layer holds the measured `bands`.
+
+    `features` and `bands` are of the kind that the member reads, spectrograms or waveforms.
+    """
+    measured = torch.from_numpy(np.load(bands / "bands.npy"))
+    lesson = Lesson(
+        parts=read_examples(features, folds, read_round(folds, fold)),
+        recipe=member,
+        schedule=member,
+        views=Views(alter=alter_with(member, measured)),
+        device=open_device(compute),
+        seed=derive_seed(member.seed, fold),
+    )
+    network = start_network(member, lesson, fold)
+    for layer in network.modules():
+        if isinstance(layer, Normalise):
+            layer.measure(measured)
+    return lesson, network

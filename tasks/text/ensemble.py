@@ -1,0 +1,11 @@
+"""The ensemble of texts."""
+
+from typing import ClassVar
+
+from tasks.learning.ensemble import Ensemble
+
+
+class TextEnsemble(Ensemble):
+    """How the members' probabilities are put together."""
+
+    script: ClassVar[str] = "tasks.text.script"

@@ -1,0 +1,29 @@
+"""What a language model learns in one round: the next word of the training texts."""
+
+from pathlib import Path
+
+from tasks.learning.compute import Compute
+from tasks.learning.device import open_device
+from tasks.learning.examples import Parts
+from tasks.learning.lesson import Lesson
+from tasks.learning.randomness import derive_seed, isolate_randomness
+from tasks.learning.views import Views
+from tasks.text.language import LanguageModel, aim_at_next
+from tasks.text.member import Reader
+from tasks.text.texts import list_running_texts
+from tasks.text.views import alter_with, keep_numbers
+
+
+def prepare(reader: Reader, compute: Compute, fold: int, *, tokens: Path, folds: Path) -> tuple[Lesson, LanguageModel]:
+    """Return the lesson and the language model; there is no validation part, since nothing is chosen."""
+    parts = dict(list_running_texts(tokens, folds, fold))
+    lesson = Lesson(
+        parts=Parts(parts["train"], None, parts["test"]),
+        recipe=reader,
+        schedule=reader,
+        views=Views(prepare=keep_numbers, aim=aim_at_next, alter=alter_with(reader)),
+        device=open_device(compute),
+        seed=derive_seed(reader.seed, fold, "language"),
+    )
+    with isolate_randomness(lesson.device.torch_device, reader.seed, fold, "language"):
+        return lesson, LanguageModel(reader, lesson.input_shape[0])

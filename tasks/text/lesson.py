@@ -1,0 +1,52 @@
+"""What a network of texts learns in one round."""
+
+from pathlib import Path
+
+from torch import nn
+
+from tasks.learning.compute import Compute
+from tasks.learning.device import open_device
+from tasks.learning.lesson import Lesson
+from tasks.learning.networks import start_network
+from tasks.learning.randomness import derive_seed
+from tasks.learning.views import Views
+from tasks.text.altered import open_alteration
+from tasks.text.augment import Augment
+from tasks.text.language import load_encoder
+from tasks.text.member import Measuring, Member
+from tasks.text.texts import read_texts
+from tasks.text.views import alter_with, keep_numbers
+
+
+def prepare(
+    member: Member,
+    compute: Compute,
+    fold: int,
+    *,
+    tokens: Path,
+    folds: Path,
+    augment: Augment | None = None,
+    language: Path | None = None,
+) -> tuple[Lesson, nn.Module]:
+    """Return the lesson, its training texts altered as `augment` says, and the network.
+
+    `tokens` are the round's word numbers. `language` is its language model, which a member with weights `pretrained`
+    starts from, and which gives the synonyms where `augment` asks for them.
+    """
+    lesson = Lesson(
+        parts=read_texts(tokens, folds, fold),
+        recipe=member,
+        schedule=member,
+        views=Views(
+            prepare=keep_numbers,
+            alter=alter_with(member, open_alteration(augment, tokens, language) if augment else None),
+        ),
+        device=open_device(compute),
+        seed=derive_seed(member.seed, fold),
+    )
+    network = start_network(member, lesson, fold)
+    if isinstance(network, Measuring):
+        network.measure(lesson.parts.train)
+    if member.weights == "pretrained":
+        load_encoder(network, member, language)
+    return lesson, network

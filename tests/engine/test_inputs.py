@@ -1,0 +1,54 @@
+"""A flow passes by name what the lessons and the exports of its domain take, with every preset."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from flows.audio import audio
+from flows.engine.graph.overrides import merge_preset
+from flows.engine.graph.params import check_params, read_yaml
+from flows.engine.graph.stage import Pipeline, Stage
+from flows.engine.project import ROOT
+from flows.images import images
+from flows.text import text
+from tasks.learning.export import export_ensemble
+from tasks.learning.train import find_lr, fit
+
+PIPELINES = {one.name: one for one in (audio, images, text)}
+PRESETS = sorted(path.stem for path in (ROOT / "params/presets").glob("*.yaml"))
+
+
+def trace(pipeline: Pipeline, preset: str) -> list[Stage]:
+    content = read_yaml(f"params/{pipeline.name}.yaml")
+    if preset:
+        merge_preset(content, read_yaml(f"params/presets/{preset}.yaml"))
+    return pipeline.trace(check_params(content, pipeline.model, preset))
+
+
+def pick_inputs(stage: Stage) -> dict[str, Any]:
+    """Return the arguments that the task takes as `**inputs`."""
+    own = inspect.signature(stage.function).parameters
+    return {name: value for name, value in stage.arguments.items() if name not in own}
+
+
+def find_taker(stage: Stage) -> tuple[Callable[..., Any], int]:
+    """Return the domain's function that the inputs are for, and how many arguments it is given before them."""
+    if stage.function is export_ensemble:
+        return import_module(stage.arguments["settings"].script).assemble, 2
+    return import_module(stage.arguments["member"].lesson).prepare, 3
+
+
+@pytest.mark.parametrize("preset", [*PIPELINES, *PRESETS])
+def test_what_a_flow_passes_is_what_the_domain_takes(preset: str) -> None:
+    pipeline = PIPELINES[preset.partition("-")[0]]
+    stages = trace(pipeline, "" if preset in PIPELINES else preset)
+    chosen = [stage for stage in stages if stage.function in (find_lr, fit, export_ensemble)]
+    assert {stage.function for stage in chosen} == {find_lr, fit, export_ensemble}
+    for stage in chosen:
+        take, n_before = find_taker(stage)
+        inspect.signature(take).bind(*range(n_before), **pick_inputs(stage))
