@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.engine.errors import explain, is_mendable
+from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
+from flows.engine.stop import end_at_hangup
 
 if TYPE_CHECKING:
     from flows.engine.registry.runs import FlowRuns
@@ -211,11 +213,12 @@ def gc(
 
 @app.command()
 def up() -> None:
-    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
+    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print their addresses."""
     from flows.engine.servers.deploy import bring_up
 
     for server in bring_up(ROOT):
-        typer.echo(f"{server.name:>8}  {server.url}")
+        api = "" if server.api_url == server.url else f"  API {server.api_url}"
+        typer.echo(f"{server.name:>8}  {server.url}{api}")
 
 
 @app.command()
@@ -251,6 +254,8 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; a fault that a person can mend is one message and exit code 1."""
     os.chdir(ROOT)
+    bypass_proxy(os.environ)
+    end_at_hangup()
     try:
         app()
     except Exception as error:

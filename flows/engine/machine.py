@@ -30,6 +30,7 @@ LIBRARIES = (
     "prefect",
 )
 NO_GPU = "none"
+LOOPBACK = ("127.0.0.1", "localhost")
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -93,6 +94,13 @@ def set_quiet_environment(env: MutableMapping[str, str]) -> None:
     """Turn the telemetry of MLflow, Prefect and DVC off, unless someone has set it either way."""
     for name, value in _QUIET.items():
         env.setdefault(name, value)
+
+
+def bypass_proxy(env: MutableMapping[str, str]) -> None:
+    """Have what is on this machine asked directly, whatever proxy the environment names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in env.get(name, "").split(",") if host]
+        env[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
 
 
 @cache

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import time
+from pathlib import Path
+from types import FrameType
 
 from flows.engine.errors import EngineError
 
@@ -46,6 +50,23 @@ class Stop:
         """Raise StoppedError when the stop was asked for `grace_s` ago."""
         if self._asked_s is not None and time.monotonic() - self._asked_s >= grace_s:
             raise StoppedError(f"{stage} was stopped: run again, it goes on from what is finished")
+
+
+def end_at_hangup() -> None:
+    """Have SIGHUP, sent when the terminal is closed, end this process as Ctrl-C does; nohup's ignoring it stays."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Both the kernel and the shell may send it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A terminal that is gone, or a pipe to what ended with it, takes no more lines: each would raise.
+    with Path(os.devnull).open("w") as nowhere:
+        for stream in (1, 2):
+            if not stat.S_ISREG(os.fstat(stream).st_mode):
+                os.dup2(nowhere.fileno(), stream)
+    raise KeyboardInterrupt
 
 
 def read_limit_s() -> float:

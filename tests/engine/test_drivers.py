@@ -53,6 +53,32 @@ def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> 
     assert tiny.computed() == ["read", "change-upper"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nope"], "error: there is no flow 'nope'; the flows are: tiny"),
+        (["nope", "--set", "join.separator=' + '"], "error: there is no flow 'nope'; the flows are: tiny"),
+        (["tiny", "--stage", "tiny-nope"], "error: there is no stage 'tiny-nope'; the stages are: tiny-read"),
+    ],
+)
+def test_an_unknown_name_is_refused_before_anything_is_written(tiny: TinyProject, words: list[str], told: str) -> None:
+    tiny.edit("flows/tiny.py", "times=2", "times=3")
+    files = [tiny.root / name for name in ("dvc.yaml", "dvc.lock", "params/tiny.yaml")]
+    before = [file.read_bytes() for file in files]
+    done = tiny.call("python", "-m", "flows", "run", *words)
+    assert (done.code, done.output[: len(told)]) == (1, told)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_flow_whose_params_file_is_gone_is_named_rather_than_left_out(tiny: TinyProject) -> None:
+    (tiny.root / "params/tiny.yaml").unlink()
+    for command in (["graph", "--write"], ["run", "tiny"]):
+        done = tiny.call("python", "-m", "flows", *command)
+        assert done.code == 1
+        assert done.output.startswith("error: flows/tiny.py is a flow, and params/tiny.yaml is missing: `git restore")
+    assert "tiny-join" in (tiny.root / "dvc.yaml").read_text()
+
+
 def test_force_computes_fresh_stages(tiny: TinyProject) -> None:
     tiny.call("python", "-m", "dvc", "repro", "-f", "-s", "tiny-read").check()
     assert tiny.computed() == ["read"]

@@ -81,6 +81,7 @@ def test_a_change_computes_what_it_must_and_no_more(
     tiny.drive(driver).check()
     assert set(tiny.computed()) == expected
     assert tiny.outputs() == truth(tiny)
+    assert driver == "dvc" or tiny.locked() == tiny.lock_anew(), "dvc.lock is what DVC itself would write"
     tiny.drive(OTHER[driver]).check()
     assert tiny.computed() == [], "the other driver computes nothing"
     assert tiny.outputs() == truth(tiny)

@@ -170,6 +170,12 @@ def test_all_are_up_on_loopback_with_their_files_in_the_folder(real: Path) -> No
         assert listening == {HOST}
 
 
+def test_up_prints_the_pages_and_the_address_for_clients(unattended: TinyProject, real: Path) -> None:
+    told = unattended.call(sys.executable, "-m", "flows", "up").check().output
+    (prefect,) = up(real, ["prefect"]).values()
+    assert f" prefect  {prefect.url}  API {prefect.api_url}\n" in told
+
+
 def test_prefects_page_asks_its_own_server(real: Path) -> None:
     (server,) = [one for one in where(real) if one.name == "prefect"]
     with urllib.request.urlopen(f"{server.url}/ui-settings", timeout=30) as answer:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 
+from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
 from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport
@@ -36,6 +37,7 @@ def run_stage_command(name: str, values: list[str]) -> None:
         update_code()
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
+    refuse_links(stage)
     if stage.learns:
         # It stays for the next stage's process, which would else begin by importing MLflow again.
         start_sender(ROOT, linger_s=LINGER_S)

@@ -18,7 +18,7 @@ from flows.engine.redact import strip_secrets
 from flows.engine.stop import StoppedError
 from flows.engine.tracking.journal import Journal, count_waiting
 from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_verdict
-from flows.engine.tracking.outbox import SENT, SYSTEM, Event, read_json, read_lines, read_opening
+from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
     from flows.engine.drivers.prefect_driver import Run
@@ -91,15 +91,15 @@ def report_run(run: Run, journal: Journal, status: str) -> Path | None:
 
 
 def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
-    opening = read_opening(journal.folder)
+    outgoing = OutgoingJournal(journal.folder)
     verdict = _await_verdict(run) if status == "FINISHED" else ""
-    measured = [line.event for line in read_lines(journal.folder / SYSTEM)]
+    measured = [line.event for line in outgoing.read_samples()]
     return FlowRecord(
         flow=run.stages[0].flow,
         status=status.lower(),
-        began_ms=opening["time_ms"],
+        began_ms=outgoing.opening["time_ms"],
         stages=[_describe_stage(run, stage, measured) for stage in run.stages],
-        about=opening["tags"],
+        about=outgoing.opening["tags"],
         verdict=verdict,
     )
 
@@ -170,6 +170,6 @@ def _link_tracker(journal: Journal) -> str:
     """Return where MLflow shows the run, when its page is up and it has the run by now."""
     from flows.engine.servers.server import where
 
-    run_id = read_json(journal.folder / SENT).get("run_id")
+    run_id = OutgoingJournal(journal.folder).read_sent().run_id
     pages = [server.url for server in where(ROOT) if server.name == "mlflow"]
     return f", and [in MLflow]({pages[0]}/#/runs/{run_id})" if run_id and pages else ""

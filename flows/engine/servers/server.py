@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
-from flows.engine.machine import Identity, set_quiet_environment
+from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
 from flows.engine.processes import launch, list_children, list_group, list_ports, stop_group
 from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.tracking.outbox import read_json, write_json
@@ -100,6 +100,7 @@ def where(root: Path) -> list[Server]:
 def use_prefect(root: Path, api_url: str) -> None:
     """Have Prefect, when this process imports it, use the server at `api_url` and the project's own folder."""
     set_quiet_environment(os.environ)
+    bypass_proxy(os.environ)
     # Prefect makes its folder but not the folders above it.
     (home := root / ".trifold" / "prefect").mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
@@ -114,6 +115,13 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
     draft = path.with_name(f".env.{os.getpid()}")
     draft.write_text("\n".join([*kept, f"{name}={value}"]) + "\n")
     draft.replace(path)
+
+
+def read_dotenv(path: Path, name: str) -> str | None:
+    """Return the value of one name in a `.env` file, or None."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.partition("=") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
 
 
 def stop(server: Server) -> bool:
@@ -146,6 +154,7 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     env |= kind.env(root.resolve(), port)
     set_quiet_environment(env)
+    bypass_proxy(env)
     log = _find_log(root, kind.name)
     log.unlink(missing_ok=True)
     folder = _make_state(root) if kind.name == "prefect" else root

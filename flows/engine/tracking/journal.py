@@ -19,7 +19,7 @@ from typing import Any, Literal
 from flows.engine.machine import Identity, describe_machine, describe_source, identify, set_quiet_environment
 from flows.engine.processes import launch
 from flows.engine.redact import strip_secrets
-from flows.engine.tracking.outbox import EVENTS, append_event, find_outbox, has_writer, list_journals, read_json
+from flows.engine.tracking.outbox import EVENTS, append_event, find_outbox, list_journals, read_json
 
 Value = str | int | float | bool
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -160,7 +160,7 @@ def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
     """Wait until every journal that nobody writes is sent, the sender has met trouble or ended, or time is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        left = [journal for journal in list_journals(root) if not has_writer(journal)]
+        left = [journal for journal in list_journals(root) if not journal.has_writer()]
         if not left or _read_trouble(root) or not _is_sending(root, sender):
             break
         time.sleep(POLL_S)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flows.engine.machine import identify
 from flows.engine.tracking.journal import SENDER, TROUBLE
 from flows.engine.tracking.mlflow_store import describe_trouble, list_troubles, open_store, prepare_environment
-from flows.engine.tracking.outbox import find_outbox, has_writer, is_foreign, list_journals, write_json
+from flows.engine.tracking.outbox import find_outbox, list_journals, write_json
 
 if TYPE_CHECKING:
     from flows.engine.tracking.sampler import Sampler
@@ -35,7 +35,7 @@ def main(root: Path, linger_s: float) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     find_outbox(Path()).mkdir(parents=True, exist_ok=True)
     # A journal begun just before the lock was let go had its own sender turned away: so look once more.
-    while _send_alone(linger_s) and any(_is_live(journal) for journal in list_journals(Path())):
+    while _send_alone(linger_s) and any(journal.is_live() for journal in list_journals(Path())):
         log.info("a journal was begun meanwhile")
 
 
@@ -70,11 +70,11 @@ def follow_journals(linger_s: float) -> None:
             raise
         _note_trouble(why)
         journals = list_journals(Path())
-        if any(_is_live(journal) or not has_writer(journal) for journal in journals):
+        if any(journal.is_live() or not journal.has_writer() for journal in journals):
             busy_at = time.monotonic()
-        if why and not any(map(_is_live, journals)):
+        if why and not any(journal.is_live() for journal in journals):
             return
-        if time.monotonic() - busy_at >= linger_s and not any(not is_foreign(j) for j in journals):
+        if time.monotonic() - busy_at >= linger_s and not any(not j.is_foreign for j in journals):
             return
         wait_s = min(wait_s * 2, LONGEST_WAIT_S) if why else POLL_S
         time.sleep(wait_s)
@@ -85,15 +85,11 @@ def _send_all(tracker: "Tracker", sampler: "Sampler") -> None:
     from flows.engine.tracking.replay import close_journal, send_journal
 
     journals = list_journals(Path())
-    ended = [journal for journal in journals if not has_writer(journal)]
+    ended = [journal for journal in journals if not journal.has_writer()]
     for journal in journals:
         send_journal(journal, tracker, sampler)
     for journal in reversed(ended):
         close_journal(journal, tracker, sampler)
-
-
-def _is_live(journal: Path) -> bool:
-    return has_writer(journal) and not is_foreign(journal)
 
 
 def _open_tracker() -> "Tracker":
