@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -91,14 +90,12 @@ def predict(
     """Print the most probable classes of files or texts, by the flow's champion."""
     from flows.commands.exported import open_exported
     from flows.engine.console import print_table
+    from tasks.learning.answers import ask_model
 
     with open_exported(flow, version=version, latest=latest) as exported:
         typer.echo(f"asked: {exported.name}", err=True)
-        domain = importlib.import_module(f"tasks.{flow}.predict")
-        if hasattr(domain, "predict_texts"):
-            answers = domain.predict_texts(exported.model, domain.read_texts(given, STARTED_IN), top=top)
-        else:
-            answers = domain.predict_files(exported.model, [STARTED_IN / file for file in given], top=top)
+        served = exported.loader.open_model(exported.model)
+        answers = ask_model(served, exported.loader.read_given(given, STARTED_IN), top=top)
     rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 

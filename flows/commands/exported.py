@@ -7,21 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from flows.engine.errors import EngineError
-from flows.engine.graph.dvc_yaml import find_stage, load_pipeline
+from flows.engine.graph.dvc_yaml import find_export
 from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry
+from tasks.learning.served import FILE
 
-MODEL = "model.pt"
 LATEST = "`--latest` asks the model that was exported here last"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model's file, and in words which it is."""
+    """A model's file, the module that opens it, and in words which model it is."""
 
     model: Path
+    loader: ModuleType
     name: str
 
 
@@ -31,19 +33,19 @@ def open_exported(flow: str, *, version: str, latest: bool) -> Iterator[Exported
 
     Raises EngineError when there is no such flow, champion or version, or both a version and the latest are asked for.
     """
-    load_pipeline(flow)
+    artifact, model = find_export(flow)
     if latest:
         if version:
             raise EngineError(f"--version {version} and --latest ask for two models: leave one out")
-        folder = find_stage(f"{flow}-export").artifact.path
-        yield Exported(ROOT / folder / MODEL, f"the model in {folder}")
+        yield Exported(ROOT / artifact.path / FILE, model.loader, f"the model in {artifact.path}")
         return
     with tempfile.TemporaryDirectory(prefix="trifold-predict-") as place:
-        yield _fetch(flow, version, Path(place))
+        file, name = _fetch(flow, version, Path(place))
+        yield Exported(file, model.loader, name)
 
 
-def _fetch(flow: str, number: str, folder: Path) -> Exported:
-    """Bring a registered version's model into a folder."""
+def _fetch(flow: str, number: str, folder: Path) -> tuple[Path, str]:
+    """Bring a registered version's model into a folder; return its file and what to call it."""
     try:
         registry = open_registry()
         version = registry.get_version(flow, number) if number else registry.find_champion(flow)
@@ -56,4 +58,4 @@ def _fetch(flow: str, number: str, folder: Path) -> Exported:
     from flows.engine.registry.packing import unpack_model
 
     aliases = "".join(f", {alias}" for alias in version.aliases)
-    return Exported(unpack_model(version, folder) / MODEL, f"{flow} version {version.number}{aliases}")
+    return unpack_model(version, folder) / FILE, f"{flow} version {version.number}{aliases}"

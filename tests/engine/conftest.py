@@ -72,7 +72,7 @@ def audio_run(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.Tem
     """A checkout that ran the whole sounds flow once under Prefect, in holdout mode with one short training."""
     made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
     shutil.copy(server_state, made.root / ".trifold/servers.json")
-    made.set_param("members.epochs", "2")
+    made.set_param("recipe.epochs", "2")
     made.said = made.call("python", "-m", "flows", "run", "audio").check().output
     return made
 

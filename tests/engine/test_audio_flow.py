@@ -162,10 +162,11 @@ def test_predict_names_classes(project: AudioProject) -> None:
 
 @needs_chromium
 def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: AudioProject, tmp_path: Path) -> None:
-    from tasks.audio.predict import predict_files
+    from tasks.audio.predict import open_model
+    from tasks.learning.answers import ask_model
 
     sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
-    (answer,) = predict_files(project.root / "data/audio/export/model.pt", [sound], top=100)
+    (answer,) = ask_model(open_model(project.root / "data/audio/export/model.pt"), [sound], top=100)
     bad = tmp_path / "no-sound.wav"
     bad.write_text("nothing to hear")
     refused = project.call("python", "-m", "flows", "predict", "audio", str(bad)).output

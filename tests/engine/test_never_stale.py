@@ -31,6 +31,18 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "one parameter": (lambda p: p.edit("params/tiny.yaml", '" / "', '" + "'), {"join"}),
     "one member's parameter": (lambda p: p.edit("params/tiny.yaml", '"?"', '"."'), {"change-reverse", "join"}),
+    "a key of the recipe that one member has itself": (
+        lambda p: p.edit("params/tiny.yaml", 'before: ""', 'before: "<"'),
+        {"change-reverse", "join"},
+    ),
+    "a key of the recipe that each member has itself": (
+        lambda p: p.edit("params/tiny.yaml", 'gap: " "  #', 'gap: "_"  #'),
+        set(),
+    ),
+    "a key of the recipe that a member says itself from now on": (
+        lambda p: p.edit("params/tiny.yaml", 'mark: "?"', 'mark: "?"\n    before: "<"'),
+        {"change-reverse", "join"},
+    ),
     "an unrelated parameter": (lambda p: p.edit("params/tiny.yaml", "nobody reads", "somebody wrote"), set()),
     "a comment in the params": (lambda p: p.edit("params/tiny.yaml", "# what stands", "# what shall stand"), set()),
     "the input file": (lambda p: p.edit("input.txt", "quick", "slow"), ALL),

@@ -12,7 +12,8 @@ from flows.engine.cache.store import Outcome, Verdict, read_recorded
 from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
 from flows.engine.console import StageReport
-from flows.engine.graph.stage import Registered, Stage
+from flows.engine.graph.dvc_yaml import load_pipeline
+from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.project import ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
@@ -22,6 +23,8 @@ from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 PEAK = "system/stage_peak_memory_megabytes"
 # Where a flow's run keeps dvc.lock as it was at its end.
 LOCK = "pipeline/dvc.lock"
+# The ensemble's predictions of the test data, in the output of the stage that is the predictions.
+TABLE = "test.csv"
 
 
 class Recorder:
@@ -75,21 +78,24 @@ class Recorder:
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
         if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
-            self._journal.model(self._describe_version(model), tags | self._list_data(model))
+            self._journal.model(self._describe_version(model), tags | self._list_data())
 
     def _describe_version(self, model: Registered) -> NewVersion:
-        argument, table = model.predictions
         return NewVersion(
-            name=model.name,
+            name=self._stage.flow,
             exported=ROOT / self._stage.artifact.path,
             loader=model.loader.__name__,
-            predictions=ROOT / self._stage.arguments[argument].path / table,
+            predictions=ROOT / self._find(Role.PREDICTIONS).artifact.path / TABLE,
             judge=model.judge.__name__,
         )
 
-    def _list_data(self, model: Registered) -> dict[str, str]:
+    def _find(self, role: Role) -> Stage:
+        stages = load_pipeline(self._stage.flow).trace(self._stage.params)
+        return next(stage for stage in stages if stage.role is role)
+
+    def _list_data(self) -> dict[str, str]:
         """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
-        names = [f"{self._stage.flow}-{name}" for name in model.data]
+        names = [self._find(role).name for role in TEST_DATA]
         return {f"{DATA_MD5}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows.engine.errors import EngineError
 from flows.engine.registry.gate import Judge, ask, fetch_predictions, list_other_data
 from flows.engine.registry.versions import Registry, Version
-from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN, STAGE
+from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -124,13 +124,9 @@ class FlowRuns:
 
     def _find_version(self, run: FlowRun) -> Version | None:
         """Return the version that a flow's run made, or that it found made before."""
-        flow = run.flow
-        made = self.client.search_runs(
-            [run.experiment],
-            f"tags.`{PARENT_RUN}` = '{run.id}' and tags.{STAGE} = '{flow}-export'",
-        )
-        export = made[0].info.run_id if made else run.tags.get(f"{CACHED}{flow}-export", "")
-        return Registry(self.client).find_made_by(export, flow)
+        stages = self.client.search_runs([run.experiment], f"tags.`{PARENT_RUN}` = '{run.id}'")
+        cached = [run_id for key, run_id in run.tags.items() if key.startswith(CACHED)]
+        return Registry(self.client).find_made_by({*cached, *(one.info.run_id for one in stages)}, run.flow)
 
 
 def pair_up(one: Mapping[str, str], other: Mapping[str, str]) -> list[Difference]:

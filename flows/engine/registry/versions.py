@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -67,11 +67,11 @@ class Registry:
             for one in sorted(found, key=lambda one: -int(one.version))
         ]
 
-    def find_made_by(self, run_id: str, name: str) -> Version | None:
-        """Return the version of a model that a run made, or None."""
+    def find_made_by(self, run_ids: Collection[str], name: str) -> Version | None:
+        """Return the newest version of a model that one of these runs made, or None."""
         models = {model.name for model in self.list_models()}
         versions = self.list_versions(name) if name in models else []
-        return next((version for version in versions if version.run_id == run_id), None)
+        return next((version for version in versions if version.run_id in run_ids), None)
 
     def get_version(self, name: str, number: str) -> Version:
         """Return one version. Raises EngineError when there is no such model or version."""

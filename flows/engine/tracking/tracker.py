@@ -96,7 +96,7 @@ class Tracker:
         """
         judge: Any = importlib.import_module(event["judge"])
         registry, predictions = Registry(self.client), files / event["predictions"]
-        version = registry.find_made_by(run_id, event["name"])
+        version = registry.find_made_by([run_id], event["name"])
         if version is None:
             figures = ask(judge.score_table, predictions) or {}
             told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
