@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.learning.recipe import NetworkRecipe
+from tasks.learning.recipe import ConvolutionRecipe
 
 
-class Member(NetworkRecipe):
+class Member(ConvolutionRecipe):
     """How one network learns pictures. The section `sizes` gives the sizes and the schedule at each."""
 
     domain: ClassVar[str] = "images"
