@@ -13,7 +13,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class HashedPicture:
-    """What tells duplicates: a picture's file, split and class, the digest of its pixels, its perceptual hash."""
+    """The properties that identify duplicates: file, split and class, the digest of the pixels, the perceptual hash."""
 
     file: str
     split: str

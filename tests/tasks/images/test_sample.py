@@ -105,9 +105,9 @@ def make_network() -> nn.Sequential:
 
 def flip_some(batch: torch.Tensor) -> torch.Tensor:
     """Mirror half of the pictures in each of three axes."""
-    for alter in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)):
+    for flip in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)):
         chosen = torch.rand(len(batch), 1, 1, 1) < 0.5
-        batch = torch.where(chosen, alter(batch), batch)
+        batch = torch.where(chosen, flip(batch), batch)
     return batch
 
 
