@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from flows.engine.cache.store import read_recorded
-from flows.engine.compute.work import MADE
+from flows.engine.compute.process import MADE
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import CHECK, compare_graph
 from flows.engine.machine import NO_GPU, describe_machine, read_versions

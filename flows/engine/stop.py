@@ -14,7 +14,7 @@ from flows.engine.errors import EngineError
 LIMIT = "TRIFOLD_STAGE_LIMIT_S"
 # A night: what takes longer has most likely come to stand.
 USUAL_LIMIT_S = 12 * 3600.0
-# A batch or a block is over by then; what is not is in one native call, which nothing can interrupt.
+# A batch or a block is over by then; what is not is in one native call: its process is killed.
 GRACE_S = 20.0
 
 
@@ -24,10 +24,6 @@ class StoppedError(EngineError):
 
 class LateError(EngineError):
     """The stage took longer than stages may."""
-
-
-class StuckError(EngineError):
-    """The stage had to stop and did not: only the end of its process ends it."""
 
 
 class Stop:

@@ -23,10 +23,11 @@ def tell_stages(record: FlowRecord) -> Section:
     note = f"{len(record.stages)} stages: {told}. Together they took {tell_duration(took)} in this run."
     longest = max((stage.cost.seconds for stage in record.stages if stage.cost), default=1.0)
     rows = [
-        [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest)]
+        [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest), _tell_peak(stage)]
         for stage in record.stages
     ]
-    return Section("Stages", (Table(("stage", "", "seconds, now", "to compute it"), rows, figures=(2,)),), note)
+    columns = ("stage", "", "seconds, now", "to compute it", "peak memory")
+    return Section("Stages", (Table(columns, rows, figures=(2, 4)),), note)
 
 
 def tell_duration(seconds: float) -> str:
@@ -63,3 +64,7 @@ def _tell_cost(stage: StageRecord, longest: float) -> Bar | str:
     if stage.cost is None:
         return ""
     return Bar(tell_duration(stage.cost.seconds), stage.cost.seconds / longest)
+
+
+def _tell_peak(stage: StageRecord) -> str:
+    return f"{stage.cost.peak_bytes / 1e9:.2f} GB" if stage.cost and stage.cost.peak_bytes else ""

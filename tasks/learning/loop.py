@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.errors import UserError
 from tasks.learning.activations import watch_layers
 from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
+from tasks.learning.compute import Arithmetic
 from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Cycle, Lesson
@@ -41,11 +42,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights that count, on the cpu, and the figures and the layers' activations of every epoch."""
+    """The weights that count, on the cpu, the figures and the layers' activations of every epoch, and by what means."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
     activations: list[dict[str, Any]]
+    arithmetic: Arithmetic
 
 
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
@@ -53,11 +55,14 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
 
     After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
     batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
-    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite.
+    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite, and when what is kept
+    was computed on another kind of processor.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
+    if kept := read_checkpoint(checkpoints, report):
+        device = lesson.device.resume(Arithmetic(**kept["arithmetic"]), checkpoints)
+        lesson = replace(lesson, device=device)
     learner = Learner(network, lesson, lr, report)
-    kept = read_checkpoint(checkpoints, report)
     first = learner.load_state_dict(kept) if kept else 0
     total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
@@ -69,7 +74,7 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
         shown = _pick_shown(figures)
         report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.pace.examples_per_s)
-    return Trained(learner.choose_weights(), learner.history, learner.activations)
+    return Trained(learner.choose_weights(), learner.history, learner.activations, lesson.device.arithmetic)
 
 
 def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase]:
@@ -188,6 +193,7 @@ class Learner:
         """Return all that the next epoch depends on."""
         return {
             "epochs": epochs,
+            "arithmetic": asdict(self.lesson.device.arithmetic),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),

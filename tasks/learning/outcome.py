@@ -1,5 +1,6 @@
 """What a training leaves behind, for the ensemble and the export to read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -21,7 +22,7 @@ def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Traine
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
             write_predictions(out / f"{part}.csv", predict_examples(network, examples, lesson))
-    write_fit(out, fit)
+    write_fit(out, replace(fit, arithmetic=trained.arithmetic))
 
 
 def draw_training(out: Path, trained: Trained) -> None:

@@ -11,6 +11,8 @@ import pytest
 from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.engine.tracking.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
 from flows.report.load import Training, judge_trainings, measure_training
+from flows.report.parts import Table
+from flows.report.run import tell_stages
 from flows.report.text import render_report
 from tasks.tables import write_rows
 from tests.browser import needs_chromium, open_page
@@ -71,6 +73,13 @@ def test_what_a_run_lacks_is_not_there(flow: str) -> None:
     headings = [line.strip() for line in html.splitlines() if line.strip().startswith("<h2>")]
     assert headings == ["<h2>Overview</h2>", "<h2>Stages</h2>"]
     assert "the archive is not there" in html
+
+
+def test_the_stages_show_the_memory_that_they_needed_where_it_is_known() -> None:
+    costs = (Cost(1.0, 0, peak_bytes=2_460_000_000), Cost(1.0, 0), None)
+    (table,) = tell_stages(make_record(*(make_stage("fit", cost=cost) for cost in costs))).parts
+    assert isinstance(table, Table)
+    assert [row[-1] for row in table.rows] == ["2.46 GB", "", ""]
 
 
 def make_training(**values: float | None) -> Training:

@@ -32,7 +32,7 @@ def run_flow(root: Path, *, lr: str, right: int, md5: str = "abc", cached: bool 
     parent.metrics({"ensemble.accuracy": right / 200, "system/cpu_utilization_percentage": 50.0}, 0)
     parent.end("FINISHED")
     sender.follow_journals(0)
-    return FlowRuns(open_client(root)).list_last(1)[0].info.run_id
+    return FlowRuns(open_client(root)).list_last(1)[0].id
 
 
 def call(*words: str) -> str:

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.compute import work
-from flows.engine.compute.work import _call_in_own_thread
 from flows.engine.console import StageReport
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import identify
-from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
+from flows.engine.stop import LateError, Stop, StoppedError, read_limit_s
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
 from tests.project import WITH_DEFAULT_SIGNALS, Project, Started
@@ -139,17 +137,6 @@ def test_waiting_for_others_is_no_part_of_the_limit_and_can_be_stopped(
     time.sleep(0.02)
     with pytest.raises(LateError):
         late.progress(1, 2, "clips")
-
-
-def test_a_call_that_does_not_end_is_left_to_the_end_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "LOOK_S", 0.05)
-    monkeypatch.setattr(work, "GRACE_S", 0.1)
-    stop = Stop()
-    stop.ask()
-    ended = threading.Event()
-    with pytest.raises(StuckError, match="still in one call, and ends with this process"):
-        _call_in_own_thread(ended.wait, {"timeout": 10.0}, StageReport("tiny", stop=stop))
-    ended.set()
 
 
 def test_what_a_test_starts_can_be_stopped_also_when_the_tests_run_under_nohup(tmp_path: Path) -> None:

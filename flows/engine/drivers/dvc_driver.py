@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
-from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport
 from flows.engine.drivers.first import update_code
 from flows.engine.drivers.recorder import Recorder
@@ -39,7 +38,7 @@ def run_stage_command(name: str, values: list[str]) -> None:
     with StageReport(stage.name) as report, Recorder(stage) as recorder:
 
         def work() -> None:
-            do_work(stage, recorder.listen(report))
+            recorder.compute(report)
 
         if decided_s is not None:
             with hold_lock(stage_lock(name), lambda: report.say("waits: another run computes it")) as waited:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.drivers.failure import Failure, tell_failure
 from flows.engine.drivers.first import update_code
@@ -24,7 +23,7 @@ from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
-from flows.engine.stop import Stop, StoppedError, StuckError
+from flows.engine.stop import Stop, StoppedError
 from flows.engine.tracking.journal import Journal, count_waiting
 from flows.engine.tracking.ledger import Cost
 from flows.engine.tracking.outbox import take_told
@@ -57,7 +56,7 @@ class Run:
             with report, Recorder(stage, self.journal) as recorder:
                 outcome = bring_up_to_date(
                     stage,
-                    lambda: do_work(stage, recorder.listen(report)),
+                    lambda: recorder.compute(report),
                     force=self.force,
                     on_wait=lambda: report.say("waits: another run computes it"),
                     check=report.check,
@@ -67,15 +66,13 @@ class Run:
             self.errors[stage.name] = error
             if not isinstance(error, StoppedError):
                 self.failures.append(Failure.of(stage.name, error, report.said, flow=stage.flow, request=self.request))
-            if isinstance(error, StuckError):
-                # Its process must end, so that nothing else may go on in it.
-                self.stop.ask()
             raise
         finally:
             self.seconds[stage.name] = report.seconds
-        if outcome.verdict is Verdict.RAN:
+        if outcome.verdict is Verdict.RAN and recorder.usage is not None:
             began_ms = round(time.time() * 1000 - report.seconds * 1000)
-            self.costs[stage.name] = Cost(report.seconds, began_ms, epochs=report.figures)
+            peak_bytes = recorder.usage.peak_bytes
+            self.costs[stage.name] = Cost(report.seconds, began_ms, peak_bytes=peak_bytes, epochs=report.figures)
         self.outcomes[stage.name] = outcome
         return outcome.verdict
 

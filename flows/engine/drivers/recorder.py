@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from flows.engine.cache.store import Outcome, Verdict, read_recorded
+from flows.engine.compute.job import Usage
+from flows.engine.compute.process import run_stage
 from flows.engine.console import StageReport
 from flows.engine.graph.stage import Registered, Stage
 from flows.engine.project import ROOT
@@ -16,6 +18,8 @@ from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 
+# Among the figures of the machine, by which runs are not compared.
+PEAK = "system/stage_peak_memory_megabytes"
 # Where a flow's run keeps dvc.lock as it was at its end.
 LOCK = "pipeline/dvc.lock"
 
@@ -27,6 +31,7 @@ class Recorder:
         self._stage = stage
         self._parent = parent
         self._journal: Journal | None = None
+        self.usage: Usage | None = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -38,8 +43,13 @@ class Recorder:
             by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
             self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
-    def listen(self, report: StageReport) -> StageReport | Listener:
-        """Return the report that the stage's work is given: for one that learns, it also tells MLflow."""
+    def compute(self, report: StageReport) -> None:
+        """Compute the stage; for one that learns, MLflow is told what `report` is told, and the peak memory."""
+        self.usage = run_stage(self._stage, self._listen(report))
+        if self._journal is not None:
+            self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
+
+    def _listen(self, report: StageReport) -> StageReport | Listener:
         if not self._stage.learns:
             return report
         self._journal = Journal.begin(

@@ -102,14 +102,13 @@ class Stage:
         return Code(self._name_code(classes, named), frozenset(begins), frozenset(named | loaders))
 
     def _name_code(self, classes: set[type], modules: set[str]) -> str:
-        """Return the task's name with what else tells this code apart, such as `audio.train.fit_member.melnet`."""
+        """Return the task's name with what else tells this code apart, such as `learning.train.fit.audio.melnet`."""
         place = self.function.__module__.removeprefix("tasks.")
-        domain = place.partition(".")[0]
         words = [module.removeprefix("tasks.").split(".") for module in sorted(modules)]
-        apart = [parts[-1] if parts[0] == domain else f"{parts[0]}.{parts[-1]}" for parts in words]
+        domains = sorted({parts[0] for parts in words} - {place.partition(".")[0]})
         known = set(re.findall(r"\w+", str(inspect.signature(self.function))))
-        apart += sorted(one.__name__ for one in classes if one.__name__ not in known)
-        name = ".".join([place, self.function.__name__, *(["+".join(apart)] if apart else [])])
+        apart = [*(parts[-1] for parts in words), *sorted({one.__name__ for one in classes} - known)]
+        name = ".".join(filter(None, [place, self.function.__name__, "+".join(domains), "+".join(apart)]))
         return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{hash_text(name)}"
 
     @cached_property

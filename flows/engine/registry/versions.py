@@ -1,16 +1,28 @@
 """Registered models: their versions, and which of them is champion."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from mlflow.entities.model_registry import RegisteredModel
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
 from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS
 
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
 CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model by its name; `aliases` give the version that each stands for."""
+
+    name: str
+    aliases: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,11 @@ class Registry:
 
     def list_models(self) -> list[RegisteredModel]:
         """Return the registered models by name."""
-        return sorted(self.client.search_registered_models(), key=lambda model: model.name)
+        found = sorted(self.client.search_registered_models(), key=lambda model: model.name)
+        return [
+            RegisteredModel(one.name, {alias: str(number) for alias, number in one.aliases.items()}, one.tags)
+            for one in found
+        ]
 
     def list_versions(self, name: str) -> list[Version]:
         """Return a model's versions, the newest first. Raises EngineError when there is no such model."""
@@ -43,7 +59,7 @@ class Registry:
             Version(
                 name,
                 str(one.version),
-                tuple(alias for alias, number in aliases if str(number) == str(one.version)),
+                tuple(alias for alias, number in aliases if number == str(one.version)),
                 one.tags,
                 one.run_id or "",
                 one.creation_timestamp,
@@ -107,7 +123,7 @@ class Registry:
         if before is not None and before.number != version:
             self.client.set_model_version_tag(name, before.number, CHAMPION_UNTIL, now)
         self.client.set_registered_model_alias(name, CHAMPION, version)
-        if str(self._get_model(name).aliases.get(CHALLENGER)) == version:
+        if self._get_model(name).aliases.get(CHALLENGER) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def _get_model(self, name: str) -> RegisteredModel:

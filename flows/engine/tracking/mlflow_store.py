@@ -13,6 +13,7 @@ from flows.engine.machine import set_quiet_environment
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.journal import start_sender, wait_sent
 from flows.engine.tracking.outbox import list_journals
+from flows.engine.tracking.relocation import follow_move
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -40,6 +41,8 @@ def open_store() -> MlflowClient:
 
     STORE_LOCK.parent.mkdir(exist_ok=True)
     with hold_lock(STORE_LOCK):
+        if os.environ.get("MLFLOW_TRACKING_URI") == f"sqlite:///{LOCAL_FILE}":
+            follow_move(LOCAL_FILE)
         client = MlflowClient()
         client.search_experiments(max_results=1)
     return client
