@@ -98,8 +98,10 @@ def serve() -> None:
             living.add(answer)
         print(json.dumps({"number": request["number"], "answer": answer}), flush=True)
     for pid in living:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        # Not yet in a group of its own when it was started just now.
+        for end in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                end(pid, signal.SIGKILL)
 
 
 def become(request: dict[str, object]) -> None:

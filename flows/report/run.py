@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.engine.graph.stage import Role
 from flows.report.parts import Badge, Bar, Note, Part, Section, Table, Tile, Tiles
 
 
@@ -42,11 +43,11 @@ def _list_overview(record: FlowRecord) -> Iterator[Part]:
     for stage in record.stages:
         if stage.error:
             yield Note(stage.error, title=f"{stage.name}:")
-    if (folder := record.folder("evaluate")) is not None:
+    if (folder := record.folder(Role.EVALUATION)) is not None:
         yield Tiles(_list_scores(json.loads((folder / "metrics.json").read_text())["ensemble"]))
     if record.verdict:
         yield Note(record.verdict, title="Registry:")
-    elif record.find("export"):
+    elif any(stage.exports and stage.folder for stage in record.stages):
         yield Note("nothing is known of this version here; `python -m flows models` lists all.", title="Registry:")
 
 

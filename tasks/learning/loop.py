@@ -82,9 +82,8 @@ def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase
 
     All but the last are there where asked for (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
     """
-    thawing = [recipe.count_thaw_epochs()] * max(0, n_groups - 2)
     phases: list[Phase] = []
-    for learning, epochs in enumerate([recipe.head_epochs, *thawing, schedule.epochs], start=1):
+    for learning, epochs in enumerate([*recipe.list_frozen_epochs(n_groups), schedule.epochs], start=1):
         if epochs:
             phases.append(Phase(sum(phase.epochs for phase in phases), epochs, learning))
     return phases
@@ -98,7 +97,7 @@ class Learner:
         self.network = lesson.device.place(network)
         self.phases = plan_phases(lesson.recipe, lesson.schedule, len(list_layer_groups(network)))
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
-        self.best = BestWeights(lesson.recipe.patience)
+        self.best = BestWeights(lesson.recipe.count_patience())
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
         self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
@@ -112,7 +111,7 @@ class Learner:
         recipe, schedule = self.lesson.recipe, self.lesson.schedule
         unfreeze(self.network)
         if phase is not self.phases[-1]:
-            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
+            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.trains_batch_norm())
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
         whole = Cycle(0, phase.epochs)
         if phase is self.phases[-1]:

@@ -44,6 +44,7 @@ def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny:
     told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
     assert tiny.call(*command).check().output.splitlines()[-1] == told
     (server,) = where(tiny.root)
+    (tiny.root / ".env").unlink()  # now the address is no longer known as the project's own
     assert told not in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
 
 
@@ -116,6 +117,21 @@ def test_repro_beside_a_stale_dvc_yaml_fails_and_says_the_mend(tiny: TinyProject
     assert done.code != 0
     assert "python -m flows graph --write" in done.output
     assert tiny.computed() == []
+
+
+def test_only_fingerprints_that_change_are_written_and_spent_ones_go(tiny: TinyProject) -> None:
+    def sign() -> dict[str, int]:
+        return {path.name: path.stat().st_ino for path in (tiny.root / "data/code").iterdir()}
+
+    before = sign()
+    assert "change.change_text.members.reverse.txt" in before
+    tiny.edit("tasks/join.py", ".strip()", ".strip(None)")
+    tiny.call("python", "-m", "flows", "stage", "code").check()
+    assert {name for name, inode in sign().items() if before[name] != inode} == {"join.join_texts.txt"}
+    tiny.edit("params/tiny.yaml", '"?"', '"!"')
+    tiny.call("python", "-m", "flows", "graph", "--write").check()
+    tiny.call("python", "-m", "flows", "stage", "code").check()
+    assert before.keys() - sign().keys() == {"change.change_text.members.reverse.txt"}
 
 
 def test_graph_check_says_what_differs(tiny: TinyProject) -> None:

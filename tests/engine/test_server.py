@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -139,6 +140,53 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
     with pytest.raises(ServerError, match=r"(?s)ended while it started.*no-such-option"):
         up(tmp_path, ["tiny"])
     assert where(tmp_path) == []
+
+
+def wait_gone(server: Server) -> bool:
+    deadline_s = time.monotonic() + 20.0
+    while is_alive(server):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_server_ends_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    for end in (shutil.rmtree, lambda root: root.rename(tmp_path / "renamed")):
+        root = tmp_path / "project"
+        root.mkdir()
+        server = up(root, ["tiny"])["tiny"]
+        end(root)  # type: ignore[operator]
+        assert wait_gone(server)
+
+
+def test_a_server_that_nobody_uses_ends_and_one_that_has_a_client_does_not(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "IDLE_S", 1.5)
+    server = up(tiny, ["tiny"])["tiny"]
+    with socket.create_connection((HOST, server.port)):
+        time.sleep(4.0)
+        assert is_alive(server)
+    assert wait_gone(server)
+    assert where(tiny) == []
+
+
+def test_the_servers_of_a_project_do_not_keep_each_other_up(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "IDLE_S", 1.5)
+    first = up(tiny, ["tiny"])["tiny"]
+    code = f"import socket, time; held = socket.create_connection(('{HOST}', {first.port})); time.sleep(600)"
+    (tiny / "asking.py").write_text(
+        f"import threading, http.server, sys\n{code.replace('time.sleep(600)', 'pass')}\n"
+        "http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+    )
+    asking = Kind("asking", find_port(6100), "/", lambda port: ["asking", str(port)], lambda root, port: {})
+    monkeypatch.setitem(KINDS, "asking", asking)
+    second = up(tiny, ["asking"])["asking"]
+    assert wait_gone(first) and wait_gone(second)
 
 
 def test_other_lines_of_the_dotenv_file_stay(tmp_path: Path) -> None:

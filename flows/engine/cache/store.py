@@ -23,6 +23,7 @@ from flows.engine.cache.faults import explain_faults, refuse_links
 from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError
 from flows.engine.errors import EngineError
+from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
@@ -187,7 +188,7 @@ def _md5(entry: Any) -> str:
 
 
 def _compare_command(found: PipelineStage, stage: Stage) -> None:
-    if found.cmd != stage.command or {str(dep) for dep in found.deps} < set(stage.deps):
+    if found.cmd != stage.command or not set(stage.deps) <= {str(dep) for dep in found.deps}:
         raise EngineError(
             f"{stage.name} stands otherwise in dvc.yaml than in the flow: run `python -m flows graph --write`"
         )
@@ -288,7 +289,9 @@ def _refuse_busy_paths(
     """
     held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
     blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
-    blockers += [(path, infos, write) for path, infos in held.get("read", {}).items()]
+    # A fingerprint may change while a stage that depends on it runs: the guard compares it.
+    read_by_others = {path: infos for path, infos in held.get("read", {}).items() if f"/{FOLDER}/" not in path}
+    blockers += [(path, infos, write) for path, infos in read_by_others.items()]
     for path, infos, wanted in blockers:
         if any(_overlap(path, mine) for mine in wanted) and any(_is_foreign(int(info["pid"])) for info in infos):
             raise BusyError(path)

@@ -76,11 +76,11 @@ class Guard:
                 )
 
     def _compare_params(self, verb: str) -> None:
-        if not self._stage.values:
+        if not self._stage.tracked:
             return
         name = params_file(self._stage.flow)
         now = read_yaml(name)
-        for key, value in self._stage.values.items():
+        for key, value in self._stage.tracked.items():
             if (found := dig(now, key)) != value:
                 raise DisturbedError(
                     f"{self._stage.name}: {key} in {name} changed since the run {verb}, from {value!r} to {found!r}; "

@@ -24,6 +24,7 @@ class Job:
     arguments: Mapping[str, Any]
     command: str
     values: Mapping[str, Any]
+    tracked: Mapping[str, Any]
     deps: list[str]
     code: Code
     fingerprint: str
@@ -40,6 +41,7 @@ class Job:
             arguments=stage.arguments,
             command=stage.command,
             values=stage.values,
+            tracked=stage.tracked,
             deps=stage.deps,
             code=stage.code,
             fingerprint=stage.fingerprint,

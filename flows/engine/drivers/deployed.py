@@ -15,8 +15,6 @@ from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
 from flows.engine.graph.overrides import start_from_committed
 from flows.engine.graph.stage import Pipeline
-from flows.engine.project import ROOT
-from flows.engine.tracking.journal import start_sender
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -44,8 +42,6 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
         except Exception as error:
             tell_failure(Failure.of(name, error, [], flow=name, request=request))
             raise
-        if prepared.journal is not None:
-            start_sender(ROOT)
         return execute(prepared)
 
     return flow(name=name, description=pipeline.body.__doc__ or "", persist_result=False)(run)

@@ -15,12 +15,10 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
-from flows.engine.project import ROOT, STATE
-from flows.engine.tracking.journal import start_sender
+from flows.engine.project import STATE
 
 # How far off the kernel's time of a process's start may be.
 START_ERROR_S = 2.0
-LINGER_S = 10.0
 # DVC calls its commands through one, which may or may not stay between.
 SHELLS = ("sh", "dash", "bash", "zsh", "fish")
 
@@ -37,9 +35,6 @@ def run_stage_command(name: str, values: list[str]) -> None:
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
     refuse_links(stage)
-    if stage.learns:
-        # It stays for the next stage's process, which would else begin by importing MLflow again.
-        start_sender(ROOT, linger_s=LINGER_S)
     with StageReport(stage.name) as report, Recorder(stage) as recorder:
 
         def work() -> None:

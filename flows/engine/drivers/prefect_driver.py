@@ -24,15 +24,12 @@ from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
 from flows.engine.stop import Stop, StoppedError
-from flows.engine.tracking.journal import Journal, start_sender, wait_sent
+from flows.engine.tracking.journal import Journal, count_waiting
 from flows.engine.tracking.ledger import Cost
 from flows.engine.tracking.outbox import take_told
 
 if TYPE_CHECKING:
     from prefect.states import State
-
-# The last figures are with MLflow within moments; an unreachable one must not hold up the command.
-SEND_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -92,14 +89,13 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     # Asked now, since this process is about to name the project's own servers there.
     is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
     run = prepare_run(flow, Request(preset, overrides, stages), force=force)
-    sender = start_sender(ROOT) if run.journal else None
     _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if run.page is not None:
         say(f"its report: {run.page.relative_to(ROOT)}")
     say(f"this run: {_find_page(state)} (Prefect)")
-    if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
+    if run.journal is not None and (waiting := count_waiting(ROOT)).why:
         say(str(waiting))
     for told in take_told(ROOT):
         say(told)

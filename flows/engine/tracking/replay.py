@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlflow.exceptions import MlflowException
 
-from flows.engine.tracking.journal import OUTPUT_TAG
+from flows.engine import tags
 from flows.engine.tracking.ledger import keep_verdict
 from flows.engine.tracking.outbox import Line, OutgoingJournal, Sent
 from flows.engine.tracking.sampler import Sampler
@@ -90,8 +90,8 @@ def _send(lines: list[Line], journal: OutgoingJournal, run_id: str, tracker: Tra
             verdict = tracker.register(run_id, event, journal.folder)
             # First, since a run that waits for the verdict then looks for the message.
             journal.leave_message(verdict)
-            if output := event["tags"].get(OUTPUT_TAG):
-                keep_verdict(journal.folder.parents[2], event["tags"]["stage"], output, verdict)
+            if output := event["tags"].get(tags.OUTPUT_MD5):
+                keep_verdict(journal.folder.parents[2], event["tags"][tags.STAGE], output, verdict)
 
 
 def _keep_samples(journal: OutgoingJournal, sent: Sent, sampler: Sampler) -> Sent:
