@@ -31,12 +31,9 @@ from flows.engine.compute.messages import Message, pack_error, unpack_error
 from flows.engine.errors import EngineError
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import find_held, hold_lock, stage_lock, training_lock
-from flows.engine.machine import read_versions
-from flows.engine.project import ROOT, STATE, make_state_folder
+from flows.engine.project import ROOT, STATE
 from flows.engine.stop import GRACE_S
 
-# Where it is kept how long each stage took, and under which library versions: no inputs, but worth knowing.
-MADE = "made"
 SERVER = Path(__file__).with_name("stage_server.py")
 # What every stage imports, and what stages that learn do. pyarrow and its users are left out: it starts a thread.
 LIBRARIES = ("pydantic", "ruamel.yaml")
@@ -82,10 +79,7 @@ def _compute(stage: Stage, report: Report) -> Usage:
     report.check()
     locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
     process = _server.fork((*LIBRARIES, *LEARNING) if stage.learns else LIBRARIES, find_held(*locks))
-    usage = _Supervisor(stage, process, report).run()
-    note = {"seconds": round(usage.seconds, 3), "peak_bytes": usage.peak_bytes, "versions": read_versions()}
-    (make_state_folder(MADE) / f"{stage.name}.json").write_text(json.dumps(note, sort_keys=True), encoding="utf-8")
-    return usage
+    return _Supervisor(stage, process, report).run()
 
 
 @dataclass(frozen=True)

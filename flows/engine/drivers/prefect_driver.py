@@ -19,7 +19,7 @@ from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
-from flows.engine.graph.stage import Stage
+from flows.engine.graph.stage import Stage, choose_stages
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
@@ -41,6 +41,7 @@ class Run:
     journal: Journal | None = None
     request: Request = field(default_factory=Request)
     reporter: str = ""
+    name: str = ""
     page: Path | None = None
     stop: Stop = field(default_factory=Stop)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Run:
         """Make one stage fresh and note what it took."""
         report = StageReport(stage.name, tell, self.stop)
         try:
-            with report, Recorder(stage, self.journal) as recorder:
+            with report, Recorder(stage, self.journal, run=self.name) as recorder:
                 outcome = bring_up_to_date(
                     stage,
                     lambda: recorder.compute(report),
@@ -123,27 +124,16 @@ def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
     return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter)
 
 
-def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
-    """Return the stages named and all that they need, in order; all of them when none is named."""
-    known = {stage.name: stage for stage in stages}
-    if unknown := [name for name in names if name not in known]:
-        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are: {', '.join(known)}")
-    wanted, waiting = set(), list(names or known)
-    while waiting:
-        if (name := waiting.pop()) not in wanted:
-            wanted.add(name)
-            waiting += [artifact.stage for artifact in known[name].inputs]
-    return [stage for stage in stages if stage.name in wanted]
-
-
 def execute(run: Run) -> State[Any] | None:
     """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
 
     Its report is made and its MLflow run ends with it. Raises the first stage's error; stages that do not need that
     one run all the same. Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
     """
+    from prefect.runtime import flow_run
     from prefect.states import Cancelled
 
+    run.name = f"flow run {flow_run.get_name()}"
     finished = False
     try:
         _run_stages(run)
