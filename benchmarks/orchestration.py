@@ -86,7 +86,7 @@ for _ in range(int(sys.argv[1])):
 
 # Records stages in a dvc.lock whose first entries were computed and whose other entries are copies of the last of them.
 # It prints the seconds of each stage without its own work, and the seconds that DVC itself takes to write an entry.
-RECORD = """
+RECORD = r"""
 import shutil, statistics, time
 from dvc.utils.serialize import modify_yaml
 from flows.engine.cache.store import bring_up_to_date
@@ -199,7 +199,8 @@ def measure_fresh() -> list[Figure]:
 
 def make_project(root: Path, n_stages: int, *, learns: bool = False) -> Path:
     """Make a project with the engine and one flow; with `learns`, the flow is recorded in MLflow."""
-    shutil.copytree(ROOT / "flows/engine", root / "flows/engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("flows/engine", "flows/commands"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("flows/__init__.py", "flows/__main__.py"):
         shutil.copy(ROOT / name, root / name)
     flow = FLOW.replace("STAGES", str(n_stages)).replace("LEARNS", ", learns=True" if learns else "")
