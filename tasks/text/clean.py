@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.clean_table import write_summary
 from tasks.report import Report
 from tasks.text.layout import find_layout
-from tasks.text.sections import CleanTweets, Wash
+from tasks.text.sections import CleanTweets, NormaliseText
 
 DROPPED_COLUMNS = ("file", "row", "reason", "text")
 
@@ -31,6 +31,6 @@ def clean_tweets(archive: Path, clean: CleanTweets, *, out: Path, report: Report
     classes = [{"category": name, "examples": count} for name, count in cleaned.balance.items()]
     write_summary(out, classes, dropped, counts, dropped_columns=DROPPED_COLUMNS)
     draw_plots(out, cleaned.balance, texts)
-    settings = {name: getattr(clean, name) for name in Wash.model_fields}
+    settings = {name: getattr(clean, name) for name in NormaliseText.model_fields}
     (out / "clean.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     report.say(f"{len(cleaned.codes)} tweets kept, {len(dropped)} set aside (dropped.csv says why).")

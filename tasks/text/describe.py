@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.parallel import map_cores
 from tasks.plots import make_axes, plot_bars, save_plot
-from tasks.text.wash import ADDRESS, NAME
+from tasks.text.normalise import ADDRESS, NAME
 
 Whole = NDArray[np.int64]
 

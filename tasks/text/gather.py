@@ -1,4 +1,4 @@
-"""All rows of the files read, judged one by one and washed; texts wait on disk, memory keeps what tells them apart."""
+"""All rows of the files read, judged one by one and normalised; texts wait on disk, memory keeps what tells them apart."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tasks.text.dates import read_dates
 from tasks.text.layout import CATEGORIES, Layout
 from tasks.text.lines import START_CHARS, Block, Fault, Lines, cut_blocks, read_lines
 from tasks.text.marks import Marks, mark_texts
+from tasks.text.normalise import ADDRESS, NAME, normalise_texts
 from tasks.text.repeats import Texts, join_marks
 from tasks.text.sections import CleanTweets
-from tasks.text.wash import ADDRESS, NAME, wash_texts
 
 SCHEMA = pa.schema(
     [
@@ -51,7 +51,7 @@ class DroppedRow(Dropped):
 
 @dataclass(frozen=True)
 class Part:
-    """The usable rows of a block of a file, in order: `row` (line from 1), label code, date, user, washed text."""
+    """The usable rows of a block of a file, in order: `row` (line from 1), label code, date, user, normalised text."""
 
     file: str
     split: str
@@ -69,7 +69,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class _Washed:
+class _CleanBlock:
     rows: pa.RecordBatch
     marks: Marks
     lines: Lines
@@ -83,10 +83,10 @@ def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -
     blocks = [(block, split) for path, split in files for block in cut_blocks(path)]
     with TemporaryDirectory(dir=out) as place:
         spill = Path(place) / "rows.arrow"
-        washed = map_cores(lambda pair: wash_block(pair[0], clean), blocks)
+        normalised = map_cores(lambda pair: clean_block(pair[0], clean), blocks)
         marks, dropped, encodings = [], [], Counter[str]()
         with pa.OSFile(str(spill), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
-            for (block, _), part in zip(blocks, _number_rows(blocks, washed), strict=True):
+            for (block, _), part in zip(blocks, _number_rows(blocks, normalised), strict=True):
                 writer.write_batch(part.rows)
                 marks.append(part.marks)
                 dropped += [DroppedRow(block.path.name, one.reason, one.line, one.start) for one in part.faults]
@@ -98,38 +98,38 @@ def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -
             yield Rows(parts, _join(parts, marks), dropped, encodings)
 
 
-def wash_block(block: Block, clean: CleanTweets) -> _Washed:
-    """Return the usable rows of a block, washed, with the lines counted from the block's first, 0."""
+def clean_block(block: Block, clean: CleanTweets) -> _CleanBlock:
+    """Return the usable rows of a block, normalised, with the lines counted from the block's first, 0."""
     lines = read_lines(block, encoding=clean.encoding, max_chars=clean.max_chars)
     polarity, dates, users, texts = (_as_array(lines.table[name]) for name in ("polarity", "date", "user", "text"))
     codes = pc.index_in(pc.utf8_trim_whitespace(polarity), pa.array(list(CATEGORIES)))
-    washed = wash_texts(texts, clean)
-    reasons = _judge_rows(codes, washed, clean)
+    normalised = normalise_texts(texts, clean)
+    reasons = _judge_rows(codes, normalised, clean)
     kept = pa.array(reasons == USABLE)
-    columns = [pa.array(lines.numbers), pc.cast(codes, pa.int8()), pa.array(read_dates(dates)), users, washed]
+    columns = [pa.array(lines.numbers), pc.cast(codes, pa.int8()), pa.array(read_dates(dates)), users, normalised]
     rows = pa.RecordBatch.from_arrays([column.filter(kept) for column in columns], schema=SCHEMA)
     faults = [
         Fault(int(lines.numbers[place]), REASONS[reasons[place]].format(polarity[place].as_py()), texts[place].as_py())
         for place in np.flatnonzero(reasons).tolist()
     ]
     every = sorted([*lines.faults, *faults], key=lambda fault: fault.line)
-    return _Washed(rows, mark_texts(rows["text"], rows["user"]), lines, every)
+    return _CleanBlock(rows, mark_texts(rows["text"], rows["user"]), lines, every)
 
 
-def _judge_rows(codes: pa.Int32Array, washed: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
+def _judge_rows(codes: pa.Int32Array, normalised: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
     """Return for each row USABLE or the number of a reason in REASONS."""
     reasons = np.full(len(codes), USABLE, np.int8)
-    reasons[pc.match_substring_regex(washed, ONLY_MARKS).to_numpy(zero_copy_only=False)] = EMPTY
+    reasons[pc.match_substring_regex(normalised, ONLY_MARKS).to_numpy(zero_copy_only=False)] = EMPTY
     if clean.neutral == "leave_out":
         reasons[pc.fill_null(pc.equal(codes, NEUTRAL), False).to_numpy(zero_copy_only=False)] = LEFT_OUT
     reasons[codes.is_null().to_numpy(zero_copy_only=False)] = UNKNOWN
     return reasons
 
 
-def _number_rows(blocks: list[tuple[Block, str]], washed: Iterable[_Washed]) -> Iterator[_Washed]:
+def _number_rows(blocks: list[tuple[Block, str]], normalised: Iterable[_CleanBlock]) -> Iterator[_CleanBlock]:
     """Yield the parts with their lines counted from the first of their file, 1."""
     first = 1
-    for (block, _), part in zip(blocks, washed, strict=True):
+    for (block, _), part in zip(blocks, normalised, strict=True):
         first = 1 if block.start == 0 else first
         rows = part.rows.set_column(0, "row", pc.add(part.rows["row"], first))
         faults = [replace(fault, line=fault.line + first, start=fault.start[:START_CHARS]) for fault in part.faults]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.text.wash import ADDRESS, NAME
+from tasks.text.normalise import ADDRESS, NAME
 
 Hashes = NDArray[np.uint64]
 
@@ -36,7 +36,7 @@ class Marks:
 
 
 def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
-    """Return the marks of washed texts, none of them empty.
+    """Return the marks of normalised texts, none of them empty.
 
     `words` is a sum over the words, so their order, case and punctuation do not count, nor what stands before RT:
     a retweet has the mark of what it repeats. `near` is `words` + `user` without each word in turn: when two texts of

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def predict_texts(model: Path, texts: list[str], *, top: int) -> list[Answer]:
     """Return the `top` classes of each raw text, by the TorchScript file `model` and the vocabulary beside it.
 
-    Texts are washed and cut as those were that the model learnt from. Raises UserError when the model cannot be read,
+    Texts are normalised and cut as those were that the model learnt from. Raises UserError when the model cannot be read,
     its vocabulary is another one's, or a text is empty.
     """
     return ask_model(open_model(model), texts, top=top)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from tasks.section import Section
 
 
-class Wash(Section):
+class NormaliseText(Section):
     """What is replaced in a text before it is cut into words."""
 
     mark_addresses: bool = Field(description="web addresses become the word xxurl")
@@ -15,7 +15,7 @@ class Wash(Section):
     shorten_elongated: bool = Field(description="three or more of a letter become two: sooooo, soo")
 
 
-class CleanTweets(Wash):
+class CleanTweets(NormaliseText):
     """What counts as a usable tweet, and what is replaced in it."""
 
     encoding: Literal["auto", "utf-8", "latin-1"] = Field(
