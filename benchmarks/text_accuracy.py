@@ -33,7 +33,7 @@ class Seen:
 
     def add(self, metrics: dict[str, Any]) -> None:
         """Take over what one run wrote."""
-        told = {name: metrics[name] for name in ("ensemble", "everyone")} | metrics["members"]
+        told = {name: metrics[name] for name in ("ensemble", "all_members")} | metrics["members"]
         self.examples = told["ensemble"]["examples"]
         for name, figures in told.items():
             self.accuracies.setdefault(name, []).append(figures["accuracy"])

@@ -20,11 +20,11 @@ Rounds = dict[tuple[str, ...], Predictions]
 
 
 def evaluate_predictions(
-    ensemble: Path, examples: Path, everyone: Path | None = None, *, out: Path, report: Report
+    ensemble: Path, examples: Path, all_members: Path | None = None, *, out: Path, report: Report
 ) -> None:
     """Score the held-out predictions of `ensemble`; `examples` names the classes.
 
-    `everyone` is an ensemble that has also the members that cannot be exported: its figures stand beside. Writes
+    `all_members` is an ensemble that has also the members that cannot be exported: its figures stand beside. Writes
     `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss, calibration
     error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row an example), `confusion.png`, `calibration.csv` and
     `.png`. Raises UserError when an example was predicted twice.
@@ -35,10 +35,10 @@ def evaluate_predictions(
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     whole = join_predictions(list(rounds.values()))
     check_once(whole)
-    members = _split_members(read_rounds((everyone or ensemble) / "members.csv", ["member", "fold"]))
+    members = _split_members(read_rounds((all_members or ensemble) / "members.csv", ["member", "fold"]))
     together = {"ensemble": rounds}
-    if everyone is not None:
-        together["everyone"] = read_rounds(everyone / "test.csv", ["fold"])
+    if all_members is not None:
+        together["all_members"] = read_rounds(all_members / "test.csv", ["fold"])
     metrics: dict[str, Any] = {name: summarise(of) for name, of in together.items()}
     metrics["members"] = {name: summarise(of) for name, of in members.items()}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")

@@ -105,8 +105,8 @@ def test_it_learns_what_tells_the_classes_and_stands_outside(folder: Path, tmp_p
     assert (told.probabilities.argmax(1) == told.labels).mean() > 0.8
     mean = TextEnsemble(method="mean")
     build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=Told())
-    build_ensemble([fitted, bert], mean, out=toy.folder("everyone"), report=Told())
-    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("everyone")
+    build_ensemble([fitted, bert], mean, out=toy.folder("all_members"), report=Told())
+    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("all_members")
     evaluate_predictions(*places, out=toy.folder("scores"), report=Told())
     assert set(json.loads((toy.folder("scores") / "metrics.json").read_text())["members"]) == {"lstm", "bert"}
 
