@@ -54,14 +54,14 @@ def fit(
     """Train `member` in the round that holds out `fold`, and predict the examples that it never saw.
 
     `lr` holds the learning rate. `fit.json` names the fit by `name`, and by `size_name` where a member is fitted at
-    several sizes. Writes what `write_outcome` says.
+    several sizes. Writes what `write_fit_files` says.
     """
     from tasks.learning.fitted import Fit
-    from tasks.learning.outcome import write_outcome
+    from tasks.learning.fit_files import write_fit_files
 
     lesson, network = member.prepare(compute, fold, **inputs)
     trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
-    write_outcome(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
+    write_fit_files(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
 
 
 def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:

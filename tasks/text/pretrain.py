@@ -34,7 +34,7 @@ def pretrain_encoder(
     Writes `encoder.pt`, a state_dict, history and activations, and `language.json`, the perplexity on each part, of
     which it learns from the first alone. Howard and Ruder 2018, section 3.2.
     """
-    from tasks.learning.outcome import draw_training
+    from tasks.learning.fit_files import draw_training
     from tasks.learning.train import train_at
     from tasks.text.language import measure_perplexity, save_encoder
     from tasks.text.language_lesson import prepare

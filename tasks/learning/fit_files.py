@@ -13,7 +13,7 @@ from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import write_predictions
 
 
-def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
+def write_fit_files(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
     """Write `state_dict.pt`, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
