@@ -54,7 +54,7 @@ find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", learns=True, look=CU
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", learns=True, look=CURVE)
 fit = stage(train.fit, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
-cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble")
 build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
@@ -76,7 +76,7 @@ def text(p: TextParams) -> Artifact:
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, one) for name, one in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:

@@ -34,13 +34,13 @@ def open_encoder(folder: Path) -> Callable[[Sequence[str]], list[Ids]]:
 
 
 def _number_words(folder: Path, settings: dict[str, object]) -> Callable[[list[str]], list[list[int]]]:
-    from tasks.text.cutters import cut_all, make_cutter
+    from tasks.text.tokenisers import tokenise_all, make_tokeniser
 
     known = {word: number for number, word in enumerate(read_vocabulary(folder)) if number not in (UNK, PAD)}
-    tokenise, lower = make_cutter(str(settings["tokeniser"])), bool(settings["lower"])
+    tokenise, lower = make_tokeniser(str(settings["tokeniser"])), bool(settings["lower"])
 
     def number(texts: list[str]) -> list[list[int]]:
-        chunked = (cut_all(text.split(" "), tokenise, lower=lower) for text in texts)
+        chunked = (tokenise_all(text.split(" "), tokenise, lower=lower) for text in texts)
         return [[known.get(token, UNK) for chunk in chunks for token in chunk] or [UNK] for chunks in chunked]
 
     return number

@@ -19,7 +19,7 @@ from tasks.parallel import map_cores
 from tasks.report import Report
 from tasks.text.dates import read_dates
 from tasks.text.layout import CATEGORIES, Layout
-from tasks.text.lines import START_CHARS, Block, Fault, Lines, cut_blocks, read_lines
+from tasks.text.lines import START_CHARS, Block, Fault, Lines, split_file, read_lines
 from tasks.text.marks import Marks, mark_texts
 from tasks.text.normalise import ADDRESS, NAME, normalise_texts
 from tasks.text.repeats import Texts, join_marks
@@ -80,7 +80,7 @@ class _CleanBlock:
 def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -> Iterator[Rows]:
     """Give the rows of the hand-labelled file, then of the training file; their texts lie in `out` meanwhile."""
     files = [(path, split) for path, split in layout.files if split == "train" or clean.test_file == "keep"]
-    blocks = [(block, split) for path, split in files for block in cut_blocks(path)]
+    blocks = [(block, split) for path, split in files for block in split_file(path)]
     with TemporaryDirectory(dir=out) as place:
         spill = Path(place) / "rows.arrow"
         normalised = map_cores(lambda pair: clean_block(pair[0], clean), blocks)

@@ -51,7 +51,7 @@ class Lines:
     encodings: Counter[str]
 
 
-def cut_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> list[Block]:
+def split_file(path: Path, block_bytes: int = BLOCK_BYTES) -> list[Block]:
     """Return the blocks of a file, each of about `block_bytes`."""
     blocks, start, end = [], 0, path.stat().st_size
     with path.open("rb") as file:

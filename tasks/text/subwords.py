@@ -26,7 +26,7 @@ def write_subwords(path: Path, folder: str, *, out: Path, report: Report) -> Non
     the first ones stay.
     """
     tokenizer = open_tokenizer(folder)
-    cut = [_cut_block(texts, tokenizer) for texts in read_blocks(path, "text")]
+    cut = [_tokenise_block(texts, tokenizer) for texts in read_blocks(path, "text")]
     lengths = np.array([len(ids) for block in cut for ids in block], np.int64)
     np.save(out / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
     blocks = (np.fromiter(chain.from_iterable(block), np.int32) + len(SPECIAL) for block in cut)
@@ -36,7 +36,7 @@ def write_subwords(path: Path, folder: str, *, out: Path, report: Report) -> Non
     report.say(f"{len(own)} tokens are known, {lengths.mean():.1f} a tweet.")
 
 
-def _cut_block(texts: pa.StringArray, tokenizer: Any) -> list[list[int]]:
+def _tokenise_block(texts: pa.StringArray, tokenizer: Any) -> list[list[int]]:
     """Return the model's own ids of each text."""
     longest = min(LONGEST, tokenizer.model_max_length)
     ids: list[list[int]] = tokenizer(texts.to_pylist(), truncation=True, max_length=longest)["input_ids"]

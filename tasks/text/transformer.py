@@ -25,7 +25,7 @@ class Transformer(Learner, Schedule):
         return folder
 
 
-def cut_subwords(tweets: Path, transformer: Transformer, *, out: Path, report: Report) -> None:
+def tokenise_subwords(tweets: Path, transformer: Transformer, *, out: Path, report: Report) -> None:
     """Write the clean texts in `tweets` as the numbers of the folder's own tokens, as `write_subwords` says."""
     from tasks.text.subwords import write_subwords
 

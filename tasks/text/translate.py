@@ -86,7 +86,7 @@ def translate_back(
     waiting = list(dict.fromkeys(text for text in texts if text not in done))
     with path.open("a", encoding="utf-8") as file:
         file.write("\n" if done else "")  # an interrupted run may have left half a line
-        for batch in cut_batches(waiting):
+        for batch in make_batches(waiting):
             foreign = run_translator(there, batch, timeout_s=timeout_s)
             for text, translated in zip(batch, run_translator(back, foreign, timeout_s=timeout_s), strict=True):
                 done[text] = translated or text
@@ -96,7 +96,7 @@ def translate_back(
     return [done[text] for text in texts]
 
 
-def cut_batches(texts: Sequence[str], max_chars: int = MAX_CHARS) -> Iterator[list[str]]:
+def make_batches(texts: Sequence[str], max_chars: int = MAX_CHARS) -> Iterator[list[str]]:
     """Yield texts in batches of at most `max_chars`, line ends included; a longer text is a batch by itself."""
     batch: list[str] = []
     size = 0

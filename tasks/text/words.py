@@ -19,7 +19,7 @@ from tasks.features import write_features
 from tasks.learning.ragged import PAD, UNK
 from tasks.parallel import map_cores
 from tasks.report import Report
-from tasks.text.cutters import cut_all, make_cutter
+from tasks.text.tokenisers import tokenise_all, make_tokeniser
 from tasks.text.sections import Tokens
 
 SPECIALS = ["<unk>", "<pad>"]
@@ -38,7 +38,7 @@ class Chunks:
 
 
 @dataclass(frozen=True)
-class Cut:
+class ChunkTokens:
     """The tokens of each chunk, in a row: `codes` int64 of `tokens`, `counts` int64 (chunks), 0 or more."""
 
     tokens: list[str]
@@ -50,7 +50,7 @@ def write_words(path: Path, train: Whole, tokens: Tokens, *, out: Path, report: 
     """Write `tokens.npy`, `offsets.npy` and `vocabulary.json` of the texts in a clean table; `train` are rows of it."""
     chunks = split_texts(path)
     report.progress(1, 3, "steps")
-    cut = cut_chunks(chunks.words, tokens)
+    cut = tokenise_chunks(chunks.words, tokens)
     words = choose_words(cut, _count_tokens(chunks, cut, train), tokens)
     (out / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n")
     report.progress(2, 3, "steps")
@@ -84,15 +84,15 @@ def split_block(texts: pa.StringArray) -> Chunks:
     return Chunks(coded.dictionary, coded.indices.to_numpy(), np.diff(split.offsets.to_numpy()).astype(np.int64))
 
 
-def cut_chunks(words: pa.StringArray, tokens: Tokens) -> Cut:
+def tokenise_chunks(words: pa.StringArray, tokens: Tokens) -> ChunkTokens:
     """Return the tokens of every distinct chunk."""
-    cut = cut_all(words.to_pylist(), make_cutter(tokens.tokeniser), lower=tokens.lower)
+    cut = tokenise_all(words.to_pylist(), make_tokeniser(tokens.tokeniser), lower=tokens.lower)
     counts = np.fromiter(map(len, cut), np.int64, len(cut))
     coded = pa.array([token for some in cut for token in some], pa.string()).dictionary_encode()
-    return Cut(coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64), counts)
+    return ChunkTokens(coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64), counts)
 
 
-def choose_words(cut: Cut, counts: Whole, tokens: Tokens) -> list[str]:
+def choose_words(cut: ChunkTokens, counts: Whole, tokens: Tokens) -> list[str]:
     """Return the known words by id, as torchtext's Vocab orders them: by count, then by the alphabet.
 
     Raises UserError when none is frequent enough.
@@ -112,7 +112,7 @@ def choose_words(cut: Cut, counts: Whole, tokens: Tokens) -> list[str]:
     return words
 
 
-def _count_tokens(chunks: Chunks, cut: Cut, train: Whole) -> Whole:
+def _count_tokens(chunks: Chunks, cut: ChunkTokens, train: Whole) -> Whole:
     """Return how often each token stands in the training texts, (tokens)."""
     is_train = np.zeros(len(chunks.counts), np.bool_)
     is_train[train] = True
@@ -121,20 +121,20 @@ def _count_tokens(chunks: Chunks, cut: Cut, train: Whole) -> Whole:
     return counts.astype(np.int64)
 
 
-def _number_tokens(cut: Cut, words: list[str]) -> NDArray[np.int32]:
+def _number_tokens(cut: ChunkTokens, words: list[str]) -> NDArray[np.int32]:
     """Return the id of each token of the chunks, in a row; what is no known word is <unk>, also `<pad>` itself."""
     known = {word: number for number, word in enumerate(words) if number not in (UNK, PAD)}
     ids = np.fromiter((known.get(token, UNK) for token in cut.tokens), np.int32, len(cut.tokens))
     return ids[cut.codes]
 
 
-def _measure_texts(chunks: Chunks, cut: Cut) -> Whole:
+def _measure_texts(chunks: Chunks, cut: ChunkTokens) -> Whole:
     """Return the number of tokens of each text, (n)."""
     starts = np.concatenate([[0], np.cumsum(chunks.counts)[:-1]])
     return np.add.reduceat(cut.counts.astype(np.int32)[chunks.codes], starts).astype(np.int64)
 
 
-def _gather_ids(chunks: Chunks, cut: Cut, ids: NDArray[np.int32], lengths: Whole) -> Iterator[NDArray[np.int32]]:
+def _gather_ids(chunks: Chunks, cut: ChunkTokens, ids: NDArray[np.int32], lengths: Whole) -> Iterator[NDArray[np.int32]]:
     """Yield the ids of some texts after another, in a row; an empty text is one <unk>."""
     starts = np.concatenate([[0], np.cumsum(cut.counts)[:-1]])
     ends = np.concatenate([[0], np.cumsum(chunks.counts)])

@@ -24,7 +24,7 @@ from tasks.text.ensemble import TextEnsemble
 from tasks.text.model_folder import open_body, open_tokenizer
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.tokens import open_tokens, read_vocabulary
-from tasks.text.transformer import Transformer, cut_subwords
+from tasks.text.transformer import Transformer, tokenise_subwords
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 from tests.tasks.text.model_folder import LONGEST, make_folder
 from tests.tasks.text.test_train import BreakError, Breaking, check_same_files, fit
@@ -49,7 +49,7 @@ def make_toy(root: Path, folder: Path) -> Toy:
     table = open_tokens(toy.folder("tokens"))
     rows = ({"text": " ".join(WORDS[word] for word in table[row])} for row in range(len(table)))
     write_rows(toy.folder("examples") / "examples.csv", ["text"], rows)
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
     return toy
 
 
@@ -68,7 +68,7 @@ def cut(folder: Path, root: Path, texts: list[str]) -> Path:
     """Cut some texts; return the folder with their tokens."""
     toy = Toy(root)
     write_rows(toy.folder("examples") / "examples.csv", ["text"], [{"text": each} for each in texts])
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
     return toy.folder("subwords")
 
 

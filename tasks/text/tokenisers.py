@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-Cutter = Callable[[str], list[str]]
+Tokeniser = Callable[[str], list[str]]
 
 # Letters with what often stands around them, where spaCy's rules come to one cut before and behind each mark.
 PLAIN = re.compile(r"""(["#]*)([A-Za-z]+)('[sS])?((?:[!?,;"]|\.\.+|(?<=[a-z!?,;"])\.(?!\.))*)""")
 MARK = re.compile(r"\.\.+|.", re.DOTALL)
 
 
-def make_cutter(tokeniser: str) -> Cutter:
+def make_tokeniser(tokeniser: str) -> Tokeniser:
     """Return the function that cuts one chunk (no white space in it) into its tokens."""
-    return SpacyCutter() if tokeniser == "spacy" else lambda chunk: [chunk]
+    return SpacyTokeniser() if tokeniser == "spacy" else lambda chunk: [chunk]
 
 
-class SpacyCutter:
+class SpacyTokeniser:
     """spaCy's English tokeniser, chunk by chunk; most chunks are so plain that its answer is known without it.
 
     spaCy cuts at white space first, and no rule of its English reaches over single spaces: so the tokens of a text
@@ -47,7 +47,7 @@ class SpacyCutter:
         return any(text in self._special for text in (chunk, letters, letters + (plain[3] or ""), letters + "."))
 
 
-def cut_all(chunks: Iterable[str], cut: Cutter, *, lower: bool) -> list[list[str]]:
+def tokenise_all(chunks: Iterable[str], cut: Tokeniser, *, lower: bool) -> list[list[str]]:
     """Return the tokens of each chunk."""
     if lower:
         return [[token.lower() for token in cut(chunk)] if chunk else [] for chunk in chunks]
