@@ -20,9 +20,9 @@ from tasks.report import Report
 from tasks.text.dates import read_dates
 from tasks.text.layout import CATEGORIES, Layout
 from tasks.text.lines import START_CHARS, Block, Fault, Lines, split_file, read_lines
-from tasks.text.marks import Marks, mark_texts
+from tasks.text.text_hashes import TextHashes, hash_texts
 from tasks.text.normalise import ADDRESS, NAME, normalise_texts
-from tasks.text.repeats import Texts, join_marks
+from tasks.text.repeats import Texts, join_hashes
 from tasks.text.sections import CleanTweets
 
 SCHEMA = pa.schema(
@@ -71,7 +71,7 @@ class Rows:
 @dataclass(frozen=True)
 class _CleanBlock:
     rows: pa.RecordBatch
-    marks: Marks
+    hashes: TextHashes
     lines: Lines
     faults: list[Fault]
 
@@ -113,7 +113,7 @@ def clean_block(block: Block, clean: CleanTweets) -> _CleanBlock:
         for place in np.flatnonzero(reasons).tolist()
     ]
     every = sorted([*lines.faults, *faults], key=lambda fault: fault.line)
-    return _CleanBlock(rows, mark_texts(rows["text"], rows["user"]), lines, every)
+    return _CleanBlock(rows, hash_texts(rows["text"], rows["user"]), lines, every)
 
 
 def _judge_rows(codes: pa.Int32Array, normalised: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
@@ -137,11 +137,11 @@ def _number_rows(blocks: list[tuple[Block, str]], normalised: Iterable[_CleanBlo
         first += part.lines.count
 
 
-def _join(parts: list[Part], marks: list[Marks]) -> Texts:
+def _join(parts: list[Part], hashes: list[TextHashes]) -> Texts:
     """Return what is known of all rows; the marks of the parts are let go, as both would fill much memory."""
     labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
     is_test = np.repeat([part.split == "test" for part in parts], [len(part.rows) for part in parts])
-    joined = join_marks(marks)
+    joined = join_hashes(marks)
     marks.clear()
     return Texts(joined, labels, is_test)
 

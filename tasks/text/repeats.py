@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text.marks import MIN_WORDS, Hashes, Marks
+from tasks.text.text_hashes import MIN_WORDS, Hashes, TextHashes
 
 HASH_BITS = 22
 PIECE = 1 << 20
@@ -26,7 +26,7 @@ REASONS = {
 class Texts:
     """What is known of all texts together, each array (n)."""
 
-    marks: Marks
+    hashes: TextHashes
     labels: NDArray[np.int8]
     is_test: NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ def judge_repeats(texts: Texts, groups: NDArray[np.int64]) -> NDArray[np.int8]:
     return judged
 
 
-def group_texts(marks: Marks) -> NDArray[np.int64]:
+def group_texts(hashes: TextHashes) -> NDArray[np.int64]:
     """Return a number for each text, (n): the same for texts of the same words and a user's texts one word apart.
 
     Sorting makes it n log n; texts are linked in chains, so that a group may hold more than each other's neighbours.
@@ -79,7 +79,7 @@ def link_equal(keys: Hashes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([rows[order[equal]], rows[order[equal + 1]]])
 
 
-def link_near(marks: Marks) -> NDArray[np.int64]:
+def link_near(hashes: TextHashes) -> NDArray[np.int64]:
     """Return pairs of rows of which one is the other without a word, or both are the same without one, (2, pairs).
 
     There are some twenty million marks of a million texts, and most stand alone: those are left out before the
@@ -95,10 +95,10 @@ def link_near(marks: Marks) -> NDArray[np.int64]:
     return link_equal(keys, enough[rows])
 
 
-def join_marks(parts: Sequence[Marks]) -> Marks:
+def join_hashes(parts: Sequence[TextHashes]) -> TextHashes:
     """Return the marks of several blocks as one."""
     names = ("text", "words", "user", "n_words", "near")
-    return Marks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return TextHashes(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def _find_repeated(keys: Hashes) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ MIN_WORDS = 4  # of a text that may be near another one: shorter ones differ whe
 
 
 @dataclass(frozen=True)
-class Marks:
+class TextHashes:
     """Of n texts: `text`, `words`, `user` and `n_words` (n), and `near`, in text order, n_words each.
 
     `words` is 0 where a text has none that count. `near` is there for texts of MIN_WORDS words or more.
@@ -35,7 +35,7 @@ class Marks:
     near: Hashes
 
 
-def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
+def hash_texts(texts: pa.StringArray, users: pa.StringArray) -> TextHashes:
     """Return the marks of normalised texts, none of them empty.
 
     `words` is a sum over the words, so their order, case and punctuation do not count, nor what stands before RT:
@@ -44,7 +44,7 @@ def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
     """
     user = hash_strings(users)
     if not len(texts):
-        return Marks(user, user, user, np.zeros(0, np.int64), user)
+        return TextHashes(user, user, user, np.zeros(0, np.int64), user)
     split = pc.split_pattern(texts, " ")
     chunks = split.flatten().dictionary_encode()
     codes = chunks.indices.to_numpy()
@@ -57,7 +57,7 @@ def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
     counted = hashes != 0
     words = np.add.reduceat(hashes, starts)
     n_words = np.add.reduceat(counted, starts, dtype=np.int64)
-    return Marks(text, words, user, n_words, _mark_near(hashes[counted], words + user, n_words))
+    return TextHashes(text, words, user, n_words, _hash_near(hashes[counted], words + user, n_words))
 
 
 def hash_strings(texts: pa.StringArray) -> Hashes:
@@ -107,7 +107,7 @@ def _forget_before_retweet(hashes: Hashes, is_retweet: NDArray[np.bool_], starts
     return kept
 
 
-def _mark_near(hashes: Hashes, whole: Hashes, n_words: NDArray[np.int64]) -> Hashes:
+def _hash_near(hashes: Hashes, whole: Hashes, n_words: NDArray[np.int64]) -> Hashes:
     """Return for each text of enough words its mark without each word in turn, in a row."""
     enough = n_words >= MIN_WORDS
     return np.repeat(whole[enough], n_words[enough]) - hashes[np.repeat(enough, n_words)]
