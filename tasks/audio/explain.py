@@ -27,7 +27,7 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
 
     from tasks.audio.decode import read_clip
     from tasks.audio.sections import Waveform
-    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
@@ -41,7 +41,7 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
             if features.ndim == 2:
                 silence = features.amin().expand_as(features)
                 heat = make_map(attribute(partial(_ask, view), features, silence))
-                return _enlarge(lay_map(_draw(features), heat))
+                return _enlarge(overlay_map(_draw(features), heat))
         return None
 
     return explain

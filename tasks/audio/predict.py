@@ -34,10 +34,10 @@ def open_model(model: Path) -> Served:
     script = load_script(model)
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
 
-    def judge(sounds: Sequence[Source]) -> NDArray[np.float32]:
+    def predict_proba(sounds: Sequence[Source]) -> NDArray[np.float32]:
         return ask_each(script, (torch.from_numpy(read_clip(sound, waveform)) for sound in sounds))
 
-    return Served(BINARY, script.labels, judge, lambda: _draw_wav(model, script.sample_rate_hz))
+    return Served(BINARY, script.labels, predict_proba, lambda: _draw_wav(model, script.sample_rate_hz))
 
 
 def _load_pyfunc(data_path: str) -> Served:

@@ -38,10 +38,10 @@ def open_model(model: Path) -> Served:
     """Open an exported model for picture files. Raises UserError when it cannot be read."""
     script = load_script(model)
 
-    def judge(pictures: Sequence[Source]) -> NDArray[np.float32]:
+    def predict_proba(pictures: Sequence[Source]) -> NDArray[np.float32]:
         return ask_each(script, (_read_pixels(picture) for picture in pictures))
 
-    return Served(BINARY, script.labels, judge, lambda: _draw_png(model))
+    return Served(BINARY, script.labels, predict_proba, lambda: _draw_png(model))
 
 
 def _load_pyfunc(data_path: str) -> Served:

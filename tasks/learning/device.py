@@ -1,4 +1,4 @@
-"""One processor with the arithmetic that suits it."""
+"""The device that trains, and the precision that suits it."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,44 +17,45 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Device:
-    """A processor and the type in which its convolutions and matrix products are computed."""
+    """A device and the type in which it computes convolutions and matrix products."""
 
     torch_device: torch.device
     precision: torch.dtype
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which a forward pass runs."""
+        """Return the autocast context of a forward pass."""
         enabled = self.precision != torch.float32
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def place(self, network: Network) -> Network:
-        """Move a network here, its pictures' channels last, which both cpu and cuda prefer."""
+        """Move a network to the device, in the memory format channels_last, which is faster on cpu and cuda."""
         return network.to(self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def move(self, batch: Tensor) -> Tensor:
-        """Move a batch here."""
+        """Move a batch to the device."""
         return batch.to(self.torch_device, non_blocking=True)
 
 
 def open_device(compute: Compute) -> Device:
-    """Choose the processor and precision that `compute` asks for and set the number of threads.
+    """Return the device and precision that `compute` asks for, and set the number of threads.
 
-    Raises UserError when what it asks for by name is not there.
+    Raises UserError when `compute.device` is cuda and there is no GPU.
     """
     torch.set_num_threads(compute.threads)
     keep_freed_memory()
     has_cuda = torch.cuda.is_available()
     if compute.device == "cuda" and not has_cuda:
-        raise UserError("compute.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")
+        raise UserError("compute.device is cuda, but torch finds no GPU: set compute.device to auto or cpu")
     chosen = torch.device("cuda" if has_cuda and compute.device != "cpu" else "cpu")
     return Device(chosen, choose_precision(compute.precision, chosen))
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware is faster with it.
+    """Return bfloat16 or float32; `auto` takes bfloat16 only if the hardware is faster with it.
 
-    A convolution network trained ten times slower in bf16 than in fp32 on a processor with AVX2 alone, and 1.5 times
-    slower on Intel's with AVX-512's own bf16 but without AMX; on AMD's with the former, 1.9 times faster.
+    Measured with a convolutional network: training in bf16 is ten times slower than in fp32 on a processor with AVX2
+    only, and 1.5 times slower on an Intel processor with AVX-512 bf16 but without AMX. On an AMD processor with
+    AVX-512 bf16 it is 1.9 times faster.
     """
     if wanted == "auto":
         return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32

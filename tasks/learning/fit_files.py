@@ -1,4 +1,4 @@
-"""What a training leaves behind, for the ensemble and the export to read."""
+"""The files of a fit, which the ensemble and the export read."""
 
 from pathlib import Path
 
@@ -25,6 +25,6 @@ def write_fit_files(out: Path, network: nn.Module, lesson: Lesson, trained: Trai
 
 
 def draw_training(out: Path, trained: Trained) -> None:
-    """Write `history.csv`, `activations.csv` and a drawing of each."""
+    """Write `history.csv`, `activations.csv` and a plot of each."""
     draw_history(out, trained.history)
     draw_activations(out, trained.activations)

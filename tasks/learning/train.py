@@ -1,8 +1,8 @@
 """The two stages that train, the same for every domain: the range test and the fit.
 
-A domain brings a lesson module, such as `tasks/audio/lesson.py`, which the section of its members names. Its
+A domain has a lesson module, such as `tasks/audio/lesson.py`, named by the section of its members. The module's
 `prepare(member, compute, fold, **inputs)` returns the lesson, and the network with its initial weights. `inputs` are
-what else the flow passes by name: artifacts, sections and plain values.
+the other arguments that the flow passes by name: artifacts, sections and plain values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: 
     lr = suggest_lr(curve, lesson.n_classes)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr)
-    report.say(f"learning rate {lr:.2g}, by {len(curve.lr)} steps of a range test")
+    report.say(f"learning rate {lr:.2g}, from {len(curve.lr)} steps of a range test")
 
 
 def fit(
@@ -51,13 +51,13 @@ def fit(
     checkpoints: Path,
     **inputs: Any,
 ) -> None:
-    """Train `member` in the round that holds out `fold`, and predict the examples that it never saw.
+    """Train `member` in the round that holds out `fold`, and predict the valid and test examples.
 
-    `lr` holds the learning rate. `fit.json` names the fit by `name`, and by `size_name` where a member is fitted at
-    several sizes. Writes what `write_fit_files` says.
+    `lr` is the folder of `find_lr`. `fit.json` holds the fit's `name`, and its `size_name` if the member is fitted at
+    several sizes. Writes the files of `write_fit_files`.
     """
-    from tasks.learning.fitted import Fit
     from tasks.learning.fit_files import write_fit_files
+    from tasks.learning.fitted import Fit
 
     lesson, network = member.prepare(compute, fold, **inputs)
     trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
@@ -65,7 +65,7 @@ def fit(
 
 
 def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:
-    """Train a network at the rate that `lr` holds, times the schedule's factor."""
+    """Train a network at the rate in the folder `lr`, times the schedule's `lr_scale`."""
     from tasks.learning.loop import train_network
 
     peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale

@@ -34,7 +34,7 @@ def open_encoder(folder: Path) -> Callable[[Sequence[str]], list[Ids]]:
 
 
 def _number_words(folder: Path, settings: dict[str, object]) -> Callable[[list[str]], list[list[int]]]:
-    from tasks.text.tokenisers import tokenise_all, make_tokeniser
+    from tasks.text.tokenisers import make_tokeniser, tokenise_all
 
     known = {word: number for number, word in enumerate(read_vocabulary(folder)) if number not in (UNK, PAD)}
     tokenise, lower = make_tokeniser(str(settings["tokeniser"])), bool(settings["lower"])

@@ -56,7 +56,9 @@ def _normalise_once(texts: pa.StringArray, settings: NormaliseText) -> pa.String
         texts = _change_where(texts, "@", lambda matching: _replace(matching, NAME_PATTERN, rf"\1 {NAME} "))
     if settings.shorten_elongated:
         # A shortened text may be an address: htttp://.
-        shorten = (lambda matching: _mark_addresses(_shorten_runs(matching))) if settings.mark_addresses else _shorten_runs
+        shorten = (
+            (lambda matching: _mark_addresses(_shorten_runs(matching))) if settings.mark_addresses else _shorten_runs
+        )
         texts = _change_where(texts, LONG_RUN, shorten)
     texts = _change_where(texts, "  ", lambda matching: _replace(matching, "  +", " "))
     return pc.ascii_trim(texts, " ")

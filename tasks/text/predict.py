@@ -34,11 +34,11 @@ def open_model(model: Path) -> Served:
     check_vocabulary(model.parent, script.n_words)
     encode = open_encoder(model.parent)
 
-    def judge(texts: Sequence[str]) -> NDArray[np.float32]:
+    def predict_proba(texts: Sequence[str]) -> NDArray[np.float32]:
         check_texts(texts)
         return ask_each(script, (torch.from_numpy(words).long() for words in encode(texts)))
 
-    return Served("text", script.labels, judge, lambda: _draw_text(model))
+    return Served("text", script.labels, predict_proba, lambda: _draw_text(model))
 
 
 def check_texts(texts: Sequence[str]) -> None:

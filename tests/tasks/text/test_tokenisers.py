@@ -1,4 +1,4 @@
-"""The quick way of cutting is spaCy's way, on plain chunks and on odd ones."""
+"""The fast tokeniser gives spaCy's tokens, for plain chunks and for odd ones."""
 
 import random
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dice import Dice
-from tasks.text.tokenisers import SpacyTokeniser
 from tasks.text.phrases import NEGATIVE, POSITIVE, write_message
+from tasks.text.tokenisers import SpacyTokeniser
 
 CUT = SpacyTokeniser()
 ODD = r"""
