@@ -1,6 +1,7 @@
-"""Make the README's pictures from real runs: `python -m benchmarks.make_pictures FLOW`, after `make up` and two runs of the flow.
+"""Make the README's pictures from real runs: `python -m benchmarks.make_pictures FLOW`.
 
-Writes docs/pictures/report.png, prefect.png and mlflow.png, each below 120 kB.
+Run it after `make up` and two runs of the flow. It writes docs/pictures/report.png, prefect.png and
+mlflow.png, each below 120 kB.
 """
 
 from __future__ import annotations

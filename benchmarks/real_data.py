@@ -10,14 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.table import MissingDataError
-from flows.engine.graph.overrides import merge_preset
+from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.params import read_yaml
 from flows.engine.project import ROOT
 
@@ -53,14 +51,8 @@ class Clone:
 
     def read_params(self, changes: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Return the params that a run with these changes has."""
-        params: dict[str, Any] = read_yaml(f"params/{self.flow}.yaml")
-        if self.preset:
-            merge_preset(params, read_yaml(f"params/presets/{self.flow}-{self.preset}.yaml"))
-        for place, value in (changes or {}).items():
-            *sections, key = place.split(".")
-            section = reduce(getitem, sections, params)
-            section[key] = value
-        return params
+        overrides = [f"{key}={value}" for key, value in (changes or {}).items()]
+        return read_changed(self.flow, preset=self.preset, overrides=overrides).model_dump()
 
     def call(self, *arguments: str) -> None:
         """Call the command line."""

@@ -11,8 +11,7 @@ from typing import Any
 
 from benchmarks.real_data import SEEDS, clone_for, find_archive
 from benchmarks.table import Figure
-from benchmarks.text_training import PRESET
-from flows.engine.graph.params import read_yaml
+from benchmarks.text_training import read_preset
 from tasks.archives import digest_file
 
 TARGET = 0.78
@@ -53,7 +52,7 @@ def measure() -> list[Figure]:
 
 def list_seeds(seed: int) -> dict[str, object]:
     """Return what gives the split and every network another seed."""
-    names = [f"members.{name}" for name in read_yaml(PRESET)["members"]]
+    names = [f"members.{name}" for name in read_preset().members]
     return {f"{name}.seed": seed for name in ("folds", "pretrain", *names)}
 
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
-from benchmarks.text_training import N_THREADS, PRESET, split_tweets
-from flows.engine.graph.params import read_yaml
+from benchmarks.text_training import N_THREADS, read_preset, split_tweets
 from tasks.columns import write_columns
 from tasks.fold_table import read_numbers
 from tasks.folds import read_round
@@ -24,7 +23,6 @@ from tasks.learning.train import find_lr, fit
 from tasks.report import Silent
 from tasks.text.augment import Augment
 from tasks.text.member import Member
-from tasks.text.sections import Tokens
 from tasks.text.tokens import tokenise
 
 FOLD, VALID, JUDGES = 10, 9, (6, 7, 8)  # whole folds, so that no group stands on two sides
@@ -98,7 +96,7 @@ def prepare(folder: Path, archive: Path) -> None:
     """Clean and split the tweets, and cut them into words, known from those that may train."""
     split_tweets(folder, archive)
     pool = change_folds(folder / "folds", lambda folds: np.where(np.isin(folds, JUDGES), FOLD, folds), folder / "pool")
-    tokens = Tokens.model_validate(read_yaml(PRESET)["tokens"])
+    tokens = read_preset().tokens
     (folder / "tokens").mkdir()
     tokenise(folder / "tweets", pool, tokens, fold=FOLD, out=folder / "tokens", report=Silent())
 
@@ -122,8 +120,8 @@ def learn_pair(folder: Path, size: Size, seed: int) -> Pair:
         return folds
 
     folds = change_folds(folder / "pool", leave_out, folder / f"folds-{size.labelled}-{seed}")
-    recipe = read_yaml(PRESET)["members"][NETWORK] | RECIPE | {"epochs": size.epochs, "seed": seed}
-    member, lr = Member.model_validate(recipe), folder / f"lr-{size.labelled}-{seed}"
+    member = read_preset().members[NETWORK].model_copy(update=RECIPE | {"epochs": size.epochs, "seed": seed})
+    lr = folder / f"lr-{size.labelled}-{seed}"
     lr.mkdir()
     find_lr(member, COMPUTE, fold=FOLD, out=lr, report=Silent(), tokens=folder / "tokens", folds=folds)
     return Pair(*(learn(folder, folds, lr, member, augment) for augment in (make_augment(), make_augment(size))))
@@ -131,7 +129,7 @@ def learn_pair(folder: Path, size: Size, seed: int) -> Pair:
 
 def make_augment(size: Size | None = None) -> Augment:
     """Return all four alterations as the source recommends, or none."""
-    values = read_yaml("params/text.yaml")["augment"]
+    values = read_preset().augment.model_dump()
     if size is not None:
         values |= dict.fromkeys(("delete_share", "swap_share", "insert_share", "replace_share"), size.share)
         values |= {"synonyms": str(SYNONYMS), "altered_share": size.copies / (size.copies + 1)}

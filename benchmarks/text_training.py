@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from torchtext import data
 
 from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
-from flows.engine.graph.params import read_yaml
+from flows.engine.graph.overrides import read_changed
+from flows.text import TextParams
 from tasks.archives import digest_file
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, read_round, split_folds
@@ -23,13 +25,10 @@ from tasks.learning.predictions import read_predictions
 from tasks.learning.train import find_lr, fit
 from tasks.memory import keep_freed_memory
 from tasks.report import Silent
-from tasks.text.augment import Augment
 from tasks.text.clean import clean_tweets
-from tasks.text.member import Member
-from tasks.text.sections import CleanTweets, Tokens
 from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 
-PRESET = "params/presets/text-sentiment140.yaml"
+PRESET = "sentiment140"
 EPOCHS = 3
 N_THREADS = 2
 TARGET = 3
@@ -74,10 +73,15 @@ def measure() -> list[Figure]:
     ]
 
 
+def read_preset() -> TextParams:
+    """Return the params of the flow with its preset."""
+    return cast(TextParams, read_changed("text", preset=PRESET, overrides=[]))
+
+
 def prepare(folder: Path, archive: Path) -> None:
     """Clean, split 8:1:1 and tokenise, as the flow does with its preset."""
     split_tweets(folder, archive)
-    tokens = Tokens.model_validate(read_yaml(PRESET)["tokens"])
+    tokens = read_preset().tokens
     (folder / "tokens").mkdir()
     tokenise(folder / "tweets", folder / "folds", tokens, fold=10, out=folder / "tokens", report=Silent())
 
@@ -90,7 +94,7 @@ def split_tweets(folder: Path, archive: Path) -> None:
         each.mkdir()
     quiet = Silent()
     download_archive(source, None, out=out["archive"], report=quiet, checkpoints=out["checkpoints"])
-    clean = CleanTweets.model_validate(read_yaml("params/text.yaml")["clean"] | {"test_file": "leave_out"})
+    clean = read_preset().clean.model_copy(update={"test_file": "leave_out"})
     clean_tweets(out["archive"], clean, out=out["tweets"], report=quiet)
     split_folds(out["tweets"], Folds(mode="holdout", n_folds=10, valid=9, test=10, seed=1), out=out["folds"])
 
@@ -166,7 +170,7 @@ class Speed(Silent):
 
 def learn_ours(folder: Path) -> Learned:
     """Train with the tasks and the preset's settings, as often over the tweets as the book."""
-    member = Member.model_validate(read_yaml(PRESET)["members"]["lstm"] | {"epochs": EPOCHS, "patience": 0})
+    member = read_preset().members["lstm"].model_copy(update={"epochs": EPOCHS, "patience": 0})
     compute = Compute(device="cpu", precision="auto", threads=N_THREADS)
     inputs = {"tokens": folder / "tokens", "folds": folder / "folds"}
     lr, out, kept = folder / "lr", folder / "fit", folder / "kept"
@@ -174,7 +178,7 @@ def learn_ours(folder: Path) -> Learned:
         each.mkdir()
     find_lr(member, compute, fold=10, out=lr, report=Silent(), **inputs)
     speed = Speed()
-    augment = Augment.model_validate(read_yaml("params/text.yaml")["augment"])
+    augment = read_preset().augment
     names = {"name": "lstm", "fold": 10}
     fit(member, compute, lr, **names, out=out, report=speed, checkpoints=kept, **inputs, augment=augment)
     told = read_predictions(out / "test.csv")

@@ -5,16 +5,18 @@ from typing import Self
 from pydantic import model_validator
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, pipeline, stage
+from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, look, member, predict, resize, sample, sections
+from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 
 
 class ImagesParams(Params):
     """The sections of params/images.yaml."""
+
+    heirs = ("sizes", "members")
 
     sample: sample.SampleSection
     source: download.Source
@@ -42,17 +44,17 @@ SHEETS = Look(
 )
 
 make_sample = stage(sample.make_sample, "sample")
-download_archive = stage(download.download_archive, "download")
-fetch_addresses = stage(addresses.fetch_addresses, "download")
-clean_pictures = stage(clean.clean_pictures, "clean", look=BALANCE)
-split_folds = stage(folds.split_folds, "folds")
+download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
+fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE)
+clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", learns=True, look=HISTORY)
-build_ensemble = stage(ensemble.build_ensemble, "ensemble")
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register("images", predict))
+export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
 
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")
@@ -63,32 +65,39 @@ def images(p: ImagesParams) -> Artifact:
     for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
     build the ensemble, evaluate it, look at what it sees, export it.
     """
-    if p.source.archive == download.ADDRESSES:
-        archive = fetch_addresses(p.addresses)
-    else:
-        archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
+    archive = get_archive(p)
     pictures = clean_pictures(archive, p.clean)
     split = split_folds(pictures, p.folds)
     squares = {n: resize_pictures(archive, pictures, pixels=n) for n in sections.list_pixels(p.sizes)}
 
-    fitted, voters = [], []
-    for fold in p.folds.held_out:
-        for name, one in p.members.items():
-            course: list[Artifact] = []
-            sizes = sections.pick_sizes(p.sizes, one.sizes)
-            for label, size in sizes.items():
-                before = course[-1] if course else None
-                inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
-                cycle = sizes if one.cycle == "all" else {label: size}
-                done, epochs = sections.count_epochs(cycle, label)
-                if not done:  # a cycle has one peak, found before it begins
-                    lr = find_lr(one, p.compute, fold=fold, **inputs)
-                names = {"name": name, "size_name": label, "fold": fold}
-                course.append(fit(one, p.compute, lr, **names, **inputs, done=done, epochs=epochs))
-            fitted += course
-            voters += course if p.ensemble.sizes == "all" else course[-1:]
+    courses = [fit_sizes(p, name, fold, squares, split) for fold in p.folds.held_out for name in p.members]
+    fitted = [size for course in courses for size in course]
+    voters = fitted if p.ensemble.sizes == "all" else [course[-1] for course in courses]
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
     look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)
+
+
+def get_archive(p: ImagesParams) -> Artifact:
+    """Fetch the pictures one by one, or their archive, which may be the embedded one."""
+    if p.source.archive == download.ADDRESSES:
+        return fetch_addresses(p.addresses)
+    return download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
+
+
+def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact], split: Artifact) -> list[Artifact]:
+    """Fit a member at each of its sizes in the round that holds out `fold`, each fit starting from the one before."""
+    member = p.members[name]
+    sizes = sections.pick_sizes(p.sizes, member.sizes)
+    fitted: list[Artifact] = []
+    for size_name, size in sizes.items():
+        before = fitted[-1] if fitted else None
+        inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
+        done, epochs = sections.count_epochs(sizes if member.cycle == "all" else {size_name: size}, size_name)
+        if not done:  # a cycle has one peak, found before it begins
+            lr = find_lr(member, p.compute, fold=fold, **inputs)
+        names = {"name": name, "size_name": size_name, "fold": fold}
+        fitted.append(fit(member, p.compute, lr, **names, **inputs, done=done, epochs=epochs))
+    return fitted

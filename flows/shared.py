@@ -17,7 +17,9 @@ SCORES = Look(
 )
 
 
-def register(name: str, loader: ModuleType) -> Look:
-    """Have an export registered as a version of the model `name`, judged by what the ensemble said of the test data."""
-    told, test_data = ("ensemble", "test.csv"), ("download", "clean", "folds")
-    return Look(model=Registered(name, loader, judge=comparison, predictions=told, data=test_data))
+def register(loader: ModuleType, explainer: ModuleType | None = None) -> Look:
+    """Have an export registered as a version of the flow's model, judged by the ensemble's predictions.
+
+    `loader` is the domain's `predict`, `explainer` draws what in a file spoke for the class.
+    """
+    return Look(model=Registered(loader, comparison, explainer))

@@ -1,7 +1,7 @@
 """Tweets, from a raw archive to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, pipeline, stage
+from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate, export, train
@@ -25,6 +25,8 @@ from tasks.text.ensemble import TextEnsemble
 class TextParams(Params):
     """The sections of params/text.yaml."""
 
+    heirs = ("pretrain", "members", "transformers")
+
     sample: sample.SampleSection
     source: download.Source
     clean: sections.CleanTweets
@@ -45,22 +47,22 @@ BALANCE = Look(plots={"balance.png": {}, "lengths.png": {}})
 SLICES = Look(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
 
 make_sample = stage(sample.make_sample, "sample")
-download_archive = stage(download.download_archive, "download")
-clean_tweets = stage(clean.clean_tweets, "clean", look=BALANCE)
-split_folds = stage(folds.split_folds, "folds")
+download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
+clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 translate_texts = stage(translate.translate_texts, "translated-fold{fold}")
 tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
-find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", learns=True, look=CURVE)
+find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
-find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-fold{fold}", learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
 tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
-fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", learns=True)
-build_ensemble = stage(ensemble.build_ensemble, "ensemble")
+fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
+build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", learns=True, look=SCORES)
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 score_slices = stage(slices.score_slices, "slices", look=SLICES)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register("text", predict))
+export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
 
 
 @pipeline("text", TextParams, reporter="flows.report.text")

@@ -38,5 +38,5 @@ def _describe_full(folder: Path, needed_bytes: int) -> str:
     free_mb = shutil.disk_usage(folder).free / 1e6
     return (
         f"The disk under {folder} is full: {free_mb:.0f} MB are free and {needed_bytes / 1e6:.0f} MB are needed. "
-        "Make room (`dvc gc --workspace` drops old cached results) and run again."
+        "Make room (`python -m flows gc` lists what old runs left behind, `--free` deletes it) and run again."
     )

@@ -1,12 +1,16 @@
 """One file over HTTP: goes on where it broke off, tries again with growing waits, checks what came."""
 
+import gzip
 import re
+import shutil
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+import urllib3
 
 from tasks.archives import digest_file
 from tasks.disk import check_free, name_disk_faults
@@ -45,17 +49,39 @@ def fetch(address: str, target: Path, *, sha256: str, timeout_s: float, report: 
     if had_start and digest_file(target) == sha256:
         return
     _fetch_whole(request, report)
-    if had_start and digest_file(target) != sha256:
+    if had_start and _digest_unpacked(target, sha256) != sha256:
         report.say(f"What was kept of {request.shown} does not fit the file there now: fetching it anew.")
         target.unlink()
         _fetch_whole(request, report)
-    found, size = digest_file(target), target.stat().st_size
+    found, size = _digest_unpacked(target, sha256), target.stat().st_size
     if found != sha256:
         target.unlink()
         raise UserError(
             f"{request.shown} ({size} bytes) has the sha256 {found}, not {sha256}: it is another file. "
             "Set source.sha256 if you trust it."
         )
+
+
+def _digest_unpacked(target: Path, sha256: str) -> str:
+    """Return the sha256 of a file, which is unpacked first when that makes it the one expected.
+
+    Some servers send a file packed by gzip whatever they are asked for.
+    """
+    found, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
+    if found == sha256:
+        return found
+    try:
+        with gzip.open(target) as packed, name_disk_faults(target.parent, _size(target)), unpacked.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        if digest_file(unpacked) == sha256:
+            unpacked.replace(target)
+            return sha256
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        # Not packed, or not whole.
+        pass
+    finally:
+        unpacked.unlink(missing_ok=True)
+    return found
 
 
 def hide_secrets(address: str) -> str:
@@ -74,7 +100,7 @@ def _fetch_whole(request: _Request, report: Report) -> None:
             return
         except _BrokeOffError as error:
             fault = str(error)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             fault = type(error).__name__  # its text may hold the address, and so a password
         if _size(request.target) > furthest:
             furthest, tries = _size(request.target), 0
@@ -117,7 +143,8 @@ def _write_body(request: _Request, answer: requests.Response, start: int, total:
     folder, needed_bytes = request.target.parent, max(0, total - start)
     check_free(folder, needed_bytes)
     with name_disk_faults(folder, needed_bytes), request.target.open("ab" if start else "wb") as file:
-        for block in answer.iter_content(BLOCK_BYTES):
+        # As it was sent: only so do the length and the place to go on from fit, whatever the server packs.
+        for block in answer.raw.stream(BLOCK_BYTES, decode_content=False):
             file.write(block)
             report.progress(file.tell(), total, "bytes")
 

@@ -1,8 +1,29 @@
 """What this machine offers."""
 
 import os
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use (fewer than the machine has, in a container)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: those it may run on, or fewer where a quota allows less.
+
+    A container's quota, as by `docker run --cpus`, is counted in whole cores: threads beyond it only make others wait.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    own = Path("/proc/self/cgroup")
+    quotas = list_quotas(own.read_text(), CGROUPS) if own.exists() else []
+    return max(1, min(cores, *map(int, quotas))) if quotas else cores
+
+
+def list_quotas(memberships: str, root: Path) -> list[float]:
+    """Return the cores that the control groups of a process allow, its own and those around it.
+
+    `memberships` is the text of /proc/PID/cgroup; the groups of version 2 lie under `root`.
+    """
+    paths = [line.removeprefix("0::/") for line in memberships.splitlines() if line.startswith("0::/")]
+    groups = [group for path in paths for group in (Path(path), *Path(path).parents)]
+    files = [root / group / "cpu.max" for group in dict.fromkeys(groups)]
+    limits = [file.read_text().split() for file in files if file.is_file()]
+    return [int(quota) / int(period) for quota, period in limits if quota != "max"]

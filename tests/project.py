@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,13 @@ from tests.warm import WarmPython
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 FOLDERS = ("flows", "tasks", "params")
+# Before a command: what `nohup` and a shell's `&` have these tests ignore, it does not.
+WITH_DEFAULT_SIGNALS = (
+    sys.executable,
+    "-Sc",
+    "import os, signal as s, sys; [s.signal(n, s.SIG_DFL) for n in (s.SIGINT, s.SIGHUP, s.SIGQUIT)]; "
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+)
 NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 
@@ -42,8 +50,13 @@ class Started:
     wait: Callable[[], int]
 
     def finish(self) -> Finished:
-        """Wait for its end."""
-        return Finished(self.wait(), self.log.read_text())
+        """Wait for its end; a test that is out of time leaves nothing under way."""
+        try:
+            return Finished(self.wait(), self.log.read_text())
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                self.kill()
+            raise
 
     def kill(self) -> None:
         """Kill it and all that it started, as the kernel would for want of memory."""
@@ -84,7 +97,12 @@ class Project:
             return Started(pid, log, lambda: self.warm.wait(pid))
         with log.open("w") as file:
             process = subprocess.Popen(
-                command, cwd=self.root, env=full, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                [*WITH_DEFAULT_SIGNALS, *command],
+                cwd=self.root,
+                env=full,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         return Started(process.pid, log, process.wait)
 

@@ -5,13 +5,19 @@ The project's own code is imported by each command anew, as it stands then. Read
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+POLL_S = 0.01
 LIBRARIES = (
     "dvc.api",
     "dvc.cli",
@@ -40,6 +46,7 @@ class WarmPython:
     """Starts `python -m MODULE ...` commands by forking."""
 
     def __init__(self, env: dict[str, str]) -> None:
+        self._numbers = itertools.count()
         self._server = subprocess.Popen(
             [sys.executable, str(Path(__file__))],
             stdin=subprocess.PIPE,
@@ -55,29 +62,46 @@ class WarmPython:
 
     def wait(self, pid: int) -> int:
         """Wait for a command; return its exit code, negative for a signal."""
-        return self._ask({"wait": pid})
+        while (code := self._ask({"poll": pid})) is None:
+            time.sleep(POLL_S)
+        return code
 
     def stop(self) -> None:
-        """End the server."""
+        """End the server, and what tests that failed have left under way."""
         self._server.communicate()
 
-    def _ask(self, request: dict[str, object]) -> int:
+    def _ask(self, request: dict[str, object]) -> Any:
         assert self._server.stdin is not None and self._server.stdout is not None
-        print(json.dumps(request), file=self._server.stdin, flush=True)
-        return int(self._server.stdout.readline())
+        number = next(self._numbers)
+        print(json.dumps({"number": number, **request}), file=self._server.stdin, flush=True)
+        # A test that was out of time may have left an answer unread.
+        while (answer := json.loads(self._server.stdout.readline()))["number"] != number:
+            pass
+        return answer["answer"]
 
 
 def serve() -> None:
-    """Answer requests, one a line, until standard input ends."""
+    """Answer requests, one a line and none late, until standard input ends; then end what was started here."""
+    living = set()
     while line := sys.stdin.readline():
         request = json.loads(line)
-        if "wait" in request:
-            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+        answer = None
+        if "poll" in request:
+            pid, status = os.waitpid(request["poll"], os.WNOHANG)
+            if pid:
+                answer = os.waitstatus_to_exitcode(status)
+                living.discard(pid)
         else:
             answer = os.fork()
             if answer == 0:
                 become(request)
-        print(answer, flush=True)
+            living.add(answer)
+        print(json.dumps({"number": request["number"], "answer": answer}), flush=True)
+    for pid in living:
+        # Not yet in a group of its own when it was started just now.
+        for end in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                end(pid, signal.SIGKILL)
 
 
 def become(request: dict[str, object]) -> None:
@@ -85,6 +109,7 @@ def become(request: dict[str, object]) -> None:
     import resource
     import runpy
 
+    reset_signals()
     os.setsid()
     os.chdir(str(request["cwd"]))
     os.environ.clear()
@@ -112,6 +137,13 @@ def become(request: dict[str, object]) -> None:
         os._exit(code)
 
 
+def reset_signals() -> None:
+    """Undo what `nohup` and a shell's `&` have their processes ignore, and these their children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def import_libraries() -> None:
     """Import what the commands import, apart from the project's own code."""
     for name in LIBRARIES:
@@ -119,5 +151,6 @@ def import_libraries() -> None:
 
 
 if __name__ == "__main__":
-    import_libraries()
+    if "WARM_NOTHING" not in os.environ:
+        import_libraries()
     serve()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.engine.errors import explain, is_mendable
+from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
-
-if TYPE_CHECKING:
-    from flows.engine.registry.runs import FlowRuns
-    from flows.engine.registry.versions import Registry
+from flows.engine.registry.opening import open_registry, open_runs
+from flows.engine.stop import end_at_hangup
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 models = typer.Typer(help="List the versions of the registered models; choose the champion.")
@@ -86,17 +84,18 @@ def predict(
         list[str], typer.Argument(help="Files to classify, or folders of them; for text: texts, or files of them")
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to print for each")] = 3,
+    version: Annotated[str, typer.Option(help="The number of a registered version, in place of the champion")] = "",
+    latest: Annotated[bool, typer.Option("--latest", help="The model that was exported here last")] = False,
 ) -> None:
-    """Print the most probable classes of files or texts, by the model that the flow exported."""
+    """Print the most probable classes of files or texts, by the flow's champion."""
+    from flows.commands.exported import open_exported
     from flows.engine.console import print_table
-    from flows.engine.graph.dvc_yaml import find_stage
+    from tasks.learning.answers import ask_model
 
-    model = ROOT / find_stage(f"{flow}-export").artifact.path / "model.pt"
-    domain = importlib.import_module(f"tasks.{flow}.predict")
-    if hasattr(domain, "predict_texts"):
-        answers = domain.predict_texts(model, domain.read_texts(given, STARTED_IN), top=top)
-    else:
-        answers = domain.predict_files(model, [STARTED_IN / file for file in given], top=top)
+    with open_exported(flow, version=version, latest=latest) as exported:
+        typer.echo(f"asked: {exported.name}", err=True)
+        served = exported.loader.open_model(exported.model)
+        answers = ask_model(served, exported.loader.read_given(given, STARTED_IN), top=top)
     rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 
@@ -108,7 +107,7 @@ def _name(given: Path | str) -> str:
 @app.command("try")
 def try_model(flow: Flow) -> None:
     """Open a page, on loopback, to try the champion on a file or text, beside the challenger; Ctrl-C ends it."""
-    registry = _open_registry()
+    registry = open_registry()
     from flows.commands.try_page import serve_page
 
     serve_page(registry, flow, tell=lambda address: typer.echo(f"{address}   Ctrl-C ends it"))
@@ -121,27 +120,27 @@ def list_models(context: typer.Context) -> None:
         from flows.commands.tables import VERSION_COLUMNS, list_version_rows
         from flows.engine.console import print_table
 
-        print_table(VERSION_COLUMNS, list_version_rows(_open_registry()))
+        print_table(VERSION_COLUMNS, list_version_rows(open_registry()))
 
 
 @models.command()
 def promote(model: Model, version: Annotated[str, typer.Argument(help="Its number")]) -> None:
     """Make a version champion, whatever the gate said of it."""
-    _open_registry().promote(model, version)
+    open_registry().promote(model, version)
     typer.echo(f"{model} version {version} is champion; back: `python -m flows models rollback {model}`")
 
 
 @models.command()
 def rollback(model: Model) -> None:
     """Make the champion's predecessor champion again."""
-    typer.echo(f"{model} version {_open_registry().rollback(model)} is champion again")
+    typer.echo(f"{model} version {open_registry().rollback(model)} is champion again")
 
 
 @runs.callback()
 def list_runs(context: typer.Context, count: Annotated[int, typer.Option(min=1, help="How many to list")] = 20) -> None:
     """List the last runs of flows: when, status, commit, accuracy."""
     if context.invoked_subcommand is None:
-        found = _open_runs().list_last(count)
+        found = open_runs().list_last(count)
         from flows.commands.tables import RUN_COLUMNS, list_run_rows
         from flows.engine.console import print_table
 
@@ -154,7 +153,7 @@ def compare(
     other: Annotated[str, typer.Argument(help="The beginning of another's")],
 ) -> None:
     """Print where two runs differ: params, data by md5, figures, and whether the models differ by more than noise."""
-    found = _open_runs()
+    found = open_runs()
     from flows.commands.tables import ID_CHARS, list_difference_rows
     from flows.engine.console import print_table
     from tasks.learning import comparison
@@ -169,38 +168,21 @@ def compare(
     typer.echo(pair.noise)
 
 
-def _open_registry() -> Registry:
-    from flows.engine.tracking.mlflow_store import look_into_store
-
-    client = look_into_store()
-    from flows.engine.registry.versions import Registry
-
-    return Registry(client)
-
-
-def _open_runs() -> FlowRuns:
-    from flows.engine.tracking.mlflow_store import look_into_store
-
-    client = look_into_store()
-    from flows.engine.registry.runs import FlowRuns
-
-    return FlowRuns(client)
-
-
 @app.command()
 def gc(
     days: Annotated[int, typer.Option(min=1, help="Runs that ended so many days ago are let go")] = 30,
     free: Annotated[bool, typer.Option("--free", help="Delete it")] = False,
 ) -> None:
     """Say what old runs left that nothing needs: MLflow and Prefect runs, checkpoints, DVC's cache; or delete it."""
-    from flows.engine.tracking.mlflow_store import look_into_store
+    from flows.engine.tracking.mlflow_store import prepare_environment
 
-    client = look_into_store()
+    # Before MLflow is imported, which reads it then.
+    prepare_environment()
     from flows.commands.tables import FREEABLE_COLUMNS, list_freeable_rows, tell_size
     from flows.engine.console import print_table
     from flows.engine.housekeeping.freeable import find_freeable
 
-    with find_freeable(client, days) as parts:
+    with find_freeable(days) as parts:
         print_table(FREEABLE_COLUMNS, list_freeable_rows(parts))
         if free:
             for part in parts:
@@ -213,11 +195,12 @@ def gc(
 
 @app.command()
 def up() -> None:
-    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print the addresses."""
+    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print their addresses."""
     from flows.engine.servers.deploy import bring_up
 
     for server in bring_up(ROOT):
-        typer.echo(f"{server.name:>8}  {server.url}")
+        api = "" if server.api_url == server.url else f"  API {server.api_url}"
+        typer.echo(f"{server.name:>8}  {server.url}{api}")
 
 
 @app.command()
@@ -230,10 +213,13 @@ def deploy() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the servers and the worker that this project started."""
+    """Stop the servers, the worker and the sender that this project started."""
     from flows.engine.servers.server import down as stop_servers
+    from flows.engine.tracking.journal import stop_sender
 
-    names = [server.name for server in stop_servers(ROOT)]
+    # First, since it may need a server to send what is left.
+    names = ["sender"] if stop_sender(ROOT) else []
+    names += [server.name for server in stop_servers(ROOT)]
     typer.echo(f"stopped {', '.join(names)}" if names else "nothing was up")
 
 
@@ -253,6 +239,8 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; a fault that a person can mend is one message and exit code 1."""
     os.chdir(ROOT)
+    bypass_proxy(os.environ)
+    end_at_hangup()
     try:
         app()
     except Exception as error:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from flows.engine.compute.work import MADE
+from flows.engine.cache.store import read_recorded
+from flows.engine.compute.process import MADE
 from flows.engine.errors import EngineError
-from flows.engine.graph.dvc_yaml import compare_graph
+from flows.engine.graph.dvc_yaml import CHECK, compare_graph
 from flows.engine.machine import NO_GPU, describe_machine, read_versions
 from flows.engine.project import ROOT, STATE
 from flows.engine.redact import strip_secrets
@@ -85,7 +86,7 @@ def _check_gpu() -> Finding:
 
 def _check_disk() -> Finding:
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    mend = "free some: `dvc gc --workspace` drops what no current stage needs"
+    mend = "`python -m flows gc` lists what old runs left behind; with `--free` it deletes that"
     return Finding("free disk", free_gb > FREE_DISK_GB, f"{free_gb:.0f} GB", mend)
 
 
@@ -106,8 +107,13 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _check_repository() -> Finding:
-    well = (ROOT / ".dvc/config").is_file()
-    return Finding("DVC repository", well, ".dvc is there" if well else ".dvc is missing", "`git restore .dvc`")
+    """Have DVC read all that it keeps in the project: its config, git's folder, dvc.yaml and dvc.lock."""
+    try:
+        read_recorded([CHECK])
+    except EngineError as error:
+        seen, _, mend = str(error).partition(": ")
+        return Finding("DVC repository", False, seen, mend)
+    return Finding("DVC repository", True, "DVC reads it")
 
 
 def _check_graph() -> Finding:

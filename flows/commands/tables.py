@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlflow.entities import Run
-
-from flows.engine.registry.runs import Difference
-from flows.engine.registry.versions import FIGURE, Registry, Version
-from flows.engine.tracking.journal import DATA
+from flows.engine.registry.versions import Registry, Version
+from flows.engine.tags import COMMIT, DATA_MD5, FIGURE
 
 if TYPE_CHECKING:
     from flows.engine.housekeeping.freeable import Part
+    from flows.engine.registry.runs import Difference, FlowRun
 
 VERSION_COLUMNS = ["model", "version", "aliases", "accuracy", "log loss", "examples", "test data", "run", "made"]
 FREEABLE_COLUMNS = ["kind", "count", "size", ""]
@@ -32,7 +30,7 @@ def list_version_rows(registry: Registry) -> list[list[str]]:
 
 def _tell_version(version: Version) -> list[str]:
     figures = [_tell_figure(version.tags.get(f"{FIGURE}{name}")) for name in ("accuracy", "log_loss", "examples")]
-    data = {key.removeprefix(DATA): md5 for key, md5 in version.tags.items() if key.startswith(DATA)}
+    data = {key.removeprefix(DATA_MD5): md5 for key, md5 in version.tags.items() if key.startswith(DATA_MD5)}
     return [
         version.name,
         version.number,
@@ -53,16 +51,16 @@ def _tell_figure(value: str | float | None) -> str:
     return NOTHING if value is None else f"{float(value):.4g}"
 
 
-def list_run_rows(runs: Iterable[Run]) -> list[list[str]]:
+def list_run_rows(runs: Iterable[FlowRun]) -> list[list[str]]:
     """Return a row for each run of a flow."""
     return [
         [
-            run.info.run_id[:ID_CHARS],
-            run.info.run_name,
-            tell_time(run.info.start_time),
-            run.info.status.lower(),
-            run.data.tags.get("git.commit", NOTHING)[:ID_CHARS],
-            _tell_figure(run.data.metrics.get("ensemble.accuracy")),
+            run.id[:ID_CHARS],
+            run.flow,
+            tell_time(run.began_ms),
+            run.status.lower(),
+            run.tags.get(COMMIT, NOTHING)[:ID_CHARS],
+            _tell_figure(run.metrics.get("ensemble.accuracy")),
         ]
         for run in runs
     ]

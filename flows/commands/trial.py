@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.errors import EngineError
+from flows.engine.graph.dvc_yaml import find_export
+from flows.engine.graph.stage import Registered
 from flows.engine.registry.versions import CHALLENGER, CHAMPION, Registry, Version
 from tasks.errors import UserError
 from tasks.learning.answers import Answer, ask_model
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Who draws, for a domain, what in the input spoke for the class; there is nothing to draw of a text.
-EXPLAINERS = {"audio": "tasks.audio.explain", "images": "tasks.images.explain"}
 # The classes shown at once; the others unfold.
 SHOWN = 8
 
@@ -40,10 +39,14 @@ class Named(BytesIO):
 
 @dataclass(frozen=True)
 class Contender:
-    """A version, opened to be asked; `explain` draws what in a file it went by, None where that cannot be drawn."""
+    """A version, opened to be asked about what `given` names, such as `text`.
+
+    `explain` draws what in a file it went by, None where that cannot be drawn.
+    """
 
     alias: str
     version: Version
+    given: str
     served: Served
     explain: Callable[[Any], NDArray[np.uint8] | None] | None
 
@@ -67,20 +70,16 @@ def open_contenders(registry: Registry, flow: str, folder: Path) -> list[Contend
     if CHAMPION not in versions:
         raise EngineError(f"{flow} has no champion; name one: `python -m flows models promote {flow} VERSION`")
     chosen = {alias: versions[alias] for alias in (CHAMPION, CHALLENGER) if alias in versions}
-    return [_open_contender(alias, version, folder / alias) for alias, version in chosen.items()]
+    _, registered = find_export(flow)
+    return [_open_contender(registered, alias, version, folder / alias) for alias, version in chosen.items()]
 
 
-def _open_contender(alias: str, version: Version, folder: Path) -> Contender:
+def _open_contender(registered: Registered, alias: str, version: Version, folder: Path) -> Contender:
     from flows.engine.registry.packing import unpack_model
 
-    model = unpack_model(version, folder) / FILE
-    explainer = EXPLAINERS.get(version.name)
-    return Contender(
-        alias,
-        version,
-        importlib.import_module(f"tasks.{version.name}.predict").open_model(model),
-        importlib.import_module(explainer).open_explainer(model) if explainer else None,
-    )
+    model, explainer = unpack_model(version, folder) / FILE, registered.explainer
+    explain = explainer.open_explainer(model) if explainer else None
+    return Contender(alias, version, registered.loader.GIVEN, registered.loader.open_model(model), explain)
 
 
 def takes_files(contenders: Sequence[Contender]) -> bool:
@@ -100,7 +99,7 @@ def render_answers(contenders: Sequence[Contender], given: Path | str | None) ->
 
 
 def _tell_accuracy(version: Version) -> str:
-    from flows.engine.registry.versions import FIGURE
+    from flows.engine.tags import FIGURE
 
     accuracy = version.tags.get(f"{FIGURE}accuracy")
     return "" if accuracy is None else f", accuracy {float(accuracy):.1%} when tested"

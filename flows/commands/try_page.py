@@ -21,7 +21,6 @@ USUAL_PORT = 7860
 LARGEST_FILE = "100mb"
 # Of a request under way when Ctrl-C comes, seconds; a browser's open page is one.
 PATIENCE_S = 1
-KINDS = {"audio": "sound (wav, ogg, flac, mp3)", "images": "picture (jpeg, png, webp, ...)"}
 FONT = ("system-ui", "sans-serif")
 CSS = """
 .answers { padding: 0 !important; }
@@ -97,10 +96,11 @@ def _build_page(flow: str, contenders: Sequence[Contender]) -> gradio.Blocks:
         gradio.Markdown(_tell_use(flow, contenders))
         with gradio.Row(equal_height=False):
             with gradio.Column(scale=1, min_width=280):
+                label = f"A {contenders[0].given}"
                 given: Any = (
-                    gradio.File(label=f"A {KINDS[flow]}", type="filepath", height=160)
+                    gradio.File(label=label, type="filepath", height=160)
                     if takes_files(contenders)
-                    else gradio.Textbox(label="A text", lines=5, placeholder="Type or paste a text", autofocus=True)
+                    else gradio.Textbox(label=label, lines=5, placeholder="Type or paste a text", autofocus=True)
                 )
                 button = gradio.Button("Ask", variant="primary")
             with gradio.Column(scale=2, min_width=320):

@@ -20,6 +20,10 @@ class EngineError(Exception):
     """Something a person can mend: the message names the value, the rule and the command that mends it."""
 
 
+class TaskError(Exception):
+    """A fault of a task's code: what it raised, with the traceback of the stage's process as a note."""
+
+
 def is_mendable(error: BaseException) -> bool:
     """Tell whether the message alone says what to do, so that a traceback would only hide it.
 

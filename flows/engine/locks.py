@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.engine.project import make_state_folder
 
 POLL_S = 0.1
-_held: set[int] = set()
+_held: dict[int, Path] = {}
 
 
 def _forget_locks() -> None:
@@ -27,9 +27,10 @@ def _forget_locks() -> None:
 def hold_lock(
     path: Path, on_wait: Callable[[], None] = lambda: None, check: Callable[[], None] = lambda: None
 ) -> Iterator[bool]:
-    """Hold the lock file `path`; yields whether somebody else held it, after telling `on_wait`.
+    """Hold the lock file `path`; yields whether somebody else held it.
 
-    While it waits it calls `check`, which ends the waiting by raising.
+    `on_wait` is called when that is another process; threads of this one take turns in silence. While it waits it
+    calls `check`, which ends the waiting by raising.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     waited = False
@@ -38,12 +39,13 @@ def hold_lock(
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waited = True
-            on_wait()
+            if not find_held(path):
+                on_wait()
             _wait_for(descriptor, check)
-        _held.add(descriptor)
+        _held[descriptor] = path
         yield waited
     finally:
-        _held.discard(descriptor)
+        _held.pop(descriptor, None)
         os.close(descriptor)
 
 
@@ -55,6 +57,14 @@ def _wait_for(descriptor: int, check: Callable[[], None]) -> None:
             return
         except BlockingIOError:
             time.sleep(POLL_S)
+
+
+def find_held(*paths: Path) -> list[int]:
+    """Return the open files by which this process holds the locks `paths`.
+
+    A process that is given one holds the lock as well: it is free when both have closed theirs, or ended.
+    """
+    return [descriptor for descriptor, path in list(_held.items()) if path in paths]
 
 
 def stage_lock(stage: str) -> Path:

@@ -13,6 +13,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from flows.engine import tags
+
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -30,6 +32,7 @@ LIBRARIES = (
     "prefect",
 )
 NO_GPU = "none"
+LOOPBACK = ("127.0.0.1", "localhost")
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -95,6 +98,13 @@ def set_quiet_environment(env: MutableMapping[str, str]) -> None:
         env.setdefault(name, value)
 
 
+def bypass_proxy(env: MutableMapping[str, str]) -> None:
+    """Have what is on this machine asked directly, whatever proxy the environment names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in env.get(name, "").split(",") if host]
+        env[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+
+
 @cache
 def read_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that figures may depend on, where installed."""
@@ -136,9 +146,9 @@ def describe_source(root: Path) -> dict[str, str]:
     commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
     names = [line[3:] for line in changed.splitlines()]
-    told = {"git.commit": commit or "none", "git.changed": "\n".join(names) or "none"}
+    told = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
     # The name under which MLflow's own pages show it.
-    return told | ({"mlflow.source.git.commit": commit} if commit else {})
+    return told | ({tags.SOURCE_COMMIT: commit} if commit else {})
 
 
 def _ask_git(root: Path, *words: str) -> str:
@@ -169,16 +179,16 @@ def describe_machine() -> dict[str, str]:
     me, gpus = identify(), name_gpus()
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     return {
-        "mlflow.user": _name_user(),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": tell_command(),
-        "process.host": me.host,
-        "process.pid": str(me.pid),
-        "process.started": me.started,
-        "device": name_cpu() if hidden or not gpus else ", ".join(gpus),
-        "cpu": name_cpu(),
-        "gpu": ", ".join(gpus) or NO_GPU,
-        "platform": platform.platform(),
-        "command": tell_command(),
-        **{f"version.{name}": version for name, version in read_versions().items()},
+        tags.USER: _name_user(),
+        tags.SOURCE_TYPE: "LOCAL",
+        tags.SOURCE_NAME: tell_command(),
+        tags.HOST: me.host,
+        tags.PID: str(me.pid),
+        tags.STARTED: me.started,
+        tags.DEVICE: name_cpu() if hidden or not gpus else ", ".join(gpus),
+        tags.CPU: name_cpu(),
+        tags.GPU: ", ".join(gpus) or NO_GPU,
+        tags.PLATFORM: platform.platform(),
+        tags.COMMAND: tell_command(),
+        **{f"{tags.VERSION}{name}": version for name, version in read_versions().items()},
     }

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.engine.machine import Identity, identify
 
@@ -48,13 +49,22 @@ def list_children(parent: Identity) -> list[Identity]:
 
 def list_ports(process: Identity) -> set[int]:
     """Return the TCP ports on which a process of the same user listens."""
+    return {socket.laddr.port for socket in _list_sockets(process) if socket.status == "LISTEN"}
+
+
+def list_connections(process: Identity) -> list[tuple[int, int]]:
+    """Return the local and the remote port of each open TCP connection of a process of the same user."""
+    open_ones = (socket for socket in _list_sockets(process) if socket.status == "ESTABLISHED")
+    return [(socket.laddr.port, socket.raddr.port) for socket in open_ones]
+
+
+def _list_sockets(process: Identity) -> list[Any]:
     import psutil
 
     try:
-        sockets = psutil.Process(process.pid).net_connections("tcp")
+        return psutil.Process(process.pid).net_connections("tcp")
     except psutil.Error:
-        return set()
-    return {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+        return []
 
 
 def stop_group(members: Sequence[Identity], *, patience_s: float) -> bool:

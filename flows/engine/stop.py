@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import time
+from pathlib import Path
+from types import FrameType
 
 from flows.engine.errors import EngineError
 
 LIMIT = "TRIFOLD_STAGE_LIMIT_S"
 # A night: what takes longer has most likely come to stand.
 USUAL_LIMIT_S = 12 * 3600.0
-# A batch or a block is over by then; what is not is in one native call, which nothing can interrupt.
+# A batch or a block is over by then; what is not is in one native call: its process is killed.
 GRACE_S = 20.0
 
 
@@ -20,10 +24,6 @@ class StoppedError(EngineError):
 
 class LateError(EngineError):
     """The stage took longer than stages may."""
-
-
-class StuckError(EngineError):
-    """The stage had to stop and did not: only the end of its process ends it."""
 
 
 class Stop:
@@ -46,6 +46,23 @@ class Stop:
         """Raise StoppedError when the stop was asked for `grace_s` ago."""
         if self._asked_s is not None and time.monotonic() - self._asked_s >= grace_s:
             raise StoppedError(f"{stage} was stopped: run again, it goes on from what is finished")
+
+
+def end_at_hangup() -> None:
+    """Have SIGHUP, sent when the terminal is closed, end this process as Ctrl-C does; nohup's ignoring it stays."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Both the kernel and the shell may send it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A terminal that is gone, or a pipe to what ended with it, takes no more lines: each would raise.
+    with Path(os.devnull).open("w") as nowhere:
+        for stream in (1, 2):
+            if not stat.S_ISREG(os.fstat(stream).st_mode):
+                os.dup2(nowhere.fileno(), stream)
+    raise KeyboardInterrupt
 
 
 def read_limit_s() -> float:

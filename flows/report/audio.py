@@ -6,10 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.drivers.record import FlowRecord
+from flows.engine.graph.stage import Role
 from flows.report.frame import render_run
 from flows.report.media import embed_picture, embed_sound
 from flows.report.parts import Exhibit, Gallery, Section
 from flows.report.training import tell_learning
+from tasks.audio.spectrograms import precompute_spectrograms
+from tasks.audio.waveforms import precompute_waveforms
 from tasks.tables import read_classes, read_rows
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ def render_report(record: FlowRecord) -> str:
 
 def show_sounds(record: FlowRecord) -> Section:
     """Return sounds to hear and spectrograms to see: those judged worst, and one of each class that was judged best."""
-    ensemble, clips, archive = (record.folder(name) for name in ("ensemble", "clean", "download"))
+    ensemble, clips, archive = map(record.folder, (Role.PREDICTIONS, Role.CLEAN_TABLE, Role.ARCHIVE))
     if ensemble is None or clips is None or archive is None:
         return Section("Examples")
     from tasks.learning.predictions import join_predictions, read_rounds
@@ -57,10 +60,10 @@ def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:
     """Return the spectrograms of all clips (clips, mels, frames), where there are any, and the clips' length."""
     from tasks.features import open_features
 
-    for name in ("spectrograms", "waveforms"):
-        if (folder := record.folder(name)) is not None:
+    for task in (precompute_spectrograms, precompute_waveforms):
+        if (folder := record.folder(task)) is not None:
             clip_s = json.loads((folder / "front_end.json").read_text())["clip_s"]
-            return (open_features(folder) if name == "spectrograms" else None), clip_s
+            return (open_features(folder) if task is precompute_spectrograms else None), clip_s
     return None, 5.0
 
 

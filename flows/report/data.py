@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
+from flows.engine.graph.stage import Role
 from flows.report.charts import draw_bars
 from flows.report.parts import Bar, Chart, Part, Section, Table, Tile, Tiles
 from tasks.tables import read_rows
@@ -19,7 +20,7 @@ APART = ("classes", "dropped", "examples", "groups")
 
 def tell_data(record: FlowRecord) -> Section:
     """Return the counts of the clean table, its classes, what was dropped, and how it was dealt into folds."""
-    folder = record.folder("clean")
+    folder = record.folder(Role.CLEAN_TABLE)
     if folder is None:
         return Section("Data")
     report = json.loads((folder / "report.json").read_text())
@@ -62,7 +63,7 @@ def _show_dropped(path: Path) -> Table:
 
 
 def _list_folds(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder("folds")
+    folder = record.folder(Role.FOLDS)
     if folder is None:
         return
     dealt = json.loads((folder / "folds.json").read_text())

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
+from flows.engine.graph.stage import Role
 from flows.report.charts import draw_lines
 from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
 from flows.report.training import SHARE, tell_learning
+from tasks.images.look import look_at_pictures
+from tasks.images.resize import resize_pictures
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
@@ -30,10 +33,10 @@ def render_report(record: FlowRecord) -> str:
 
 def draw_sizes(record: FlowRecord) -> Iterator[Part]:
     """Draw how right each member was at the end of each of its sizes: on validation, and on the test pictures."""
-    evaluate = record.folder("evaluate")
+    evaluate = record.folder(Role.EVALUATION)
     tested = json.loads((evaluate / "metrics.json").read_text())["members"] if evaluate else {}
     rows: list[dict[str, Any]] = []
-    for folder in (stage.folder for stage in record.find("fit-") if stage.folder):
+    for _, folder in record.find(Role.FIT):
         fit = read_fit(folder)
         known = {"pixels": fit.input_shape[0], "member": fit.member}
         last = read_rows(folder / "history.csv")[-1]
@@ -50,7 +53,7 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
 
 
 def _show_pictures(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder("look")
+    folder = record.folder(look_at_pictures)
     if folder is None:
         return
     rows = read_rows(folder / "errors.csv")
@@ -69,9 +72,8 @@ def _exhibit_pictures(record: FlowRecord, rows: list[dict[str, str]]) -> Iterato
     """Show test pictures at the largest size."""
     from tasks.features import open_features
 
-    folders = [stage.folder for stage in record.find("pixels") if stage.folder]
-    largest = max(folders, key=lambda folder: int(folder.name.removeprefix("pixels")))
-    pictures = open_features(largest)
+    sizes = [open_features(folder) for _, folder in record.find(resize_pictures)]
+    pictures = max(sizes, key=lambda features: features.shape[1])
     for row in rows:
         picture, name = embed_picture(pictures[int(row["example"])]), row["file"].rpartition("/")[2]
         yield Exhibit(row["actual"], row["predicted"], f"{float(row['p_predicted']):.0%}", picture, name=name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.files import write_whole
 from flows.engine.project import make_state_folder
+from flows.engine.tags import CHANGED, COMMAND, COMMIT, DEVICE, HOST, VERSION
 from flows.report.parts import Section
 
 HERE = Path(__file__).parent
@@ -21,10 +22,11 @@ def render_page(record: FlowRecord, sections: Sequence[Section]) -> str:
     from markupsafe import Markup
 
     began = datetime.fromtimestamp(record.began_ms / 1000).astimezone()
-    commit, changed = record.about.get("git.commit", "none")[:8], record.about.get("git.changed", "none") != "none"
+    commit, changed = record.about.get(COMMIT, "none")[:8], record.about.get(CHANGED, "none") != "none"
     about = [f"{began:%Y-%m-%d %H:%M %Z}", f"commit {commit}{' with changes' if changed else ''}"]
-    about += [record.about[name] for name in ("device", "process.host") if name in record.about]
-    versions = [f"{key[8:]} {value}" for key, value in sorted(record.about.items()) if key.startswith("version.")]
+    about += [record.about[name] for name in (DEVICE, HOST) if name in record.about]
+    told = sorted(record.about.items())
+    versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in told if key.startswith(VERSION)]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
         title=f"{record.flow}, {began:%Y-%m-%d %H:%M}",
@@ -32,7 +34,7 @@ def render_page(record: FlowRecord, sections: Sequence[Section]) -> str:
         status=record.status,
         subtitle=" · ".join(about),
         sections=[section for section in sections if section.parts],
-        footer=" · ".join([*versions, record.about.get("command", "")]),
+        footer=" · ".join([*versions, record.about.get(COMMAND, "")]),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         library=Markup(bundle_vega()),

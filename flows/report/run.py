@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.engine.graph.stage import Role
 from flows.report.parts import Badge, Bar, Note, Part, Section, Table, Tile, Tiles
 
 
@@ -23,10 +24,11 @@ def tell_stages(record: FlowRecord) -> Section:
     note = f"{len(record.stages)} stages: {told}. Together they took {tell_duration(took)} in this run."
     longest = max((stage.cost.seconds for stage in record.stages if stage.cost), default=1.0)
     rows = [
-        [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest)]
+        [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest), _tell_peak(stage)]
         for stage in record.stages
     ]
-    return Section("Stages", (Table(("stage", "", "seconds, now", "to compute it"), rows, figures=(2,)),), note)
+    columns = ("stage", "", "seconds, now", "to compute it", "peak memory")
+    return Section("Stages", (Table(columns, rows, figures=(2, 4)),), note)
 
 
 def tell_duration(seconds: float) -> str:
@@ -41,11 +43,11 @@ def _list_overview(record: FlowRecord) -> Iterator[Part]:
     for stage in record.stages:
         if stage.error:
             yield Note(stage.error, title=f"{stage.name}:")
-    if (folder := record.folder("evaluate")) is not None:
+    if (folder := record.folder(Role.EVALUATION)) is not None:
         yield Tiles(_list_scores(json.loads((folder / "metrics.json").read_text())["ensemble"]))
     if record.verdict:
         yield Note(record.verdict, title="Registry:")
-    elif record.find("export"):
+    elif any(stage.exports and stage.folder for stage in record.stages):
         yield Note("nothing is known of this version here; `python -m flows models` lists all.", title="Registry:")
 
 
@@ -63,3 +65,7 @@ def _tell_cost(stage: StageRecord, longest: float) -> Bar | str:
     if stage.cost is None:
         return ""
     return Bar(tell_duration(stage.cost.seconds), stage.cost.seconds / longest)
+
+
+def _tell_peak(stage: StageRecord) -> str:
+    return f"{stage.cost.peak_bytes / 1e9:.2f} GB" if stage.cost and stage.cost.peak_bytes else ""

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
+from flows.engine.graph.stage import Role
 from flows.report.charts import draw_bars, draw_calibration, draw_confusion
 from flows.report.parts import Bar, Chart, Part, Section, Table
 from tasks.tables import read_rows
@@ -19,13 +20,13 @@ TABLED = 60  # classes in a table; a person reads no more
 
 def tell_scores(record: FlowRecord) -> Section:
     """Return the classes' figures, the confusion matrix and the calibration."""
-    folder = record.folder("evaluate")
+    folder = record.folder(Role.EVALUATION)
     return Section("Results", tuple(_list_scores(folder)) if folder else ())
 
 
 def tell_ensemble(record: FlowRecord) -> Section:
     """Return the members with their weights and figures, beside the ensemble's."""
-    together, folder = record.folder("ensemble"), record.folder("evaluate")
+    together, folder = record.folder(Role.PREDICTIONS), record.folder(Role.EVALUATION)
     if together is None or folder is None:
         return Section("Ensemble")
     made, figures = (

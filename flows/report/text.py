@@ -10,6 +10,8 @@ from flows.report.frame import render_run
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
 from flows.report.training import tell_learning
 from tasks.tables import read_rows
+from tasks.text.ngrams import fit_ngrams
+from tasks.text.slices import score_slices
 
 SHOWN = 24
 PHRASES = 12  # of each class
@@ -22,7 +24,7 @@ def render_report(record: FlowRecord) -> str:
 
 
 def _draw_slices(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder("slices")
+    folder = record.folder(score_slices)
     if folder is None:
         return
     rows = [
@@ -34,7 +36,7 @@ def _draw_slices(record: FlowRecord) -> Iterator[Part]:
 
 
 def _show_tweets(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder("slices")
+    folder = record.folder(score_slices)
     if folder is None:
         return
     worst = [
@@ -48,13 +50,13 @@ def _show_tweets(record: FlowRecord) -> Iterator[Part]:
 
 def _list_phrases(record: FlowRecord) -> Iterator[Part]:
     """Show the n-grams that weigh most, of the last model that has such."""
-    files = [stage.folder / "heaviest.csv" for stage in record.find("fit-") if stage.folder]
-    there = [file for file in files if file.exists()]
-    if not there:
+    fits = list(record.find(fit_ngrams))
+    if not fits:
         return
+    fit, folder = fits[-1]
     classes: dict[str, list[str]] = {}
-    for row in read_rows(there[-1]):
+    for row in read_rows(folder / "heaviest.csv"):
         classes.setdefault(row["category"], []).append(row["ngram"])
     rows = [[name, ", ".join(phrases[:PHRASES])] for name, phrases in classes.items()]
-    title = f"What weighs most in {there[-1].parent.name.removeprefix('fit-')}"
+    title = f"What weighs most in {fit.label}"
     yield Table(("class", "words and phrases"), rows, title=title, wide=False)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.engine.drivers.record import FlowRecord
+from flows.engine.graph.stage import Role
 from flows.report.charts import SERIES, add_marks, draw_lines
 from flows.report.parts import Chart, Part, Section
 from tasks.learning.fitted import read_fit
@@ -26,10 +27,9 @@ def tell_learning(record: FlowRecord) -> Section:
 def _draw_rates(record: FlowRecord) -> Iterator[Part]:
     rows: Rows = []
     chosen: Rows = []
-    for stage in _find_with(record, "lr-", "curve.csv"):
-        curve = [{key: float(value) for key, value in row.items()} for row in read_rows(stage / "curve.csv")]
-        name = stage.name.removeprefix("lr-")
-        lr = json.loads((stage / "lr.json").read_text())["lr"]
+    for name, folder in _find_with(record, Role.RANGE_TEST, "curve.csv"):
+        curve = [{key: float(value) for key, value in row.items()} for row in read_rows(folder / "curve.csv")]
+        lr = json.loads((folder / "lr.json").read_text())["lr"]
         rows += [{"test": name, "lr": row["lr"], "loss": row["smoothed"]} for row in curve]
         at = min(curve, key=lambda row: abs(row["lr"] - lr))
         chosen.append({"test": name, "lr": lr, "loss": at["smoothed"]})
@@ -80,7 +80,7 @@ def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
     done: dict[tuple[str, int], int] = {}
     epochs: Rows = []
     marks: dict[float, str] = {}
-    for folder in _find_with(record, "fit-", "history.csv"):
+    for _, folder in _find_with(record, Role.FIT, "history.csv"):
         fit = read_fit(folder)
         before = done.get((fit.member, fit.fold), 0)
         history = read_rows(folder / "history.csv")
@@ -93,12 +93,12 @@ def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
 
 
 def _draw_activations(record: FlowRecord) -> Iterator[Part]:
-    folders = _find_with(record, "fit-", "activations.csv")
-    if not folders:
+    fits = _find_with(record, Role.FIT, "activations.csv")
+    if not fits:
         return
+    name, folder = fits[-1]
     layers = [
-        {**row, "epoch": int(row["epoch"]), "std": float(row["std"])}
-        for row in read_rows(folders[-1] / "activations.csv")
+        {**row, "epoch": int(row["epoch"]), "std": float(row["std"])} for row in read_rows(folder / "activations.csv")
     ]
     spread = {"field": "std", "title": "standard deviation"}
     chart = draw_lines(layers, x=EPOCH, y=spread, series="layer")
@@ -110,10 +110,10 @@ def _draw_activations(record: FlowRecord) -> Iterator[Part]:
         chart["data"]["values"] = [{**row, "depth": order[row["layer"]]} for row in layers]
         colour["scale"] = {"range": [SERIES[0]]}
         chart["layer"][0]["encoding"] |= {"opacity": opacity}
-    note = f"of {folders[-1].name.removeprefix('fit-')}, from input (faint) to output; one at 0 is dead"
+    note = f"of {name}, from input (faint) to output; one at 0 is dead"
     yield Chart("Spread of each layer's output", chart, note=note)
 
 
-def _find_with(record: FlowRecord, start: str, file: str) -> list[Path]:
-    found: list[StageRecord] = record.find(start)
-    return [stage.folder for stage in found if stage.folder and (stage.folder / file).exists()]
+def _find_with(record: FlowRecord, role: Role, file: str) -> list[tuple[str, Path]]:
+    """Return label and output of each stage of a role that wrote a file of that name."""
+    return [(stage.label, folder) for stage, folder in record.find(role) if (folder / file).exists()]

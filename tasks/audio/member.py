@@ -4,10 +4,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.learning.recipe import NetworkRecipe, Schedule
+from tasks.learning.recipe import ConvolutionRecipe, Schedule
 
 
-class Member(NetworkRecipe, Schedule):
+class Member(ConvolutionRecipe, Schedule):
     """How one network learns sounds; masks and pitch shift need spectrograms."""
 
     domain: ClassVar[str] = "audio"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.learning.answers import Answer, ask_model
 from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
 
 if TYPE_CHECKING:
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
     from tasks.audio.decode import Source
 
 
-def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
-    """Return the `top` classes of each sound file, by the TorchScript file `model`.
+GIVEN = "sound (wav, ogg, flac, mp3)"
 
-    Raises UserError when the model or a file cannot be read.
-    """
-    return ask_model(open_model(model), files, top=top)
+
+def read_given(given: Sequence[str], folder: Path) -> list[Path]:
+    """Return the sound files that a command line names, from `folder`."""
+    return [folder / name for name in given]
 
 
 def open_model(model: Path) -> Served:

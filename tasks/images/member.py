@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.learning.recipe import NetworkRecipe
+from tasks.learning.recipe import ConvolutionRecipe
 
 
-class Member(NetworkRecipe):
+class Member(ConvolutionRecipe):
     """How one network learns pictures; how long, and at which sizes, say the sizes."""
 
     domain: ClassVar[str] = "images"

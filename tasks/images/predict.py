@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.learning.answers import Answer, ask_model
 from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
 
 if TYPE_CHECKING:
@@ -17,18 +16,13 @@ if TYPE_CHECKING:
     from tasks.images.decode import Source
 
 
-def predict_files(model: Path, files: list[Path], *, top: int) -> list[Answer]:
-    """Return the `top` classes of each picture file, and of each file in a folder, by the TorchScript file `model`.
-
-    Raises UserError when the model or a file cannot be read.
-    """
-    return ask_model(open_model(model), list_pictures(files), top=top)
+GIVEN = "picture (jpeg, png, webp, ...)"
 
 
-def list_pictures(files: list[Path]) -> list[Path]:
-    """Return the files, each folder replaced by all files below it but hidden ones, in order."""
+def read_given(given: Sequence[str], folder: Path) -> list[Path]:
+    """Return the files that a command line names, from `folder`; of a folder all files below it but hidden ones."""
     found: list[Path] = []
-    for file in files:
+    for file in (folder / name for name in given):
         below = [path for path in sorted(file.rglob("*")) if path.is_file() and not path.name.startswith(".")]
         found += below if file.is_dir() else [file]
     return found

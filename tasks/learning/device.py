@@ -1,7 +1,7 @@
 """The device that trains, and the precision that suits it."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,18 +9,44 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import UserError
-from tasks.learning.compute import Compute
+from tasks.learning.compute import Arithmetic, Compute
+from tasks.machine import count_cores
 from tasks.memory import keep_freed_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
 @dataclass(frozen=True)
 class Device:
-    """A device and the type in which it computes convolutions and matrix products."""
+    """A processor, the type in which its convolutions and matrix products are computed, and its threads."""
 
     torch_device: torch.device
     precision: torch.dtype
+    threads: int
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What decides the last bits of what is computed here."""
+        precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.precision)
+        return Arithmetic(self.torch_device.type, precision, self.threads, name_instructions(self.torch_device))
+
+    def resume(self, began: Arithmetic, folder: Path) -> "Device":
+        """Return this device with the precision and threads of a training that began with `began`.
+
+        Raises UserError, naming the `folder` of its checkpoint, when this processor is of another kind.
+        """
+        here = self.arithmetic
+        if (began.device, began.instructions) != (here.device, here.instructions):
+            raise UserError(
+                f"the training in {folder} began on {began.device} with {began.instructions}, and would go on with "
+                f"other last bits on {here.device} with {here.instructions}: run it where it began, or delete that "
+                "folder to begin anew"
+            )
+        torch.set_num_threads(began.threads)
+        return replace(self, precision=PRECISIONS[began.precision], threads=began.threads)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the autocast context of a forward pass."""
@@ -37,17 +63,27 @@ class Device:
 
 
 def open_device(compute: Compute) -> Device:
-    """Return the device and precision that `compute` asks for, and set the number of threads.
+    """Choose the processor, precision and threads that `compute` asks for, and set the number of threads.
 
     Raises UserError when `compute.device` is cuda and there is no GPU.
     """
-    torch.set_num_threads(compute.threads)
+    threads = count_cores() if compute.threads == "auto" else compute.threads
+    torch.set_num_threads(threads)
     keep_freed_memory()
     has_cuda = torch.cuda.is_available()
     if compute.device == "cuda" and not has_cuda:
         raise UserError("compute.device is cuda, but torch finds no GPU: set compute.device to auto or cpu")
     chosen = torch.device("cuda" if has_cuda and compute.device != "cpu" else "cpu")
-    return Device(chosen, choose_precision(compute.precision, chosen))
+    return Device(chosen, choose_precision(compute.precision, chosen), threads)
+
+
+def name_instructions(device: torch.device) -> str:
+    """Return the best instructions that a processor has for products of matrices, such as avx2, or sm_90 of a GPU."""
+    if device.type == "cuda":
+        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    if torch.cpu._is_amx_tile_supported():
+        return "amx_bf16"
+    return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else torch.backends.cpu.get_cpu_capability().lower()
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
@@ -59,7 +95,7 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
     """
     if wanted == "auto":
         return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32
-    return torch.bfloat16 if wanted == "bf16" else torch.float32
+    return PRECISIONS[wanted]
 
 
 def _is_fast_in_bf16(device: torch.device) -> bool:

@@ -1,5 +1,6 @@
 """The files of a fit, which the ensemble and the export read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -21,7 +22,7 @@ def write_fit_files(out: Path, network: nn.Module, lesson: Lesson, trained: Trai
     for part, examples in (("valid", lesson.parts.valid), ("test", lesson.parts.test)):
         if examples is not None:
             write_predictions(out / f"{part}.csv", predict_examples(network, examples, lesson))
-    write_fit(out, fit)
+    write_fit(out, replace(fit, arithmetic=trained.arithmetic))
 
 
 def draw_training(out: Path, trained: Trained) -> None:

@@ -4,10 +4,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.learning.compute import Arithmetic
+
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, and the figures needed to build its network again.
+    """Which member was fitted in which round, what is needed to make its network again, and how it was computed.
 
     `size` names the size at which it was fitted; it is empty for a member with a single fit per round.
     """
@@ -17,6 +19,7 @@ class Fit:
     n_classes: int
     input_shape: tuple[int, ...]
     size: str = ""
+    arithmetic: Arithmetic | None = None
 
     @property
     def label(self) -> str:
@@ -32,4 +35,5 @@ def write_fit(folder: Path, fit: Fit) -> None:
 def read_fit(folder: Path) -> Fit:
     """Read `fit.json`."""
     values = json.loads((folder / "fit.json").read_text())
-    return Fit(**(values | {"input_shape": tuple(values["input_shape"])}))
+    arithmetic = Arithmetic(**values["arithmetic"]) if values["arithmetic"] else None
+    return Fit(**(values | {"input_shape": tuple(values["input_shape"]), "arithmetic": arithmetic}))

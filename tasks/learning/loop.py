@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.errors import UserError
 from tasks.learning.activations import watch_layers
 from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
+from tasks.learning.compute import Arithmetic
 from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Cycle, Lesson
@@ -41,24 +42,28 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """The final weights, on the cpu, and the figures and activations of every epoch."""
+    """The weights that count, on the cpu, the figures and the layers' activations of every epoch, and by what means."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
     activations: list[dict[str, Any]]
+    arithmetic: Arithmetic
 
 
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
     """Train a network with its recipe's optimiser and a one-cycle schedule whose peak is `lr`.
 
-    After each epoch a checkpoint is written to `checkpoints`. Called again after a kill, or after `report` stopped it
-    at some batch, the training continues from there and ends with the same weights. Random numbers depend only on
-    (seed, epoch), so no generator state is stored. Raises UserError when the loss is no longer finite.
+    After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
+    batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
+    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite, and when what is kept
+    was computed on another kind of processor.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
+    if kept := read_checkpoint(checkpoints, report):
+        device = lesson.device.resume(Arithmetic(**kept["arithmetic"]), checkpoints)
+        lesson = replace(lesson, device=device)
     learner = Learner(network, lesson, lr, report)
-    checkpoint = read_checkpoint(checkpoints, report)
-    first = learner.load_state_dict(checkpoint) if checkpoint else 0
+    first = learner.load_state_dict(kept) if kept else 0
     total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
         if learner.best.exhausted:
@@ -69,7 +74,7 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
         shown = _pick_shown(figures)
         report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.throughput.examples_per_s)
-    return Trained(learner.choose_weights(), learner.history, learner.activations)
+    return Trained(learner.choose_weights(), learner.history, learner.activations, lesson.device.arithmetic)
 
 
 def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase]:
@@ -77,9 +82,8 @@ def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase
 
     All but the last are optional (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
     """
-    thawing = [recipe.count_thaw_epochs()] * max(0, n_groups - 2)
     phases: list[Phase] = []
-    for learning, epochs in enumerate([recipe.head_epochs, *thawing, schedule.epochs], start=1):
+    for learning, epochs in enumerate([*recipe.list_frozen_epochs(n_groups), schedule.epochs], start=1):
         if epochs:
             phases.append(Phase(sum(phase.epochs for phase in phases), epochs, learning))
     return phases
@@ -93,7 +97,7 @@ class Learner:
         self.network = lesson.device.place(network)
         self.phases = plan_phases(lesson.recipe, lesson.schedule, len(list_layer_groups(network)))
         self.average = average_weights(self.network, lesson.recipe.ema_decay)
-        self.best = BestWeights(lesson.recipe.patience)
+        self.best = BestWeights(lesson.recipe.count_patience())
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
         self.step = Step(self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes)
@@ -107,7 +111,7 @@ class Learner:
         recipe, schedule = self.lesson.recipe, self.lesson.schedule
         unfreeze(self.network)
         if phase is not self.phases[-1]:
-            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.train_batch_norm)
+            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.trains_batch_norm())
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
         cycle = Cycle(0, phase.epochs)
         if phase is self.phases[-1]:
@@ -188,6 +192,7 @@ class Learner:
         """Return all state that the next epoch depends on."""
         return {
             "epochs": epochs,
+            "arithmetic": asdict(self.lesson.device.arithmetic),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),

@@ -27,7 +27,7 @@ def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict
     """
     groups: list[dict[str, Any]] = []
     for index, layers in enumerate(list_layer_groups(network)):
-        share = HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)] if recipe.weights != "none" else 1.0
+        share = 1.0 if recipe.is_from_scratch() else HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)]
         learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
         groups += [group | {"lr": lr * share} for group in _split_decay(learning, recipe.weight_decay)]
     return groups

@@ -6,39 +6,33 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
 
-from tasks.learning.recipe import NetworkRecipe, Schedule
+from tasks.learning.recipe import Learner, NetworkRecipe, Schedule
 
 if TYPE_CHECKING:
     from tasks.learning.examples import Examples
 
 
-class Reader(NetworkRecipe, Schedule):
+class Reader(Learner, Schedule):
     """How one network learns texts, as rows of word numbers."""
 
-    domain: ClassVar[str] = "text"
-
     embedding: int = Field(ge=0, le=2048, description="numbers that stand for a word; 0: the network's own")
+    width: int = Field(ge=0, le=1024, description="numbers of a recurrent state or a window; 0: the network's own")
     layers: int = Field(ge=0, le=8, description="recurrent layers, one on the other; 0: the network's own")
     word_dropout: float = Field(ge=0, lt=1, description="share of the words that a step takes for unknown ones")
     embedding_dropout: float = Field(ge=0, lt=1, description="share of the words' numbers that a step leaves out")
 
-    @model_validator(mode="after")
-    def _check_mixing(self) -> Self:
-        if self.mixup_alpha:
-            raise ValueError(f"mixup_alpha is {self.mixup_alpha}, but words cannot be blended: set it to 0")
-        return self
 
-
-class Member(Reader):
+class Member(Reader, NetworkRecipe):
     """How one network learns to tell the classes of texts."""
 
+    domain: ClassVar[str] = "text"
     lesson: ClassVar[str] = "tasks.text.lesson"
 
     thaw_epochs: int = Field(ge=0, description="passes before each further group of layers learns; 0: all at once")
 
-    def count_thaw_epochs(self) -> int:
-        """Return the passes before each further group learns."""
-        return self.thaw_epochs
+    def list_frozen_epochs(self, n_groups: int) -> list[int]:
+        """Return the passes in which only the head learns, then those with each further group of layers."""
+        return [self.head_epochs, *[self.thaw_epochs] * max(0, n_groups - 2)]
 
     @property
     def own_weights(self) -> str:

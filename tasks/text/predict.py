@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
-from tasks.learning.answers import Answer, ask_model
 from tasks.learning.served import FILE, Served, ask_each, load_example, load_script
 
 if TYPE_CHECKING:
@@ -15,17 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def predict_texts(model: Path, texts: list[str], *, top: int) -> list[Answer]:
-    """Return the `top` classes of each raw text, by the TorchScript file `model` and the vocabulary beside it.
-
-    Texts are normalised and cut as those were that the model learnt from. Raises UserError when the model cannot be read,
-    its vocabulary is another one's, or a text is empty.
-    """
-    return ask_model(open_model(model), texts, top=top)
+GIVEN = "text"
 
 
 def open_model(model: Path) -> Served:
-    """Open an exported model for raw texts. Raises UserError when it or the vocabulary beside it cannot be read."""
+    """Open an exported model for raw texts, which are normalised and cut as those were that the model learnt from.
+
+    Raises UserError when it or the vocabulary beside it cannot be read, or a text is empty.
+    """
     import torch
 
     from tasks.text.encode import open_encoder
@@ -60,7 +56,7 @@ def _draw_text(model: Path) -> str:
     return " ".join(words[number] for number in load_example(model)[0])
 
 
-def read_texts(given: list[str], folder: Path) -> list[str]:
+def read_given(given: Sequence[str], folder: Path) -> list[str]:
     """Return the texts given on a command line: a file's name (from `folder`) stands for its lines, but blank ones.
 
     Raises UserError when a file cannot be read as UTF-8, or holds no text.

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from tasks.learning.recipe import Learner, Schedule
+from tasks.learning.recipe import ClassifierRecipe, Schedule
 from tasks.report import Report
 from tasks.text.model_folder import find_fault
 
 
-class Transformer(Learner, Schedule):
+class Transformer(ClassifierRecipe, Schedule):
     """Which transformer learns, and how: `weights` is the path of a local Hugging Face folder."""
 
     lesson: ClassVar[str] = "tasks.text.subword_lesson"

@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.audio_project import AudioProject
-from tests.engine.mlflow_store import use_tracker
+from tests.engine.mlflow_store import kill_sender, use_tracker
 from tests.engine.tiny_project import TinyProject
 from tests.warm import WarmPython
+
+
+@pytest.fixture(autouse=True)
+def no_sender_outlives_its_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender lives on between runs; of a test's project there will be no next run."""
+    yield
+    folder = tmp_path_factory.getbasetemp()
+    for depth in ("*", "*/*"):
+        for outbox in folder.glob(f"{depth}/.trifold/outbox"):
+            kill_sender(outbox.parents[1])
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +72,7 @@ def audio_run(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.Tem
     """A checkout that ran the whole sounds flow once under Prefect, in holdout mode with one short training."""
     made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
     shutil.copy(server_state, made.root / ".trifold/servers.json")
-    made.set_param("members.epochs", "2")
+    made.set_param("recipe.epochs", "2")
     made.said = made.call("python", "-m", "flows", "run", "audio").check().output
     return made
 

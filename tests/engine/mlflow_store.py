@@ -1,5 +1,6 @@
 """What the tests of tracking ask of a real MLflow store, and do to it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from flows.engine.tracking.journal import Journal
+from flows.engine.machine import Identity
+from flows.engine.tracking.journal import SENDER, Journal, start_sender, wait_sent
+from flows.engine.tracking.outbox import find_outbox, list_journals, read_json
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,22 +32,36 @@ def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     mlflow.set_registry_uri(address)
 
 
+def send_rest(root: Path) -> None:
+    """Wait until MLflow has been told of all runs of a project that have ended."""
+    if any(not journal.has_writer() for journal in list_journals(root)):
+        waiting = wait_sent(root, start_sender(root), timeout_s=120)
+        assert not waiting.why, waiting
+
+
+def kill_sender(root: Path) -> None:
+    """End the sender of a project at once, which would go on writing into its folder."""
+    record = read_json(find_outbox(root) / SENDER)
+    if record and not (sender := Identity(**record["process"])).is_gone():
+        os.kill(sender.pid, signal.SIGKILL)
+
+
 def begin(root: Path, name: str = "fit", **more: Any) -> Journal:
     """Begin a run of the experiment `audio`."""
     return Journal.begin(root, name=name, experiment="audio", **more)
 
 
-def open_client(root: Path) -> Any:
-    """Return a client of the store in `root`."""
+def open_client(root: Path, name: str = "mlflow.db") -> Any:
+    """Return a client of a store in `root`."""
     from mlflow.tracking import MlflowClient
 
-    address = f"sqlite:///{root}/mlflow.db"
+    address = f"sqlite:///{root}/{name}"
     return MlflowClient(address, registry_uri=address)
 
 
-def read_runs(root: Path) -> dict[str, Any]:
-    """Return the newest run of each name."""
-    client = open_client(root)
+def read_runs(root: Path, name: str = "mlflow.db") -> dict[str, Any]:
+    """Return the newest run of each name in a store."""
+    client = open_client(root, name)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return {run.info.run_name: run for run in reversed(client.search_runs(experiments))}
 

@@ -7,22 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from tests.engine.mlflow_store import open_client
+from tests.engine.mlflow_store import open_client, send_rest
 from tests.engine.tiny_project import TinyProject
-
-
-def end_senders(root: Path) -> None:
-    """End the processes that still send what the test before told: they would write into the folder put back."""
-    senders = [process for process in psutil.process_iter(["cmdline"]) if str(root) in (process.info["cmdline"] or ())]
-    for sender in senders:
-        sender.kill()
-    psutil.wait_procs(senders)
 
 
 def read_runs(project: TinyProject) -> dict[str, list[Any]]:
     """Return the runs of each value of the separator: the flow's and its stage's."""
+    send_rest(project.root)
     client = open_client(project.root)
     experiments = [one.experiment_id for one in client.search_experiments()]
     found: dict[str, list[Any]] = {}

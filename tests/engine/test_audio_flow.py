@@ -9,7 +9,7 @@ import pytest
 
 from tests.audio_project import AudioProject
 from tests.browser import needs_chromium, open_page
-from tests.engine.mlflow_store import use_tracker
+from tests.engine.mlflow_store import send_rest, use_tracker
 from tests.engine.prefect_api import ask, find_flow_run
 from tests.engine.report_page import look_at
 from tests.engine.try_page import put, read_shares, send, serve_page
@@ -29,6 +29,7 @@ def read_runs(project: AudioProject) -> list:  # type: ignore[type-arg]
     """Return the runs in the project's MLflow store, newest first."""
     from mlflow import MlflowClient
 
+    send_rest(project.root)
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
     experiment = client.get_experiment_by_name("audio")
     assert experiment is not None
@@ -161,10 +162,11 @@ def test_predict_names_classes(project: AudioProject) -> None:
 
 @needs_chromium
 def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: AudioProject, tmp_path: Path) -> None:
-    from tasks.audio.predict import predict_files
+    from tasks.audio.predict import open_model
+    from tasks.learning.answers import ask_model
 
     sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
-    (answer,) = predict_files(project.root / "data/audio/export/model.pt", [sound], top=100)
+    (answer,) = ask_model(open_model(project.root / "data/audio/export/model.pt"), [sound], top=100)
     bad = tmp_path / "no-sound.wav"
     bad.write_text("nothing to hear")
     refused = project.call("python", "-m", "flows", "predict", "audio", str(bad)).output

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from flows.engine.drivers.deployed import Request, share_out
+from flows.engine.drivers.deployed import share_out
+from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.processes import list_children
 from flows.engine.servers.deploy import watch_heartbeats

@@ -44,6 +44,7 @@ def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny:
     told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
     assert tiny.call(*command).check().output.splitlines()[-1] == told
     (server,) = where(tiny.root)
+    (tiny.root / ".env").unlink()  # now the address is no longer known as the project's own
     assert told not in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
 
 
@@ -51,6 +52,32 @@ def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> 
     tiny.edit("input.txt", "quick", "slow")
     tiny.call("python", "-m", "flows", "run", "tiny", "--stage", "tiny-change-upper").check()
     assert tiny.computed() == ["read", "change-upper"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nope"], "error: there is no flow 'nope'; the flows are: tiny"),
+        (["nope", "--set", "join.separator=' + '"], "error: there is no flow 'nope'; the flows are: tiny"),
+        (["tiny", "--stage", "tiny-nope"], "error: there is no stage 'tiny-nope'; the stages are: tiny-read"),
+    ],
+)
+def test_an_unknown_name_is_refused_before_anything_is_written(tiny: TinyProject, words: list[str], told: str) -> None:
+    tiny.edit("flows/tiny.py", "times=2", "times=3")
+    files = [tiny.root / name for name in ("dvc.yaml", "dvc.lock", "params/tiny.yaml")]
+    before = [file.read_bytes() for file in files]
+    done = tiny.call("python", "-m", "flows", "run", *words)
+    assert (done.code, done.output[: len(told)]) == (1, told)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_flow_whose_params_file_is_gone_is_named_rather_than_left_out(tiny: TinyProject) -> None:
+    (tiny.root / "params/tiny.yaml").unlink()
+    for command in (["graph", "--write"], ["run", "tiny"]):
+        done = tiny.call("python", "-m", "flows", *command)
+        assert done.code == 1
+        assert done.output.startswith("error: flows/tiny.py is a flow, and params/tiny.yaml is missing: `git restore")
+    assert "tiny-join" in (tiny.root / "dvc.yaml").read_text()
 
 
 def test_force_computes_fresh_stages(tiny: TinyProject) -> None:
@@ -90,6 +117,21 @@ def test_repro_beside_a_stale_dvc_yaml_fails_and_says_the_mend(tiny: TinyProject
     assert done.code != 0
     assert "python -m flows graph --write" in done.output
     assert tiny.computed() == []
+
+
+def test_only_fingerprints_that_change_are_written_and_spent_ones_go(tiny: TinyProject) -> None:
+    def sign() -> dict[str, int]:
+        return {path.name: path.stat().st_ino for path in (tiny.root / "data/code").iterdir()}
+
+    before = sign()
+    assert "change.change_text.members.reverse.txt" in before
+    tiny.edit("tasks/join.py", ".strip()", ".strip(None)")
+    tiny.call("python", "-m", "flows", "stage", "code").check()
+    assert {name for name, inode in sign().items() if before[name] != inode} == {"join.join_texts.txt"}
+    tiny.edit("params/tiny.yaml", '"?"', '"!"')
+    tiny.call("python", "-m", "flows", "graph", "--write").check()
+    tiny.call("python", "-m", "flows", "stage", "code").check()
+    assert before.keys() - sign().keys() == {"change.change_text.members.reverse.txt"}
 
 
 def test_graph_check_says_what_differs(tiny: TinyProject) -> None:

@@ -264,7 +264,7 @@ def test_what_it_cannot_reach_changes_nothing(project: Path, case: str) -> None:
     ],
 )
 def test_the_order_of_what_runs_at_import_counts(project: Path, first: str, second: str) -> None:
-    start = "I = iter([1, 2])\nX = Y = 0\n"
+    start = "I = iter([1, 2])\n"
     end = "\ndef task():\n    return X, Y"
     forth = fingerprint_case(project, (f"{start}{first}\n{second}{end}", {}), 0)
     assert fingerprint_case(project, (f"{start}{second}\n{first}{end}", {}), 0) != forth

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.mlflow_store import open_client
-from tests.engine.past_project import check_out, end_senders, find_flow_run, find_lock, read_runs, snapshot
+from tests.engine.mlflow_store import begin, kill_sender, open_client
+from tests.engine.past_project import check_out, find_flow_run, find_lock, read_runs, snapshot
 from tests.engine.prefect_api import ask
 from tests.engine.tiny_project import TinyProject
 
@@ -34,8 +34,8 @@ def past(tiny_base: TinyProject, tmp_path_factory: pytest.TempPathFactory) -> Ti
         project.drive("prefect").check()
         if following:
             project.edit("params/tiny.yaml", name, following)
-    client = open_client(project.root)
     runs = read_runs(project)
+    client = open_client(project.root)
     for name in PAST[:2]:
         for run in runs[name]:
             client.set_terminated(run.info.run_id, end_time=run.info.end_time - OLD_MS)
@@ -53,7 +53,7 @@ def tiny(past: TinyProject, server_state: Path, tmp_path: Path) -> TinyProject:
 
     It is called by another name in each test: MLflow of this process would go on with the database that was there.
     """
-    end_senders(past.root)
+    kill_sender(past.root)
     shutil.rmtree(past.root)
     shutil.copytree(past.root.with_name("kept"), past.root)
     (tmp_path / "tiny").symlink_to(past.root)
@@ -191,8 +191,7 @@ def test_it_frees_nothing_under_a_running_stage(tiny: TinyProject) -> None:
 
 
 def test_runs_that_wait_to_be_sent_stop_it(tiny: TinyProject) -> None:
-    tiny.edit("params/tiny.yaml", "present", "unsent")
-    tiny.drive("prefect", MLFLOW_TRACKING_URI="http://127.0.0.1:1").check()
+    begin(tiny.root)
     refused = tiny.call("python", "-m", "flows", "gc", "--free")
     assert refused.code == 1
     assert "wait in .trifold/outbox" in refused.output

@@ -13,6 +13,7 @@ from flows.engine.graph.params import load_params
 from flows.images import ImagesParams
 from tasks.tables import read_rows
 from tests.browser import needs_chromium
+from tests.engine.mlflow_store import send_rest
 from tests.engine.report_page import look_at
 from tests.project import Project
 from tests.warm import WarmPython
@@ -73,6 +74,7 @@ def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
 def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
     from mlflow import MlflowClient
 
+    send_rest(project.root)
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
     experiment = client.get_experiment_by_name("images")
     assert experiment is not None
@@ -103,7 +105,7 @@ def test_figures_and_predictions_are_there_for_every_size(project: Project) -> N
     assert set(figures["members"]) == {f"compactnet-{size}" for size in SIZES}
     folder = project.root / "data/images/download"
     pictures = [str(path) for path in sorted(folder.rglob("*.png")) if "-9000" not in path.name][:3]
-    told = project.call("python", "-m", "flows", "predict", "images", *pictures).check().output
+    told = project.call("python", "-m", "flows", "predict", "images", *pictures, "--latest").check().output
     assert told.count("%") == 9
 
 

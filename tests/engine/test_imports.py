@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -24,6 +25,47 @@ def test_what_only_looks_imports_no_heavy_library() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+# The only folders of the engine that may import a library.
+ROOMS = {
+    "dvc": {"cache"},
+    "dvc_data": {"cache"},
+    "dvc_objects": {"cache"},
+    "scmrepo": {"cache"},
+    "mlflow": {"tracking", "registry", "housekeeping"},
+    "sqlalchemy": {"tracking", "registry", "housekeeping"},
+    "prefect": {"drivers", "servers", "housekeeping"},
+    "httpx": {"drivers", "servers", "housekeeping"},
+}
+
+
+def find_all_imports(text: str) -> set[str]:
+    """Return the top packages that a source imports: in functions and for type checkers too."""
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in names}
+
+
+def test_each_library_is_known_only_in_its_rooms() -> None:
+    files = sorted((ROOT / "flows").rglob("*.py"))
+    assert len(files) > 60
+    strays, used = [], set()
+    for path in files:
+        parts = path.relative_to(ROOT / "flows").parts
+        room = parts[1] if parts[0] == "engine" else parts[0]
+        for library in find_all_imports(path.read_text(encoding="utf-8")) & ROOMS.keys():
+            used.add(library)
+            if room not in ROOMS[library]:
+                strays.append(f"{path.relative_to(ROOT)} imports {library}")
+    assert strays == []
+    assert {"dvc", "mlflow", "prefect"} <= used
+
+
+def test_an_import_is_found_wherever_it_is() -> None:
+    hidden = "def f():\n    from dvc.repo import Repo\nif TYPE_CHECKING:\n    import mlflow.entities as e\n"
+    assert find_all_imports(hidden) == {"dvc", "mlflow"}
 
 
 def test_tasks_import_neither_flows_nor_what_runs_them() -> None:

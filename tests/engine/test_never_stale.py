@@ -31,6 +31,18 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "one parameter": (lambda p: p.edit("params/tiny.yaml", '" / "', '" + "'), {"join"}),
     "one member's parameter": (lambda p: p.edit("params/tiny.yaml", '"?"', '"."'), {"change-reverse", "join"}),
+    "a key of the recipe that one member has itself": (
+        lambda p: p.edit("params/tiny.yaml", 'before: ""', 'before: "<"'),
+        {"change-reverse", "join"},
+    ),
+    "a key of the recipe that each member has itself": (
+        lambda p: p.edit("params/tiny.yaml", 'gap: " "  #', 'gap: "_"  #'),
+        set(),
+    ),
+    "a key of the recipe that a member says itself from now on": (
+        lambda p: p.edit("params/tiny.yaml", 'mark: "?"', 'mark: "?"\n    before: "<"'),
+        {"change-reverse", "join"},
+    ),
     "an unrelated parameter": (lambda p: p.edit("params/tiny.yaml", "nobody reads", "somebody wrote"), set()),
     "a comment in the params": (lambda p: p.edit("params/tiny.yaml", "# what stands", "# what shall stand"), set()),
     "the input file": (lambda p: p.edit("input.txt", "quick", "slow"), ALL),
@@ -42,6 +54,31 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "data and the cache deleted": (lambda p: _delete(p, "data", ".dvc/cache"), ALL),
     "data, the cache and dvc.lock deleted": (lambda p: _delete(p, "data", ".dvc/cache", "dvc.lock"), ALL),
 }
+
+
+# Edits of code that change no result, and whose stages must run again all the same: the member `reverse` alone.
+REVERSE = "tasks/members/reverse.py"
+USED: dict[str, tuple[str, str, str]] = {
+    "a constant": (REVERSE, 'END = ""', "END = str()"),
+    "a default argument": (REVERSE, '"" + ""', '""'),
+    "a decorator": (REVERSE, "    return function", "    return function or None"),
+    "a base class": (REVERSE, "return END", "return END + END"),
+    "a class attribute": (REVERSE, 'start = ""', "start = str()"),
+    "a helper that is defined twice": (REVERSE, 'return words + ""', "return words"),
+    "what a decorator registers": ("tasks/listed.py", 'return words + ""', "return words"),
+    "what __init_subclass__ registers": ("tasks/listed.py", 'return "" + words\n', "return words\n"),
+    "what X = register(f) registers": ("tasks/listed.py", 'return "" + words + ""', "return words"),
+    "a module imported for its effect": ("tasks/effect.py", "str.strip", "str.rstrip"),
+    "what registers": ("tasks/registry.py", "    return function", "    return function or None"),
+}
+# Edits that no stage may run again for.
+UNUSED: list[tuple[str, str, str]] = [
+    (REVERSE, "Turn the words", "Put the words"),
+    (REVERSE, "def change", "# A comment.\n\n\n\ndef change"),
+    (REVERSE, "by + words + by", "by   + words + (by)"),
+    ("tasks/change.py", "Change the text", "AugmentBatch the text"),
+    ("tasks/far.py", "def strip_text", '"""A docstring."""\n\n\ndef nobody_calls() -> None: ...\n\n\ndef strip_text'),
+]
 
 
 def _alter_byte(path: Path) -> None:
@@ -69,9 +106,32 @@ def test_a_change_computes_what_it_must_and_no_more(
     tiny.drive(driver).check()
     assert set(tiny.computed()) == expected
     assert tiny.outputs() == truth(tiny)
+    assert driver == "dvc" or tiny.locked() == tiny.lock_anew(), "dvc.lock is what DVC itself would write"
     tiny.drive(OTHER[driver]).check()
     assert tiny.computed() == [], "the other driver computes nothing"
     assert tiny.outputs() == truth(tiny)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_edit_that_changes_no_code_computes_nothing(tiny: TinyProject, driver: str) -> None:
+    for name, old, new in UNUSED:
+        tiny.edit(name, old, new)
+    tiny.drive(driver).check()
+    assert tiny.computed() == []
+    assert tiny.is_clean()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_code_that_is_used_in_any_way_computes_what_uses_it(tiny: TinyProject, driver: str) -> None:
+    before = tiny.outputs()
+    for what, (name, old, new) in USED.items():
+        tiny.edit(name, old, new)
+        tiny.drive(driver).check()
+        assert tiny.computed() == ["change-reverse"], what
+    tiny.edit("tasks/join.py", "separator: str", "separator: str = ''")
+    tiny.drive(driver).check()
+    assert tiny.computed() == ["join"], "a section's class"
+    assert tiny.outputs() == before
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -151,6 +211,43 @@ def test_an_edit_while_a_stage_runs_is_not_recorded_as_fresh(
     gate.unlink()
     process.finish()
     tiny.drive(driver).check()
+    assert tiny.outputs() == truth(tiny)
+    assert tiny.is_clean()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_comment_edited_while_a_stage_runs_voids_nothing(tiny: TinyProject, driver: str) -> None:
+    tiny.edit("params/tiny.yaml", '"?"', '"."')
+    gate = tiny.hold("change-reverse")
+    process = tiny.start_driver(driver)
+    tiny.wait_for("change-reverse")
+    for name, old, new in UNUSED:
+        tiny.edit(name, old, new)
+    tiny.call("python", "-m", "flows", "stage", "code").check()
+    gate.unlink()
+    process.finish().check()
+    assert tiny.computed() == ["change-reverse", "join"]
+    tiny.drive(driver).check()
+    assert tiny.computed() == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_code_edited_while_a_stage_runs_voids_it_though_another_run_begins(
+    tiny: TinyProject, truth: Callable[[TinyProject], dict[str, str]], driver: str
+) -> None:
+    tiny.edit("params/tiny.yaml", '"?"', '"."')
+    gate = tiny.hold("change-reverse")
+    early = tiny.start_driver(driver)
+    tiny.wait_for("change-reverse")
+    tiny.edit(REVERSE, "[::-1]", "[::-1].title()")
+    late = tiny.start_driver(OTHER[driver])
+    # It writes the new fingerprints, and then waits for the stage.
+    fingerprint = tiny.root / "data/code/change.change_text.members.reverse.txt"
+    old = fingerprint.read_text()
+    tiny.wait_until(lambda: fingerprint.read_text() != old)
+    gate.unlink()
+    assert early.finish().code != 0, "what ran is not what is recorded"
+    late.finish().check()
     assert tiny.outputs() == truth(tiny)
     assert tiny.is_clean()
 

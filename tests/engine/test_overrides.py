@@ -37,7 +37,7 @@ def run(project: TinyProject, *options: str) -> str:
 def test_an_override_is_written_with_the_comments_kept(tiny: TinyProject) -> None:
     told = run(tiny, "--set", "members.upper.mark='#'")
     assert "members.upper.mark='#'" in told.splitlines()[0], "the run's first line says so"
-    assert "mark: '#'  # what stands at the end" in read(tiny)
+    assert 'mark: "#"  # what stands at the end' in read(tiny)
     assert "path: input.txt  # a text file, relative to the project" in read(tiny)
     assert tiny.output("join").read_text().count("#") == 2
 
@@ -60,8 +60,53 @@ def test_a_preset_replaces_members_as_a_whole(tiny: TinyProject) -> None:
     assert "tiny-change-reverse" not in (tiny.root / "dvc.yaml").read_text()
 
 
+def test_what_a_preset_says_of_the_recipe_is_laid_over_key_by_key(tiny: TinyProject) -> None:
+    (tiny.root / "params/presets/tiny-far.yaml").write_text(
+        'recipe:\n  before: "<"\nmembers:\n  shout:\n    mark: "!"\n'
+    )
+    run(tiny, "--preset", "far")
+    assert 'gap: " "  # what stands between' in read(tiny), "what the preset leaves out stays"
+    assert tiny.output("join").read_text().startswith("<THE QUICK")
+
+
+def test_a_key_of_the_recipe_becomes_a_members_own_and_a_new_name_a_new_member(tiny: TinyProject) -> None:
+    run(tiny, "--set", "members.reverse.before=<", "--set", "members.mine.mark='!'")
+    written = """members:
+  upper:
+    mark: "!"  # what stands at the end
+    before: ">"
+    gap: "  "
+  reverse:
+    mark: "?"
+    gap: "-"
+    before: <
+  mine:
+    mark: '!'
+
+join:  # the last stage
+"""
+    assert written in read(tiny)
+    assert 'before: ""  # what stands before' in read(tiny), "the recipe is not touched"
+    upper, reverse, mine = tiny.output("join").read_text().split(" / ")
+    assert upper.startswith(">") and reverse.startswith("<") and not mine.startswith((">", "<"))
+    assert set(tiny.computed()) == {"change-reverse", "change-upper", "join"}, "the new member is an upper, too"
+
+
 WRONG = {
     "an unknown key": (("--set", "join.seperator=x"), "join.separator"),
+    "an unknown key of the recipe": (
+        ("--set", "recipe.befor=x"),
+        "valid keys: recipe.mark, recipe.before, recipe.gap",
+    ),
+    "an unknown key of a member": (
+        ("--set", "members.upper.befor=x"),
+        "valid keys: members.upper.mark, members.upper.before, members.upper.gap",
+    ),
+    "a wrong type in the recipe": (("--set", "recipe.before=3"), "recipe.before is 3: input should be a valid string"),
+    "a wrong type in place of the recipe's": (("--set", "members.reverse.before=3"), "members.reverse.before is 3"),
+    "a wrong type that no member takes over": (("--set", "recipe.gap=3"), "recipe.gap is 3"),
+    "a new member that lacks a key": (("--set", "members.mine.before=x"), "members.mine.mark is missing"),
+    "a section in a place for a value": (("--set", "join.separator.x=1"), "join.separator"),
     "an unknown section": (("--set", "jion.separator=x"), "join"),
     "a wrong type": (("--set", "join.separator=3"), "join.separator is 3"),
     "no value": (("--set", "join.separator"), "KEY=VALUE"),

@@ -145,14 +145,15 @@ def serve(root: Path) -> Iterator[int]:
 
 
 def test_mlflows_server_gives_the_probabilities_of_predict_by_the_documented_line(root: Path) -> None:
-    from tasks.audio.predict import predict_files
+    from tasks.audio.predict import open_model
+    from tasks.learning.answers import ask_model
 
     export(root, "flow", 150)
     sender.follow_journals(0)
     exported = root / "flow/export"
     wav = import_module("tasks.audio.predict").open_model(exported / "model.pt").draw_example()
     (root / "some.wav").write_bytes(wav)
-    (answer,) = predict_files(exported / "model.pt", [root / "some.wav"], top=3)
+    (answer,) = ask_model(open_model(exported / "model.pt"), [root / "some.wav"], top=3)
     (line,) = re.findall(r"^.*curl .*5001/invocations.*$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
     with serve(root) as port:
         told = subprocess.run(["sh", "-c", line.replace("5001", str(port))], cwd=root, capture_output=True, text=True)

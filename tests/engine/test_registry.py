@@ -7,17 +7,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
-from flows.__main__ import app
+from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.versions import Registry
+from flows.engine.tags import DATA_MD5
 from flows.engine.tracking import sender
-from flows.engine.tracking.journal import DATA, count_waiting
+from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.outbox import EVENTS, append_event, take_told
+from flows.engine.tracking.relocation import follow_move
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
-from tests.engine.versions import TEST_DATA, export, make_version
+from tests.engine.versions import N_SAMPLES, TEST_DATA, export, make_version
 
 
 def read_aliases(root: Path) -> Mapping[str, str]:
@@ -70,8 +74,8 @@ def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Pa
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
-        (TEST_DATA | {f"{DATA}audio-folds": "other.dir"}, "champion 1 saw other test data (audio-folds)"),
-        (TEST_DATA | {f"{DATA}audio-folds": ""}, "champion 1 saw other test data (audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": "other.dir"}, "champion 1 saw other test data (audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": ""}, "champion 1 saw other test data (audio-folds)"),
         ({}, "champion 1 saw other test data (audio-clean, audio-folds)"),
     ],
 )
@@ -216,6 +220,55 @@ def test_the_command_line_lists_promotes_and_rolls_back(root: Path) -> None:
     assert read_aliases(root) == {"champion": "2"}
     assert call("models", "rollback", "audio") == "audio version 1 is champion again\n"
     assert read_aliases(root) == {"champion": "1"}
+
+
+def make_sound(root: Path) -> str:
+    soundfile.write(root / "some.wav", np.zeros(N_SAMPLES), 8000)
+    return str(root / "some.wav")
+
+
+def test_predict_asks_the_champion_or_the_version_named(root: Path) -> None:
+    register(root, 180, 150)
+    for words, asked in ([], "audio version 1, champion"), (["--version", "2"], "audio version 2, challenger"):
+        told = call("predict", "audio", make_sound(root), *words)
+        assert f"asked: {asked}\n" in told
+        assert told.count("%") == 3
+    with pytest.raises(EngineError, match=r"audio has no version 7; it has 2, 1; `--latest` asks"):
+        call("predict", "audio", make_sound(root), "--version", "7")
+
+
+def test_predict_without_a_champion_says_how_to_go_on(root: Path) -> None:
+    with pytest.raises(EngineError, match=r"no model 'audio' is registered.*`--latest` asks the model that was"):
+        call("predict", "audio", make_sound(root))
+    with pytest.raises(EngineError, match="there is no flow 'nope'"):
+        call("predict", "nope", make_sound(root))
+
+
+def test_predict_by_the_latest_export_needs_no_mlflow() -> None:
+    code = (
+        "import sys; from flows.commands.exported import open_exported\n"
+        "with open_exported('audio', version='', latest=True) as it: print(it.name, 'mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "the model in data/audio/export False\n"
+
+
+def test_a_project_whose_folder_was_renamed_keeps_its_models(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(root, 150)
+    renamed = root.rename(root.with_name("it's renamed"))
+    monkeypatch.chdir(renamed)
+    use_tracker(monkeypatch, "sqlite:///mlflow.db")
+    assert "asked: audio version 1, champion\n" in call("predict", "audio", make_sound(renamed))
+    register(renamed, 180)
+    assert read_aliases(renamed) == {"champion": "2"}, "the champion's predictions were read"
+    assert not root.exists(), "nothing is written to where it was"
+
+
+def test_a_copy_leaves_the_files_of_the_project_that_it_was_copied_from_as_they_are_named(root: Path) -> None:
+    (place,) = {one.artifact_location for one in open_client(root).search_experiments()}
+    # The store of these tests was made elsewhere, in a folder that is still there.
+    follow_move(root / "mlflow.db")
+    assert {one.artifact_location for one in open_client(root).search_experiments()} == {place}
 
 
 def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.engine.graph.stage import Role
 from flows.engine.tracking.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
 from flows.report.load import Training, judge_trainings, measure_training
+from flows.report.parts import Table
+from flows.report.run import tell_stages
 from flows.report.text import render_report
 from tasks.tables import write_rows
+from tasks.text.slices import score_slices
 from tests.browser import needs_chromium, open_page
 from tests.engine.report_page import find_texts, wait_drawn
 
@@ -21,7 +25,8 @@ EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.t
 
 def make_stage(name: str, folder: Path | None = None, **values: object) -> StageRecord:
     known = {"verdict": "ran", "seconds": 1.0, "learns": False, "cost": None}
-    return StageRecord(name, folder, **{**known, **values})  # type: ignore[arg-type]
+    known |= {"role": None, "function": make_stage, "exports": False}
+    return StageRecord(name, folder=folder, **{**known, **values})  # type: ignore[arg-type]
 
 
 def make_record(*stages: StageRecord, flow: str = "text", **values: object) -> FlowRecord:
@@ -46,7 +51,11 @@ def evil(tmp_path: Path) -> FlowRecord:
     worst = {"actual": EVIL, "predicted": EVIL + "!", "confidence": 0.9, "text": EVIL}
     write_rows(tmp_path / "slices/worst.csv", list(worst), [worst])
     failed = make_stage("fit-cnn", verdict="failed", error=EVIL)
-    known = [make_stage(name, tmp_path / name) for name in ("clean", "slices")]
+    # Whatever they are called: the report knows them by their role, or by the task.
+    known = [
+        make_stage("any-name", tmp_path / "clean", role=Role.CLEAN_TABLE),
+        make_stage("another", tmp_path / "slices", function=score_slices),
+    ]
     return make_record(*known, failed, verdict=EVIL, about={"command": EVIL, "version.x": EVIL})
 
 
@@ -71,6 +80,13 @@ def test_what_a_run_lacks_is_not_there(flow: str) -> None:
     headings = [line.strip() for line in html.splitlines() if line.strip().startswith("<h2>")]
     assert headings == ["<h2>Overview</h2>", "<h2>Stages</h2>"]
     assert "the archive is not there" in html
+
+
+def test_the_stages_show_the_memory_that_they_needed_where_it_is_known() -> None:
+    costs = (Cost(1.0, 0, peak_bytes=2_460_000_000), Cost(1.0, 0), None)
+    (table,) = tell_stages(make_record(*(make_stage("fit", cost=cost) for cost in costs))).parts
+    assert isinstance(table, Table)
+    assert [row[-1] for row in table.rows] == ["2.46 GB", "", ""]
 
 
 def make_training(**values: float | None) -> Training:

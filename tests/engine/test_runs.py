@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.__main__ import app
+from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.runs import Difference, FlowRuns
+from flows.engine.tags import DATA_MD5
 from flows.engine.tracking import sender
-from flows.engine.tracking.journal import DATA
 from tasks.learning import comparison
 from tests.engine.mlflow_store import begin, open_client
 from tests.engine.versions import TEST_DATA, make_version
@@ -26,13 +26,13 @@ def run_flow(root: Path, *, lr: str, right: int, md5: str = "abc", cached: bool 
         parent.link("audio-export", tags)
     else:
         export = begin(root, "audio-export", parent=parent, tags=tags)
-        export.model(make_version(root / f"flow{count}", right), TEST_DATA | {f"{DATA}audio-clean": md5})
+        export.model(make_version(root / f"flow{count}", right), TEST_DATA | {f"{DATA_MD5}audio-clean": md5})
         export.end("FINISHED")
     parent.tags({"output.md5.audio-clean": md5, "output.md5.audio-folds": "def"})
     parent.metrics({"ensemble.accuracy": right / 200, "system/cpu_utilization_percentage": 50.0}, 0)
     parent.end("FINISHED")
     sender.follow_journals(0)
-    return FlowRuns(open_client(root)).list_last(1)[0].info.run_id
+    return FlowRuns(open_client(root)).list_last(1)[0].id
 
 
 def call(*words: str) -> str:

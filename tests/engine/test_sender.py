@@ -1,19 +1,23 @@
 """The sender brings every journal into MLflow once, in order, whatever the tracker does meanwhile."""
 
+import fcntl
 import math
 import os
 import shutil
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from flows.engine.machine import identify
+from flows.engine.tracking import journal as tracking_journal
 from flows.engine.tracking import sender
-from flows.engine.tracking.journal import count_waiting, start_sender, wait_sent
+from flows.engine.tracking.journal import count_waiting, name_settings, start_sender, stop_sender, wait_sent
 from flows.engine.tracking.outbox import SENT, list_journals
 from flows.engine.tracking.sampler import Meters
 from tests.engine.mlflow_store import (
@@ -182,11 +186,100 @@ def test_the_journal_of_a_killed_process_is_closed_as_killed_by_the_real_sender(
     os.environ.pop("MLFLOW_TRACKING_URI")
     senders = [start_sender(root) for _ in range(3)]
     assert wait_sent(root, senders[-1], timeout_s=120).journals == 0
-    while not all(one.is_gone() for one in senders):
-        time.sleep(0.1)
     runs = read_runs(root)
     assert {name: run.info.status for name, run in runs.items()} == {"killed": "KILLED", "another": "FINISHED"}
     assert read_history(root, runs["killed"], "loss") == [(0, 0.5)]
+
+
+def test_one_sender_serves_run_after_run_and_sends_what_is_left_before_it_ends(root: Path) -> None:
+    os.environ.pop("MLFLOW_TRACKING_URI")
+    begin(root, "first").end("FINISHED")
+    sender = start_sender(root)
+    assert wait_sent(root, sender, timeout_s=120).journals == 0
+    begin(root, "second").end("FINISHED")
+    assert start_sender(root) == sender
+    assert wait_sent(root, sender, timeout_s=20).journals == 0
+    begin(root, "third").end("FINISHED")
+    assert stop_sender(root)
+    assert sender.is_gone()
+    assert not stop_sender(root)
+    assert list(read_runs(root)) == ["first", "second", "third"]
+    begin(root, "fourth").end("FINISHED")
+    assert start_sender(root) != sender
+
+
+def test_a_run_with_other_settings_is_not_sent_by_the_sender_of_the_one_under_way(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change_settings(value: str) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", value)
+        name_settings.cache_clear()
+
+    change_settings(f"sqlite:///{root}/mlflow.db")
+    under_way = begin(root, "one")
+    first = start_sender(root)
+    while "one" not in read_runs(root):
+        time.sleep(0.2)
+    shutil.copy(root / "mlflow.db", root / "other.db")
+    change_settings(f"sqlite:///{root}/other.db")
+    begin(root, "two").end("FINISHED")
+    second = start_sender(root)
+    assert start_sender(root) != first
+    time.sleep(2)
+    assert list(read_runs(root)) == ["one"] and not first.is_gone()
+    under_way.end("FINISHED")
+    assert wait_sent(root, second, timeout_s=120).journals == 0
+    assert first.is_gone()
+    assert list(read_runs(root)) == ["one"]
+    assert {run.info.status for run in read_runs(root, "other.db").values()} == {"RUNNING", "FINISHED"}
+    name_settings.cache_clear()
+
+
+def hold_turn(root: Path) -> None:
+    """Wait for the sender's end as another does, for good."""
+    if not HELD:
+        HELD.append((root / sender.NEXT_LOCK).open("a"))
+        fcntl.flock(HELD[0], fcntl.LOCK_EX)
+
+
+def replace_store(root: Path) -> None:
+    """Put another file in the store's place."""
+    shutil.copy(root / "mlflow.db", root / "copy.db")
+    (root / "copy.db").replace(root / "mlflow.db")
+
+
+HELD: list[IO[str]] = []
+REASONS: dict[str, tuple[float, Callable[[Path], object]]] = {
+    "nobody needed it for a while": (1.0, lambda root: None),
+    "its code changed": (60.0, lambda root: (root / "code/tasks/judge.py").write_text("new = 1\n")),
+    "the store is another": (60.0, replace_store),
+    "the project is gone": (60.0, lambda root: shutil.rmtree(root / ".trifold")),
+    "another sender waits": (60.0, hold_turn),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_it_stays_while_something_is_in_flight_and_then_ends_when(
+    root: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    (root / "code/tasks").mkdir(parents=True)
+    monkeypatch.setattr(tracking_journal, "CODE", root / "code")
+    idle_s, change = REASONS[reason]
+    journal = begin(root)
+    follower = threading.Thread(target=sender.follow_journals, args=(idle_s,))
+    follower.start()
+    while "fit" not in read_runs(root):
+        time.sleep(0.1)
+    if reason not in ("the project is gone", "the store is another"):  # nothing could be sent then
+        change(root)
+        time.sleep(2)
+        assert follower.is_alive(), "a run is under way"
+    journal.end("FINISHED")
+    while list_journals(root):
+        time.sleep(0.1)
+    change(root)
+    follower.join(10)
+    assert not follower.is_alive()
 
 
 def test_runs_left_running_by_a_process_that_is_gone_are_closed_as_killed(root: Path) -> None:

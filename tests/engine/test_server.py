@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -141,6 +142,53 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
     assert where(tmp_path) == []
 
 
+def wait_gone(server: Server) -> bool:
+    deadline_s = time.monotonic() + 20.0
+    while is_alive(server):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_server_ends_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    for end in (shutil.rmtree, lambda root: root.rename(tmp_path / "renamed")):
+        root = tmp_path / "project"
+        root.mkdir()
+        server = up(root, ["tiny"])["tiny"]
+        end(root)  # type: ignore[operator]
+        assert wait_gone(server)
+
+
+def test_a_server_that_nobody_uses_ends_and_one_that_has_a_client_does_not(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "IDLE_S", 1.5)
+    server = up(tiny, ["tiny"])["tiny"]
+    with socket.create_connection((HOST, server.port)):
+        time.sleep(4.0)
+        assert is_alive(server)
+    assert wait_gone(server)
+    assert where(tiny) == []
+
+
+def test_the_servers_of_a_project_do_not_keep_each_other_up(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "IDLE_S", 1.5)
+    first = up(tiny, ["tiny"])["tiny"]
+    code = f"import socket, time; held = socket.create_connection(('{HOST}', {first.port})); time.sleep(600)"
+    (tiny / "asking.py").write_text(
+        f"import threading, http.server, sys\n{code.replace('time.sleep(600)', 'pass')}\n"
+        "http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+    )
+    asking = Kind("asking", find_port(6100), "/", lambda port: ["asking", str(port)], lambda root, port: {})
+    monkeypatch.setitem(KINDS, "asking", asking)
+    second = up(tiny, ["asking"])["asking"]
+    assert wait_gone(first) and wait_gone(second)
+
+
 def test_other_lines_of_the_dotenv_file_stay(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("A=1\nPREFECT_API_URL = old\n# B\n")
@@ -168,6 +216,12 @@ def test_all_are_up_on_loopback_with_their_files_in_the_folder(real: Path) -> No
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {HOST}
+
+
+def test_up_prints_the_pages_and_the_address_for_clients(unattended: TinyProject, real: Path) -> None:
+    told = unattended.call(sys.executable, "-m", "flows", "up").check().output
+    (prefect,) = up(real, ["prefect"]).values()
+    assert f" prefect  {prefect.url}  API {prefect.api_url}\n" in told
 
 
 def test_prefects_page_asks_its_own_server(real: Path) -> None:

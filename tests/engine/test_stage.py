@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, stage
+from flows.engine.graph.stage import ONCE, Artifact, Look, Pipeline, Registered, Role, Stage, stage
 from tasks import folds
 from tasks.audio import predict
 
@@ -115,8 +117,7 @@ def test_what_no_command_line_could_carry_is_refused(body: object, words: str) -
 
 
 def test_the_module_that_opens_an_export_is_part_of_its_code() -> None:
-    model = Registered("some", loader=predict, judge=folds, predictions=("made", "test.csv"), data=())
-    (made,) = trace(lambda p: stage(make, "make", look=Look(model=model))(p.first))
+    made = trace_reported(**WHOLE)[-1]
     assert made.code.modules == {"tasks.folds", "tasks.audio.predict"}
 
 
@@ -130,6 +131,52 @@ def test_codes_are_named_after_the_task_and_what_tells_them_apart() -> None:
 def test_what_has_no_code_of_its_own_is_refused(function: Callable[..., None]) -> None:
     with pytest.raises(EngineError, match="defines by `def`"):
         stage(function, "make")
+
+
+def trace_reported(**kinds: dict[str, Any]) -> list[Stage]:
+    """Trace a flow with a report that makes a stage of each kind given, by its name."""
+
+    def body(p: SomeParams) -> None:
+        for name, values in kinds.items():
+            stage(make, name, **values)(p.first)
+
+    return Pipeline("some", SomeParams, body, reporter="some.report").trace(SomeParams())  # type: ignore[arg-type]
+
+
+WHOLE: dict[str, dict[str, Any]] = {
+    **{role.name: {"role": role} for role in (*ONCE, Role.FIT)},
+    "export": {"look": Look(model=Registered(loader=predict, judge=folds))},
+}
+
+
+@pytest.mark.parametrize("role", [*ONCE, Role.FIT])
+def test_a_flow_that_lacks_what_its_report_reads_is_refused(role: Role) -> None:
+    assert len(trace_reported(**WHOLE)) == len(WHOLE)
+    mend = re.escape(f"declare it by stage(..., role=Role.{role.name})")
+    with pytest.raises(EngineError, match=f"no stage is {role.value}, .*{mend}"):
+        trace_reported(**{name: values for name, values in WHOLE.items() if name != role.name})
+
+
+MUDDLED = {
+    "two clean tables": ({"other": {"role": Role.CLEAN_TABLE}}, "some-CLEAN_TABLE and some-other are both the clean"),
+    "no export": ({"export": {}}, "some has 0 stages that export a model"),
+    "two exports": ({"other": WHOLE["export"]}, "some has 2 stages that export a model"),
+    "a loader that cannot be asked": (
+        {"export": {"look": Look(model=Registered(loader=folds, judge=folds))}},
+        "tasks.folds has no GIVEN, read_given, open_model, _load_pyfunc",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MUDDLED)
+def test_a_flow_whose_declarations_contradict_is_refused(case: str) -> None:
+    changes, words = MUDDLED[case]
+    with pytest.raises(EngineError, match=words):
+        trace_reported(**WHOLE | changes)
+
+
+def test_several_fits_and_range_tests_are_as_they_should_be() -> None:
+    trace_reported(**WHOLE, other={"role": Role.FIT}, lr={"role": Role.RANGE_TEST}, lr2={"role": Role.RANGE_TEST})
 
 
 def test_a_stage_outside_a_flow_is_refused() -> None:

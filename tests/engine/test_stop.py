@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,15 +15,27 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.compute import work
-from flows.engine.compute.work import _call_in_own_thread
 from flows.engine.console import StageReport
+from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
-from flows.engine.stop import LateError, Stop, StoppedError, StuckError, read_limit_s
+from flows.engine.machine import identify
+from flows.engine.stop import LateError, Stop, StoppedError, read_limit_s
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
-from tests.project import Started
+from tests.project import WITH_DEFAULT_SIGNALS, Project, Started
+from tests.warm import WarmPython
+
+# Runs a command in a terminal that is closed when standard input ends.
+IN_TERMINAL = """
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+sys.stdin.read()
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
 
 
 @pytest.fixture
@@ -49,7 +64,7 @@ def resume(tiny: TinyProject, gate: Path) -> None:
     assert " + " in tiny.output("join").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyProject, number: signal.Signals) -> None:
     before = tiny.outputs()
     run, gate = start_held(tiny)
@@ -60,6 +75,20 @@ def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyPro
     assert read_flow_run(tiny.record, done)["state"]["name"] == "Cancelled"
     assert "Traceback" not in done.output
     assert tiny.outputs() == before
+    resume(tiny, gate)
+
+
+def test_a_terminal_that_is_closed_ends_the_run_as_cancelled(tiny: TinyProject) -> None:
+    gate = tiny.hold("join")
+    command = [sys.executable, "-c", IN_TERMINAL, sys.executable, "-m", "flows", "run", "tiny"]
+    terminal = subprocess.Popen(
+        [*WITH_DEFAULT_SIGNALS, *command], cwd=tiny.root, env=tiny.env, stdin=subprocess.PIPE, start_new_session=True
+    )
+    tiny.wait_for("join")
+    terminal.communicate()
+    assert terminal.returncode == 1
+    (run,) = ask(tiny.record, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
+    assert run["state"]["name"] == "Cancelled"
     resume(tiny, gate)
 
 
@@ -110,15 +139,28 @@ def test_waiting_for_others_is_no_part_of_the_limit_and_can_be_stopped(
         late.progress(1, 2, "clips")
 
 
-def test_a_call_that_does_not_end_is_left_to_the_end_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "LOOK_S", 0.05)
-    monkeypatch.setattr(work, "GRACE_S", 0.1)
-    stop = Stop()
-    stop.ask()
-    ended = threading.Event()
-    with pytest.raises(StuckError, match="still in one call, and ends with this process"):
-        _call_in_own_thread(ended.wait, {"timeout": 10.0}, StageReport("tiny", stop=stop))
-    ended.set()
+def test_what_a_test_starts_can_be_stopped_also_when_the_tests_run_under_nohup(tmp_path: Path) -> None:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    project = Project(tmp_path / "project", WarmPython({"WARM_NOTHING": "1"}))
+    try:
+        project.root.mkdir()
+        (project.root / "waiting.py").write_text("print('ready', flush=True)\nimport time; time.sleep(600)")
+        for program in ("python", sys.executable):
+            for number in before:
+                run = project.start(program, "-m", "waiting")
+                while not (run.log.exists() and "ready" in run.log.read_text()):
+                    time.sleep(0.01)
+                os.kill(run.pid, number)
+                assert run.wait() != 0
+        left = identify(project.start("python", "-m", "waiting").pid)
+    finally:
+        project.warm.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    deadline_s = time.monotonic() + 10.0
+    while not left.is_gone():
+        assert time.monotonic() < deadline_s, "what a test leaves under way ends with the tests"
+        time.sleep(0.01)
 
 
 class _Hook(BaseHTTPRequestHandler):
@@ -137,18 +179,26 @@ def test_a_failure_is_told_to_the_web_hook_and_stands_on_prefects_page(tiny: Tin
     _Hook.heard = []
     hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     threading.Thread(target=hook.serve_forever, daemon=True).start()
-    done = tiny.drive("prefect", TINY_FAIL="join", TRIFOLD_FAILURE_URL=f"http://127.0.0.1:{hook.server_port}/secret")
+    words = ["--set", "notes.comment=it's mine", "--set", "source.path=input.txt", "--stage", "tiny-join"]
+    address = f"http://127.0.0.1:{hook.server_port}/secret"
+    command = ("python", "-m", "flows", "run", "tiny", *words, "--force")
+    done = tiny.call(*command, TINY_FAIL="join", TRIFOLD_FAILURE_URL=address)
     hook.shutdown()
     hook.server_close()
     assert done.code == 1
     (told,) = _Hook.heard
     assert (told["flow"], told["stage"], told["error"]) == ("tiny", "tiny-join", "join fails as asked")
     assert told["log"].startswith("2 texts\n") and told["log"].endswith("RuntimeError: join fails as asked")
-    assert told["resume"] == "python -m flows run tiny"
+    assert shlex.split(told["resume"]) == ["python", "-m", "flows", "run", "tiny", *words]
     run = read_flow_run(server_state, done)
     wanted = {"key": {"any_": ["tiny-failure"]}, "flow_run_id": {"any_": [run["id"]]}}
     (page,) = ask(server_state, "artifacts/filter", artifacts=wanted)
     assert all(told[part] in page["data"] for part in ("stage", "error", "log", "resume"))
+
+
+def test_the_command_that_goes_on_starts_from_the_same_preset() -> None:
+    assert Request(preset="plus").as_command("tiny") == "python -m flows run tiny --preset plus"
+    assert Request().as_command("tiny") == "python -m flows run tiny"
 
 
 def test_a_web_hook_that_does_not_answer_changes_nothing(tiny: TinyProject) -> None:

@@ -15,7 +15,7 @@ import pytest
 from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment, tell_command
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.journal import COPIED_BYTES, Journal, NewVersion, count_waiting
-from flows.engine.tracking.outbox import EVENTS, has_writer, list_journals, read_lines
+from flows.engine.tracking.outbox import EVENTS, OutgoingJournal, list_journals
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ def begin(root: Path, **more: object) -> Journal:
 
 
 def read(journal: Journal) -> list[dict[str, object]]:
-    return [line.event for line in read_lines(journal.folder / EVENTS)]
+    return [line.event for line in OutgoingJournal(journal.folder).read_events()]
 
 
 def test_importing_it_loads_none_of_the_large_libraries() -> None:
@@ -176,9 +176,9 @@ def test_a_process_is_gone_once_it_ended_also_as_a_zombie_or_when_its_pid_is_use
 
 def test_a_journal_of_a_living_process_has_a_writer_until_it_ends(tmp_path: Path) -> None:
     journal = begin(tmp_path)
-    assert has_writer(journal.folder)
+    assert OutgoingJournal(journal.folder).has_writer()
     journal.end("FAILED")
-    assert not has_writer(journal.folder)
+    assert not OutgoingJournal(journal.folder).has_writer()
 
 
 @pytest.mark.parametrize(("hours", "written"), [(1, True), (25, False)])
@@ -189,7 +189,7 @@ def test_a_writer_on_another_host_has_ended_after_a_day_of_silence(
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
     last_s = (journal.folder / EVENTS).stat().st_mtime - hours * 3600
     os.utime(journal.folder / EVENTS, (last_s, last_s))
-    assert has_writer(journal.folder) is written
+    assert OutgoingJournal(journal.folder).has_writer() is written
 
 
 def test_what_waits_is_told_in_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import NewVersion
+from tasks.learning.answers import ask_model
 from tests.browser import needs_chromium, open_page
 from tests.engine.mlflow_store import REPOSITORY, begin
 from tests.engine.test_packing import make_export
@@ -39,7 +40,7 @@ def test_a_click_shows_what_predict_says_and_nothing_else_is_asked(root: Path, d
     if domain == "images":
         given = root / "some picture.png"
         given.write_bytes(predict.open_model(model).draw_example())
-    (answer,) = getattr(predict, "predict_files" if domain == "images" else "predict_texts")(model, [given], top=3)
+    (answer,) = ask_model(predict.open_model(model), [given], top=3)
     wanted = [f"{label} {share:.1%}" for label, share in answer.classes]
     store = f"sqlite:///{root}/mlflow.db"
     with (

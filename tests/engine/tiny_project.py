@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.project import NO_BYTECODE, REPOSITORY, Finished, Project, Started
@@ -106,9 +107,14 @@ class TinyProject(Project):
 
     def wait_for(self, stage: str, times: int = 1) -> None:
         """Wait until a stage is in the middle of its work."""
+        self.wait_until(lambda: self.trace.read_text().split().count(stage) >= times)
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
         deadline_s = time.monotonic() + WAIT_S
-        while self.trace.read_text().split().count(stage) < times:
-            assert time.monotonic() < deadline_s, f"{stage} never began"
+        while not condition():
+            assert time.monotonic() < deadline_s, "it never came to be"
             time.sleep(0.02)
 
     def digest(self) -> str:

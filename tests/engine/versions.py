@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flows.engine.tracking.journal import DATA, NewVersion
+from flows.engine.tags import DATA_MD5
+from flows.engine.tracking.journal import NewVersion
 from tasks.learning.predictions import Predictions, write_rounds
 from tests.engine.mlflow_store import begin
 
 JUDGE = "tasks.learning.comparison"
 EXAMPLES = 200
 N_SAMPLES = 400
-TEST_DATA = {f"{DATA}audio-clean": "abc.dir", f"{DATA}audio-folds": "def.dir"}
+TEST_DATA = {f"{DATA_MD5}audio-clean": "abc.dir", f"{DATA_MD5}audio-folds": "def.dir"}
 
 
 class TinySounds(torch.nn.Module):

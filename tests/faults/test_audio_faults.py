@@ -133,7 +133,7 @@ def test_a_corrupted_weights_file_is_refused(project: AudioProject, tmp_path: Pa
     weights.write_bytes(b"no weights at all")
     project.set_param("members.network", "resnet18")
     project.set_param("members.width", "0")
-    project.set_param("members.weights", str(weights))
+    project.set_param("recipe.weights", str(weights))
     project.call("python", "-m", "flows", "graph", "--write").check()
     before = project.snapshot()
     done = project.run_stage("lr-melnet-fold5")

@@ -1,5 +1,6 @@
 """A small HTTP server on loopback that fails in the ways that real ones do."""
 
+import gzip
 import re
 import threading
 import time
@@ -16,6 +17,7 @@ class Site:
     content: bytes
     faults: list[str] = field(default_factory=list)
     has_range: bool = True
+    packs: bool = False  # by gzip, whatever is asked for: lengths and ranges are then those of the packed bytes
     address: str = ""
     ranges: list[str] = field(default_factory=list)  # the Range header of each request, as it came
     sent_bytes: int = 0
@@ -35,19 +37,22 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(1.0)
             self.close_connection = True
             return
+        content = gzip.compress(site.content, mtime=0) if site.packs else site.content
         start = int(re.findall(r"\d+", asked)[0]) if asked and site.has_range else 0
-        if start and start >= len(site.content):
+        if start and start >= len(content):
             self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(site.content)}")
+            self.send_header("Content-Range", f"bytes */{len(content)}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._send(site.content[start:], start, cut=fault == "cut")
+        self._send(content[start:], start, cut=fault == "cut")
 
     def _send(self, body: bytes, start: int, *, cut: bool) -> None:
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{start + len(body)}")
+        if self.site.packs:
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         body = body[: len(body) // 2] if cut else body

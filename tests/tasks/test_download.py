@@ -90,6 +90,14 @@ def test_a_broken_off_download_goes_on_where_it_stopped(place: Place) -> None:
     assert site.sent_bytes < len(ARCHIVE) + fetch.BLOCK_BYTES
 
 
+@pytest.mark.parametrize(("faults", "has_range"), [([], True), (["cut"], True), (["cut"], False)])
+def test_a_server_that_packs_what_it_sends_is_understood(place: Place, faults: list[str], has_range: bool) -> None:
+    with serve(Site(ARCHIVE, list(faults), has_range, packs=True)) as site:
+        place.download(site.address)
+    assert place.is_whole()
+    assert (place.checkpoints / "data.zip").read_bytes() == ARCHIVE, "the next run finds it whole"
+
+
 def test_a_killed_download_goes_on_in_the_next_run(place: Place) -> None:
     (place.checkpoints / "data.zip").write_bytes(ARCHIVE[:5000])
     with serve(Site(ARCHIVE)) as site:

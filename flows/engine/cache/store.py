@@ -16,10 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.cache.faults import explain_faults, refuse_links
+from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError
 from flows.engine.errors import EngineError
+from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 BUSY_WAIT_S = 0.2
 TRIES = 3
+# More than the rewriting of a small file takes.
+REWRITE_S = 10.0
 
 
 class Verdict(StrEnum):
@@ -49,6 +55,10 @@ class Outcome:
     output: str
 
 
+# A file's name, inode and time of change.
+Signature = tuple[str, int, int]
+
+
 class BusyError(Exception):
     """Another DVC command works on this stage; it will be free later."""
 
@@ -60,14 +70,14 @@ _asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 # Opening a repository takes half a second: an idle one serves the next who asks.
 _idle: list[_OpenRepo] = []
 # How the stages under way compute, by name: DVC calls back through `_run_in_process`.
-_works: dict[str, Callable[[], None]] = {}
+_works: dict[str, Callable[[], object]] = {}
 # Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
 _begun = threading.local()
 
 
 def bring_up_to_date(
     stage: Stage,
-    work: Callable[[], None],
+    work: Callable[[], object],
     *,
     force: bool = False,
     on_wait: Callable[[], None] = lambda: None,
@@ -122,7 +132,7 @@ def _mark_recorded(name: str) -> None:
     mark.touch()
 
 
-def _reproduce(stage: Stage, work: Callable[[], None], force: bool) -> Outcome:
+def _reproduce(stage: Stage, work: Callable[[], object], force: bool) -> Outcome:
     ran = False
 
     def compute() -> None:
@@ -168,6 +178,7 @@ def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
 
 
 def _find_inputs(stage: Stage) -> None:
+    refuse_links(stage)
     if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
         raise EngineError(f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` makes it")
 
@@ -177,7 +188,7 @@ def _md5(entry: Any) -> str:
 
 
 def _compare_command(found: PipelineStage, stage: Stage) -> None:
-    if found.cmd != stage.command or {str(dep) for dep in found.deps} < set(stage.deps):
+    if found.cmd != stage.command or not set(stage.deps) <= {str(dep) for dep in found.deps}:
         raise EngineError(
             f"{stage.name} stands otherwise in dvc.yaml than in the flow: run `python -m flows graph --write`"
         )
@@ -200,25 +211,36 @@ class _OpenRepo:
         self.repo: Repo = Repo(str(ROOT))
         # A result must not be lost because another DVC command held the lock for some seconds.
         self.repo.lock._wait = True
-        self._signed: list[tuple[str, int, int]] = []
+        self._file: Any = None
         self._stages: Any = None
+        self._signed: list[Signature] = []
+        self._lock_signed: list[Signature] = []
 
     def load(self, name: str) -> PipelineStage:
         """Return a stage of dvc.yaml with what dvc.lock says of it, both read again when they changed."""
-        from dvc.dvcfile import load_file
         from dvc.stage.exceptions import StageNotFound
 
-        if (signed := _sign_pipeline_files()) != self._signed:
-            self.repo._reset()
-            self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")).stages, signed
+        self._read_pipeline()
+        self._read_lock()
         try:
             return self._stages[name]
         except StageNotFound:
             raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
 
+    def _read_pipeline(self) -> None:
+        from dvc.dvcfile import load_file
 
-def _sign_pipeline_files() -> list[tuple[str, int, int]]:
-    paths = [ROOT / "dvc.yaml", ROOT / "dvc.lock", *sorted((ROOT / "params").glob("*.yaml"))]
+        if (signed := _sign(ROOT / "dvc.yaml", *sorted((ROOT / "params").glob("*.yaml")))) != self._signed:
+            self.repo._reset()
+            self._file, self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")), None, signed
+
+    def _read_lock(self) -> None:
+        if (signed := _sign(ROOT / "dvc.lock")) != self._lock_signed or self._stages is None:
+            locked = self._file._lockfile.load()
+            self._stages, self._lock_signed = self._file.LOADER(self._file, self._file.contents, locked), signed
+
+
+def _sign(*paths: Path) -> list[Signature]:
     stats = ((path, path.stat()) for path in paths if path.exists())
     return [(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in stats]
 
@@ -226,7 +248,7 @@ def _sign_pipeline_files() -> list[tuple[str, int, int]]:
 @contextmanager
 def open_repo() -> Iterator[_OpenRepo]:
     _check_repository()
-    with _gate:
+    with explain_faults(), _gate:
         _replace_dvc_parts()
         opened = _idle.pop() if _idle else _OpenRepo()
         try:
@@ -239,6 +261,8 @@ def open_repo() -> Iterator[_OpenRepo]:
 def _check_repository() -> None:
     if not (ROOT / ".dvc").is_dir():
         raise EngineError(f"{ROOT} is no DVC repository: run `dvc init` (with --no-scm outside git) there")
+    if (cache := ROOT / ".dvc/cache").is_symlink() and not cache.exists():
+        raise EngineError(f"{cache} links to {cache.readlink()}, which is missing: mount its disk, or `rm .dvc/cache`")
 
 
 def _replace_dvc_parts() -> None:
@@ -246,6 +270,7 @@ def _replace_dvc_parts() -> None:
     import dvc.rwlock
     import dvc.stage.run
 
+    replace_lock_access()
     dvc.stage.run.cmd_run = _run_in_process
     dvc.rwlock.rwlock = _refuse_busy_paths
 
@@ -264,7 +289,9 @@ def _refuse_busy_paths(
     """
     held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
     blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
-    blockers += [(path, infos, write) for path, infos in held.get("read", {}).items()]
+    # A fingerprint may change while a stage that depends on it runs: the guard compares it.
+    read_by_others = {path: infos for path, infos in held.get("read", {}).items() if f"/{FOLDER}/" not in path}
+    blockers += [(path, infos, write) for path, infos in read_by_others.items()]
     for path, infos, wanted in blockers:
         if any(_overlap(path, mine) for mine in wanted) and any(_is_foreign(int(info["pid"])) for info in infos):
             raise BusyError(path)
@@ -278,8 +305,10 @@ def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError:
-        # Caught while its owner rewrites it.
-        raise BusyError("rwlock") from None
+        if time.time() - Path(tmp_dir, "rwlock").stat().st_mtime < REWRITE_S:
+            # Caught while its owner rewrites it.
+            raise BusyError("rwlock") from None
+        raise EngineError(f"{tmp_dir}/rwlock is damaged: delete it when no DVC command is under way") from None
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.engine.compute.job import Job
 from flows.engine.errors import EngineError
 from flows.engine.graph.fingerprint import name_changes
 from flows.engine.graph.params import dig, params_file, read_yaml
-from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 
 BYTECODE = "__pycache__"  # Python writes it where code is imported; DVC leaves it out too, by .dvcignore
@@ -34,7 +34,7 @@ class Guard:
     its fingerprint: an edited comment voids nothing.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Job) -> None:
         """Raise DisturbedError when the code on disk is not what the driver has, or a param has changed.
 
         A process that is to compute makes it after importing the stage's code.
@@ -76,11 +76,11 @@ class Guard:
                 )
 
     def _compare_params(self, verb: str) -> None:
-        if not self._stage.values:
+        if not self._stage.tracked:
             return
         name = params_file(self._stage.flow)
         now = read_yaml(name)
-        for key, value in self._stage.values.items():
+        for key, value in self._stage.tracked.items():
             if (found := dig(now, key)) != value:
                 raise DisturbedError(
                     f"{self._stage.name}: {key} in {name} changed since the run {verb}, from {value!r} to {found!r}; "

@@ -1,115 +1,83 @@
-"""The work of a stage: its function, called into a temporary folder that takes its place whole."""
+"""The work of a stage, in its own process: its function, called into a temporary folder that takes its place whole.
+
+Nothing here imports torch, DVC, Prefect or MLflow.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import pickle
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from flows.engine.compute.guard import Guard
+from flows.engine.compute.job import Job
+from flows.engine.compute.messages import Messenger, pack_error
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.files import write_whole
-from flows.engine.graph.stage import Artifact, Stage
-from flows.engine.locks import hold_lock, training_lock
-from flows.engine.machine import read_versions
+from flows.engine.graph.stage import Artifact
 from flows.engine.project import ROOT, STATE, make_state_folder
-from flows.engine.stop import GRACE_S, StuckError
 
-# Where it is kept how long each stage took, and under which library versions: no inputs, but worth knowing.
-MADE = "made"
-# How often a stage's thread is looked after.
-LOOK_S = 1.0
-# Threads of this process take turns in silence; only another process's training is worth telling.
-_turn = threading.Lock()
+# Where outputs are made; what a killed stage leaves there, its driver deletes, or the stage's next process.
+WORK = "work"
 
 
-class Report(Protocol):
-    """What the work needs of a report; tasks know a wider one."""
-
-    def begin(self) -> None:
-        """Note that the work begins, after all waiting."""
-
-    def check(self, *, grace_s: float = 0.0) -> None:
-        """Raise when the stage should have ended `grace_s` ago."""
-
-    def say(self, text: str) -> None:
-        """Say one line that a person should read."""
-
-
-def do_work(stage: Stage, report: Report) -> None:
-    """Compute a stage and put its output in place, whole or not at all.
-
-    The caller holds the stage's lock. Raises what the task raises, DisturbedError when an input changed,
-    StoppedError or LateError when the stage was to end early, and StuckError when it did not.
-    """
-    if stage.learns:
-        waits = hold_lock(training_lock(), lambda: report.say("waits for another training"), report.check)
-        with _turn, waits:
-            _do_work(stage, report)
-    else:
-        _do_work(stage, report)
-
-
-def _do_work(stage: Stage, report: Report) -> None:
-    report.begin()
-    report.check()
-    guard = Guard(stage)
-    shutil.rmtree(STATE / "work" / stage.name, ignore_errors=True)
-    # The last part of the path is final from the start: some formats write it into their bytes.
-    fresh = make_state_folder("work", stage.name, Path(stage.artifact.path).name)
+def main(channel: Connection) -> None:
+    """Compute the stage whose job comes on `channel`; its messages, and at last how it ended, go back on it."""
+    messenger = Messenger(channel)
+    content = channel.recv_bytes()
+    threading.Thread(target=messenger.listen, name="driver", daemon=True).start()
     try:
-        arguments = _bind(stage, fresh, report)
-        began_s = time.perf_counter()
-        try:
-            _call_in_own_thread(stage.function, arguments, report)
-        except OSError as error:
-            if is_mendable(error):
-                raise EngineError(f"{stage.name}: {explain(error)}") from error
-            raise
-        finally:
-            # Also after a failure: an input that went away meanwhile is the cause, not the message.
-            guard.check()
-        seconds = time.perf_counter() - began_s
-        put = _update_files if stage.persists else _put_in_place
-        put(fresh, ROOT / stage.artifact.path)
-        _note_made(stage, seconds)
-        _drop_checkpoints(stage)
-    finally:
-        shutil.rmtree(fresh.parent, ignore_errors=True)
+        job: Job = pickle.loads(content)
+        import_code(job)
+        messenger.send("begin")
+        seconds = do_work(job, messenger)
+    except BaseException as error:  # noqa: BLE001 - the driver raises it
+        messenger.send("failed", error=pack_error(error))
+    else:
+        messenger.send("done", seconds=seconds)
 
 
-def _call_in_own_thread(function: Callable[..., object], arguments: Mapping[str, Any], report: Report) -> None:
-    """Call the function in a thread that ends with it.
+def import_code(job: Job) -> None:
+    """Import all that the stage may import later, so that an edit meanwhile is either noticed or without effect."""
+    for name in job.code.list_modules() if job.flow else ():
+        importlib.import_module(name)
 
-    OpenMP gives every thread that computes helpers of its own, for as long as it lives. Once a process holds more
-    of them than cores, they no longer wait for work but sleep, and waking them for every operation made a training
-    on two cores take twice as long.
+
+def do_work(stage: Job, report: Messenger) -> float:
+    """Compute a stage and put its output in place, whole or not at all; return the seconds in its task function.
+
+    Raises what the task raises, DisturbedError when an input changed, StoppedError or LateError when it was to end.
     """
-    outcome: Future[object] = Future()
+    guard = Guard(stage)
+    shutil.rmtree(STATE / WORK / stage.name, ignore_errors=True)
+    # The last part of the path is final from the start: some formats write it into their bytes.
+    fresh = make_state_folder(WORK, stage.name, Path(stage.path).name)
+    arguments = _bind(stage, fresh, report)
+    began_s = time.perf_counter()
+    try:
+        stage.function(**arguments)
+    except OSError as error:
+        if is_mendable(error):
+            raise EngineError(f"{stage.name}: {explain(error)}") from error
+        raise
+    finally:
+        # Also after a failure: an input that went away meanwhile is the cause, not the message.
+        guard.check()
+    seconds = time.perf_counter() - began_s
+    put = _update_files if stage.persists else _put_in_place
+    put(fresh, ROOT / stage.path)
+    _drop_checkpoints(stage)
+    return seconds
 
-    def call() -> None:
-        try:
-            outcome.set_result(function(**arguments))
-        except BaseException as error:  # noqa: BLE001 - the caller raises it
-            outcome.set_exception(error)
 
-    # A daemon, so that Ctrl-C ends the process while the function computes.
-    threading.Thread(target=call, name="stage", daemon=True).start()
-    while not wait([outcome], timeout=LOOK_S).done:
-        try:
-            report.check(grace_s=GRACE_S)
-        except EngineError as error:
-            raise StuckError(f"{error} (it is still in one call, and ends with this process)") from error
-    outcome.result()
-
-
-def _bind(stage: Stage, out: Path, report: Report) -> dict[str, Any]:
+def _bind(stage: Job, out: Path, report: Messenger) -> dict[str, Any]:
     bound = {name: _resolve(value) for name, value in stage.arguments.items()}
     wanted = stage.function.__code__.co_varnames[: _count_parameters(stage)]
     supplied = {"out": out, "report": report}
@@ -118,7 +86,7 @@ def _bind(stage: Stage, out: Path, report: Report) -> dict[str, Any]:
     return bound | {name: value for name, value in supplied.items() if name in wanted}
 
 
-def _count_parameters(stage: Stage) -> int:
+def _count_parameters(stage: Job) -> int:
     code = stage.function.__code__
     return code.co_argcount + code.co_kwonlyargcount
 
@@ -134,7 +102,7 @@ def _resolve(value: Any) -> Any:
     return value
 
 
-def _sign_inputs(stage: Stage) -> str:
+def _sign_inputs(stage: Job) -> str:
     """Return a digest of all that decides the result, so that only the very same training is resumed."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps([stage.command, stage.values], sort_keys=True).encode())
@@ -163,11 +131,6 @@ def _update_files(fresh: Path, place: Path) -> None:
         (place / name).unlink()
 
 
-def _note_made(stage: Stage, seconds: float) -> None:
-    note = {"seconds": round(seconds, 3), "versions": read_versions()}
-    (make_state_folder(MADE) / f"{stage.name}.json").write_text(json.dumps(note, sort_keys=True), encoding="utf-8")
-
-
-def _drop_checkpoints(stage: Stage) -> None:
+def _drop_checkpoints(stage: Job) -> None:
     for folder in (STATE / "checkpoints").glob(f"{stage.name}-{'[0-9a-f]' * 16}"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from types import FrameType
 
 from flows.engine.console import say
 from flows.engine.project import ROOT
-from flows.engine.tracking.journal import count_waiting, start_sender, wait_sent
+from flows.engine.tracking.journal import count_waiting, start_sender, stop_sender, wait_sent
 
 SEND_S = 600.0
 
@@ -27,6 +27,7 @@ def main() -> int:
     kept = _call("dvc", "push", "--run-cache")
     if count_waiting(ROOT).journals and (waiting := wait_sent(ROOT, start_sender(ROOT), timeout_s=SEND_S)).journals:
         say(str(waiting))
+    stop_sender(ROOT)
     return ended or kept
 
 

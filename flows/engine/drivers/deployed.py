@@ -6,29 +6,18 @@ A run's overrides are its parameters, so that one night's never reach the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import say
 from flows.engine.drivers.failure import Failure, tell_failure
 from flows.engine.drivers.prefect_driver import execute, prepare_run
+from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
 from flows.engine.graph.overrides import start_from_committed
 from flows.engine.graph.stage import Pipeline
-from flows.engine.project import ROOT
-from flows.engine.tracking.journal import start_sender
 
 if TYPE_CHECKING:
     from prefect import Flow
-
-
-@dataclass
-class Request:
-    """What a run asks of one flow."""
-
-    preset: str = ""
-    overrides: list[str] = field(default_factory=list)
-    stages: list[str] = field(default_factory=list)
 
 
 def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
@@ -46,14 +35,13 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
             force: compute the stages even when they are fresh
             stages: only these stages and what they need; all of them when none is named
         """
+        request = Request(preset, overrides, stages)
         try:
             say(start_from_committed(name, preset=preset, overrides=overrides))
-            prepared = prepare_run(name, force=force, stages=stages)
+            prepared = prepare_run(name, request, force=force)
         except Exception as error:
-            tell_failure(Failure.of(name, name, error, []))
+            tell_failure(Failure.of(name, error, [], flow=name, request=request))
             raise
-        if prepared.journal is not None:
-            start_sender(ROOT)
         return execute(prepared)
 
     return flow(name=name, description=pipeline.body.__doc__ or "", persist_result=False)(run)

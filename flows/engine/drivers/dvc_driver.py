@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Callable
 
+from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
-from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport
 from flows.engine.drivers.first import update_code
 from flows.engine.drivers.recorder import Recorder
@@ -15,12 +15,10 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
-from flows.engine.project import ROOT, STATE
-from flows.engine.tracking.journal import start_sender
+from flows.engine.project import STATE
 
 # How far off the kernel's time of a process's start may be.
 START_ERROR_S = 2.0
-LINGER_S = 10.0
 # DVC calls its commands through one, which may or may not stay between.
 SHELLS = ("sh", "dash", "bash", "zsh", "fish")
 
@@ -36,13 +34,11 @@ def run_stage_command(name: str, values: list[str]) -> None:
         update_code()
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
-    if stage.learns:
-        # It stays for the next stage's process, which would else begin by importing MLflow again.
-        start_sender(ROOT, linger_s=LINGER_S)
+    refuse_links(stage)
     with StageReport(stage.name) as report, Recorder(stage) as recorder:
 
         def work() -> None:
-            do_work(stage, recorder.listen(report))
+            recorder.compute(report)
 
         if decided_s is not None:
             with hold_lock(stage_lock(name), lambda: report.say("waits: another run computes it")) as waited:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from flows.engine.console import say
+from flows.engine.drivers.request import Request
 from flows.engine.errors import explain, is_mendable
 from flows.engine.redact import strip_secrets
 
@@ -29,14 +30,15 @@ class Failure:
     resume: str
 
     @classmethod
-    def of(cls, flow: str, stage: str, error: BaseException, said: Sequence[str]) -> Failure:
+    def of(cls, stage: str, error: BaseException, said: Sequence[str], *, flow: str, request: Request) -> Failure:
         """Describe the error of a stage that `said` these lines; a fault of the code with the end of its traceback."""
         lines = list(said)
         if not is_mendable(error):
             lines += "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
         log = "\n".join(lines)
         told = explain(error) or type(error).__name__
-        return cls(flow, stage, strip_secrets(told), strip_secrets(log), f"python -m flows run {flow}")
+        resume = request.as_command(flow)
+        return cls(flow, stage, strip_secrets(told), strip_secrets(log), strip_secrets(resume))
 
     def as_markdown(self) -> str:
         """Return a page for Prefect."""

@@ -1,7 +1,7 @@
 """The stage before all others, as both drivers run it."""
 
 from flows.engine.cache.store import bring_up_to_date
-from flows.engine.compute.work import do_work
+from flows.engine.compute.process import run_stage
 from flows.engine.console import StageReport
 from flows.engine.graph.dvc_yaml import check_stage
 
@@ -9,4 +9,4 @@ from flows.engine.graph.dvc_yaml import check_stage
 def update_code() -> None:
     """Bring the fingerprints of all code up to date. Raises EngineError when dvc.yaml lags behind the flows."""
     check = check_stage()
-    bring_up_to_date(check, lambda: do_work(check, StageReport(check.name)))
+    bring_up_to_date(check, lambda: run_stage(check, StageReport(check.name)))

@@ -10,29 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.compute.work import do_work
 from flows.engine.console import StageReport, print_results, say
 from flows.engine.drivers.failure import Failure, tell_failure
 from flows.engine.drivers.first import update_code
 from flows.engine.drivers.record import report_run
 from flows.engine.drivers.recorder import Recorder, begin_flow_run, end_flow_run, read_metrics
+from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
 from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
-from flows.engine.servers.team import MLFLOW, PREFECT
-from flows.engine.stop import Stop, StoppedError, StuckError
-from flows.engine.tracking.journal import Journal, start_sender, wait_sent
+from flows.engine.servers.team import MLFLOW, name_team_prefect
+from flows.engine.stop import Stop, StoppedError
+from flows.engine.tracking.journal import Journal, count_waiting
 from flows.engine.tracking.ledger import Cost
 from flows.engine.tracking.outbox import take_told
 
 if TYPE_CHECKING:
     from prefect.states import State
-
-# The last figures are with MLflow within moments; an unreachable one must not hold up the command.
-SEND_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -42,6 +39,7 @@ class Run:
     stages: list[Stage]
     force: bool
     journal: Journal | None = None
+    request: Request = field(default_factory=Request)
     reporter: str = ""
     page: Path | None = None
     stop: Stop = field(default_factory=Stop)
@@ -58,7 +56,7 @@ class Run:
             with report, Recorder(stage, self.journal) as recorder:
                 outcome = bring_up_to_date(
                     stage,
-                    lambda: do_work(stage, recorder.listen(report)),
+                    lambda: recorder.compute(report),
                     force=self.force,
                     on_wait=lambda: report.say("waits: another run computes it"),
                     check=report.check,
@@ -67,16 +65,14 @@ class Run:
         except Exception as error:
             self.errors[stage.name] = error
             if not isinstance(error, StoppedError):
-                self.failures.append(Failure.of(stage.flow, stage.name, error, report.said))
-            if isinstance(error, StuckError):
-                # Its process must end, so that nothing else may go on in it.
-                self.stop.ask()
+                self.failures.append(Failure.of(stage.name, error, report.said, flow=stage.flow, request=self.request))
             raise
         finally:
             self.seconds[stage.name] = report.seconds
-        if outcome.verdict is Verdict.RAN:
+        if outcome.verdict is Verdict.RAN and recorder.usage is not None:
             began_ms = round(time.time() * 1000 - report.seconds * 1000)
-            self.costs[stage.name] = Cost(report.seconds, began_ms, epochs=report.figures)
+            peak_bytes = recorder.usage.peak_bytes
+            self.costs[stage.name] = Cost(report.seconds, began_ms, peak_bytes=peak_bytes, epochs=report.figures)
         self.outcomes[stage.name] = outcome
         return outcome.verdict
 
@@ -86,19 +82,20 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
 
     Raises the first stage's error when one failed; stages that do not need it run all the same.
     """
+    # A name that is not there is refused before anything is written.
+    load_pipeline(flow)
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
     # Asked now, since this process is about to name the project's own servers there.
-    is_team = bool({PREFECT, MLFLOW} & os.environ.keys())
-    run = prepare_run(flow, force=force, stages=stages)
-    sender = start_sender(ROOT) if run.journal else None
+    is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
+    run = prepare_run(flow, Request(preset, overrides, stages), force=force)
     _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if run.page is not None:
         say(f"its report: {run.page.relative_to(ROOT)}")
     say(f"this run: {_find_page(state)} (Prefect)")
-    if sender is not None and (waiting := wait_sent(ROOT, sender, timeout_s=SEND_TIMEOUT_S)).journals:
+    if run.journal is not None and (waiting := count_waiting(ROOT)).why:
         say(str(waiting))
     for told in take_told(ROOT):
         say(told)
@@ -116,13 +113,14 @@ def _run_under_prefect(name: str, run: Run) -> Any:
     return made(return_state=True)
 
 
-def prepare_run(flow: str, *, force: bool, stages: list[str]) -> Run:
-    """Trace a flow, bring dvc.yaml up to date with it, and choose the stages to run."""
+def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
+    """Trace a flow, choose the stages to run, and bring dvc.yaml up to date with the flow."""
+    choose_stages(trace_flow(flow), request.stages)  # an unknown stage is refused before anything is written
     if write_graph():
         say("dvc.yaml lagged behind the flows and was rewritten")
     update_code()
-    chosen = read_fingerprints(choose_stages(trace_flow(flow), stages))
-    return Run(chosen, force, begin_flow_run(flow, chosen), load_pipeline(flow).reporter)
+    chosen = read_fingerprints(choose_stages(trace_flow(flow), request.stages))
+    return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter)
 
 
 def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from flows.engine.console import say
 from flows.engine.errors import explain
 from flows.engine.files import write_whole
-from flows.engine.graph.stage import Stage
+from flows.engine.graph.stage import Role, Stage
 from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 from flows.engine.stop import StoppedError
 from flows.engine.tracking.journal import Journal, count_waiting
 from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_verdict
-from flows.engine.tracking.outbox import SENT, SYSTEM, Event, read_json, read_lines, read_opening
+from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
     from flows.engine.drivers.prefect_driver import Run
 
 PAGE = "report.html"
-# To register a model and to weigh it takes MLflow some seconds; the page is made without that when it takes longer.
-VERDICT_TIMEOUT_S = 30.0
+# To register a model and to judge it takes MLflow some seconds; the page is made without that when it takes longer.
+VERDICT_TIMEOUT_S = 60.0
 POLL_S = 0.1
 
 
@@ -33,12 +34,20 @@ class StageRecord:
     """What became of a stage: `name` is without its flow's, `folder` holds its output where that is fresh."""
 
     name: str
+    role: Role | None
+    function: Callable[..., None]
+    exports: bool
     folder: Path | None
     verdict: str
     seconds: float
     learns: bool
     cost: Cost | None
     error: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tells it from others of its kind, such as `melnet-fold5`: its name but for the first word."""
+        return self.name.partition("-")[2] or self.name
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,15 @@ class FlowRecord:
     about: dict[str, str]
     verdict: str
 
-    def find(self, start: str) -> list[StageRecord]:
-        """Return the stages whose names begin so, and whose outputs are fresh."""
-        return [stage for stage in self.stages if stage.name.startswith(start) and stage.folder]
+    def find(self, what: Role | Callable[..., None]) -> Iterator[tuple[StageRecord, Path]]:
+        """Yield the stages that have a role, or call a task function, with their outputs, where these are fresh."""
+        for stage in self.stages:
+            if what in (stage.role, stage.function) and stage.folder is not None:
+                yield stage, stage.folder
 
-    def folder(self, name: str) -> Path | None:
-        """Return the output of a stage; None where the flow has no such stage, or it did not come to its end."""
-        return next((stage.folder for stage in self.stages if stage.name == name), None)
+    def folder(self, what: Role | Callable[..., None]) -> Path | None:
+        """Return the output of the one such stage; None where the flow has none, or it did not come to its end."""
+        return next((folder for _, folder in self.find(what)), None)
 
 
 def report_run(run: Run, journal: Journal, status: str) -> Path | None:
@@ -80,15 +91,15 @@ def report_run(run: Run, journal: Journal, status: str) -> Path | None:
 
 
 def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
-    opening = read_opening(journal.folder)
+    outgoing = OutgoingJournal(journal.folder)
     verdict = _await_verdict(run) if status == "FINISHED" else ""
-    measured = [line.event for line in read_lines(journal.folder / SYSTEM)]
+    measured = [line.event for line in outgoing.read_samples()]
     return FlowRecord(
         flow=run.stages[0].flow,
         status=status.lower(),
-        began_ms=opening["time_ms"],
+        began_ms=outgoing.opening["time_ms"],
         stages=[_describe_stage(run, stage, measured) for stage in run.stages],
-        about=opening["tags"],
+        about=outgoing.opening["tags"],
         verdict=verdict,
     )
 
@@ -98,6 +109,9 @@ def _describe_stage(run: Run, stage: Stage, measured: list[Event]) -> StageRecor
     stopped = isinstance(error, StoppedError)
     return StageRecord(
         name=stage.name.removeprefix(f"{stage.flow}-"),
+        role=stage.role,
+        function=stage.function,
+        exports=stage.look.model is not None,
         folder=ROOT / stage.artifact.path if outcome else None,
         verdict=outcome.verdict if outcome else "stopped" if stopped else "failed" if error else "not reached",
         seconds=run.seconds.get(stage.name, 0.0),
@@ -124,6 +138,8 @@ def _await_verdict(run: Run) -> str:
         if not stage.look.model:
             continue
         output = run.outcomes[stage.name].output
+        if stage.name in run.costs:
+            say(f"waits for the verdict on the new version of {stage.flow}, {VERDICT_TIMEOUT_S:.0f} s at most")
         while not (verdict := read_verdict(ROOT, stage.name, output)) and stage.name in run.costs:
             if time.monotonic() > deadline or count_waiting(ROOT).why:
                 break
@@ -156,6 +172,6 @@ def _link_tracker(journal: Journal) -> str:
     """Return where MLflow shows the run, when its page is up and it has the run by now."""
     from flows.engine.servers.server import where
 
-    run_id = read_json(journal.folder / SENT).get("run_id")
+    run_id = OutgoingJournal(journal.folder).read_sent().run_id
     pages = [server.url for server in where(ROOT) if server.name == "mlflow"]
     return f", and [in MLflow]({pages[0]}/#/runs/{run_id})" if run_id and pages else ""

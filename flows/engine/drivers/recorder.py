@@ -9,14 +9,22 @@ from types import TracebackType
 from typing import Any
 
 from flows.engine.cache.store import Outcome, Verdict, read_recorded
+from flows.engine.compute.job import Usage
+from flows.engine.compute.process import run_stage
 from flows.engine.console import StageReport
-from flows.engine.graph.stage import Registered, Stage
+from flows.engine.graph.dvc_yaml import load_pipeline
+from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.project import ROOT
 from flows.engine.stop import StoppedError
-from flows.engine.tracking.journal import DATA, OUTPUT_TAG, Journal, NewVersion
+from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
+from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 
+# Among the figures of the machine, by which runs are not compared.
+PEAK = "system/stage_peak_memory_megabytes"
 # Where a flow's run keeps dvc.lock as it was at its end.
 LOCK = "pipeline/dvc.lock"
+# The ensemble's predictions of the test data, in the output of the stage that is the predictions.
+TABLE = "test.csv"
 
 
 class Recorder:
@@ -26,6 +34,7 @@ class Recorder:
         self._stage = stage
         self._parent = parent
         self._journal: Journal | None = None
+        self.usage: Usage | None = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -37,8 +46,13 @@ class Recorder:
             by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
             self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
-    def listen(self, report: StageReport) -> StageReport | Listener:
-        """Return the report that the stage's work is given: for one that learns, it also tells MLflow."""
+    def compute(self, report: StageReport) -> None:
+        """Compute the stage; for one that learns, MLflow is told what `report` is told, and the peak memory."""
+        self.usage = run_stage(self._stage, self._listen(report))
+        if self._journal is not None:
+            self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
+
+    def _listen(self, report: StageReport) -> StageReport | Listener:
         if not self._stage.learns:
             return report
         self._journal = Journal.begin(
@@ -46,39 +60,43 @@ class Recorder:
             name=self._stage.name,
             experiment=self._stage.flow,
             parent=self._parent,
-            tags={"stage": self._stage.name},
+            tags={STAGE: self._stage.name},
             params=dict(flatten(self._stage.values)),
         )
+        start_sender(ROOT)
         return Listener(report, self._journal)
 
     def record(self, outcome: Outcome) -> None:
         """Tell MLflow what the stage made, or, where it was cached, link the run that made it."""
-        tags = {"stage": self._stage.name, OUTPUT_TAG: outcome.output}
+        tags = {STAGE: self._stage.name, OUTPUT_MD5: outcome.output}
         if self._journal is None:
             if self._parent is not None and self._stage.learns:
                 self._parent.link(self._stage.name, tags)
             return
-        self._journal.tags(tags | {f"input.md5.{path}": md5 for path, md5 in outcome.inputs.items()})
+        self._journal.tags(tags | {f"{INPUT_MD5}{path}": md5 for path, md5 in outcome.inputs.items()})
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
         if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
-            self._journal.model(self._describe_version(model), tags | self._list_data(model))
+            self._journal.model(self._describe_version(model), tags | self._list_data())
 
     def _describe_version(self, model: Registered) -> NewVersion:
-        argument, table = model.predictions
         return NewVersion(
-            name=model.name,
+            name=self._stage.flow,
             exported=ROOT / self._stage.artifact.path,
             loader=model.loader.__name__,
-            predictions=ROOT / self._stage.arguments[argument].path / table,
+            predictions=ROOT / self._find(Role.PREDICTIONS).artifact.path / TABLE,
             judge=model.judge.__name__,
         )
 
-    def _list_data(self, model: Registered) -> dict[str, str]:
+    def _find(self, role: Role) -> Stage:
+        stages = load_pipeline(self._stage.flow).trace(self._stage.params)
+        return next(stage for stage in stages if stage.role is role)
+
+    def _list_data(self) -> dict[str, str]:
         """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
-        names = [f"{self._stage.flow}-{name}" for name in model.data]
-        return {f"{DATA}{name}": md5 for name, md5 in read_recorded(names).items()}
+        names = [self._find(role).name for role in TEST_DATA]
+        return {f"{DATA_MD5}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 
 class Listener:
@@ -119,6 +137,7 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
         return None
     params = stages[0].params.model_dump()
     journal = Journal.begin(ROOT, name=flow, experiment=flow, params=dict(flatten(params)))
+    start_sender(ROOT)
     for name in ("dvc.yaml", "params"):
         journal.artifact(ROOT / name, "pipeline" if (ROOT / name).is_file() else "pipeline/params")
     return journal
@@ -126,7 +145,7 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
 
 def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, Outcome], status: Any) -> None:
     """Tell the figures of the flow and the md5 of all that it made, and end its run."""
-    journal.tags({f"output.md5.{name}": outcome.output for name, outcome in outcomes.items()})
+    journal.tags({f"{OUTPUT_OF}{name}": outcome.output for name, outcome in outcomes.items()})
     for stage in stages:
         if stage.name in outcomes:
             journal.metrics(dict(read_metrics(stage)), step=0)

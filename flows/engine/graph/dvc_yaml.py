@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.params import Params, params_file
-from flows.engine.graph.stage import Look, Pipeline, Stage
+from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Written by `python -m flows graph --write` from flows/*.py: change those, not this.\n"
@@ -96,6 +97,14 @@ def find_stage(name: str) -> Stage:
     return stages[name]
 
 
+def find_export(flow: str) -> tuple[Artifact, Registered]:
+    """Return where a flow exports its model, and how that is asked. Raises EngineError when it exports none."""
+    for stage in trace_flow(flow):
+        if model := stage.look.model:
+            return stage.artifact, model
+    raise EngineError(f"{flow} exports no model; flows that do declare it by look=register(...)")
+
+
 def render_graph(given: Mapping[str, Params] | None = None) -> str:
     """Return the text of dvc.yaml for all flows."""
     stages = [check_stage(), *(stage for flow in trace_all(given).values() for stage in flow)]
@@ -114,8 +123,10 @@ def render_graph(given: Mapping[str, Params] | None = None) -> str:
 
 def _describe(stage: Stage) -> dict[str, Any]:
     entry: dict[str, Any] = {"cmd": stage.command, "deps": stage.deps}
-    if stage.sections:
-        entry["params"] = [{params_file(stage.flow): sorted(stage.sections)}]
+    if stage.tracked:
+        keys = CommentedSeq(sorted(stage.tracked))
+        keys.fa.set_flow_style()  # in as few lines as they fit in
+        entry["params"] = [{params_file(stage.flow): keys}]
     return entry | {"outs": [{stage.artifact.path: {"persist": True}} if stage.persists else stage.artifact.path]}
 
 

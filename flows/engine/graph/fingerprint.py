@@ -43,6 +43,10 @@ class Code:
         """Return the fingerprint of the code as it is on disk. Raises EngineError as `fingerprint` does."""
         return fingerprint(self.definitions, self.modules)
 
+    def list_modules(self) -> list[str]:
+        """Return the names of all modules that the code imports sooner or later."""
+        return sorted({node.module for node in reach(self.definitions, self.modules) if node.place == RUN})
+
 
 def name_changes(before: str, after: str) -> list[str]:
     """Return the names of the definitions by which two fingerprints differ."""

@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.tokens import CommentToken
 
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.dvc_yaml import load_pipeline, render_graph
-from flows.engine.graph.params import check_params, dig, params_file, read_yaml
+from flows.engine.graph.params import (
+    Params,
+    check_params,
+    find_type,
+    is_mapping,
+    list_keys,
+    params_file,
+    read_yaml,
+)
 from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 
@@ -53,15 +63,23 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
     return told
 
 
-def merge_preset(content: Any, preset: Mapping[str, Any]) -> None:
-    """Lay a preset over the params: keys one by one, a mapping of sections (members) as a whole."""
+def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
+    """Return the params of a flow's file with a preset and then overrides laid over it; nothing is written."""
+    return _check(flow, _change(flow, (ROOT / params_file(flow)).read_text(encoding="utf-8"), preset, overrides))
+
+
+def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) -> None:
+    """Lay a preset over the params.
+
+    The keys of a section, the recipe's among them, are laid over one by one. A mapping of sections, such as the
+    members, is replaced as a whole: a preset that names members names all of them.
+    """
     for key, value in preset.items():
-        known = content.get(key)
-        holds_sections = isinstance(known, Mapping) and any(isinstance(one, Mapping) for one in known.values())
-        if isinstance(known, Mapping) and not holds_sections:
-            content[key].update(value)
-        else:
+        if is_mapping(model, [key]) or not isinstance(content.get(key), Mapping):
             content[key] = value
+        else:
+            for name, one in value.items():
+                _put(content[key], name, one)
 
 
 def _describe(preset: str, overrides: list[str]) -> str:
@@ -71,12 +89,12 @@ def _describe(preset: str, overrides: list[str]) -> str:
 def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
     """Return the text of a params file with a preset and then overrides laid over it, comments kept."""
     yaml = YAML()
-    yaml.width = 110
+    yaml.width, yaml.preserve_quotes = 110, True
     content = yaml.load(text)
     if preset:
-        merge_preset(content, _read_preset(flow, preset))
+        _lay_preset(content, _read_preset(flow, preset), load_pipeline(flow).model)
     for override in overrides:
-        _set(content, override, params_file(flow))
+        _set(content, override, flow)
     written = StringIO()
     yaml.dump(content, written)
     return written.getvalue()
@@ -84,10 +102,13 @@ def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
 
 def _write(flow: str, text: str) -> None:
     """Check the text of a params file, then write it and dvc.yaml, each where it differs."""
-    name = params_file(flow)
-    plain = YAML(typ="safe", pure=True).load(text)
-    texts = {name: text, "dvc.yaml": render_graph({flow: check_params(plain, load_pipeline(flow).model, name)})}
+    texts = {params_file(flow): text, "dvc.yaml": render_graph({flow: _check(flow, text)})}
     write_whole({ROOT / name: text for name, text in texts.items() if not _holds(ROOT / name, text)})
+
+
+def _check(flow: str, text: str) -> Params:
+    content = YAML(typ="safe", pure=True).load(text)
+    return check_params(content, load_pipeline(flow).model, params_file(flow))
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -110,21 +131,54 @@ def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     return read_yaml(f"params/presets/{flow}-{preset}.yaml")
 
 
-def _set(content: Any, override: str, name: str) -> None:
+def _set(content: Any, override: str, flow: str) -> None:
+    """Set one key, in a section that may be new where its name is free, as a member's is."""
     key, equals, text = override.partition("=")
-    *where, last = key.split(".")
-    section = dig(content, ".".join(where)) if where else content
-    if not equals or not isinstance(section, Mapping) or last not in section:
-        valid = ", ".join(_list_valid(content, where))
+    where = key.split(".")
+    model, name = load_pipeline(flow).model, params_file(flow)
+    if not equals or find_type(model, where) is None:
+        valid = ", ".join(_list_valid(model, where[:-1]))
         raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")
     try:
-        section[last] = YAML(typ="safe", pure=True).load(text)  # type: ignore[index]
+        value = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         raise EngineError(f"--set {override}: {text!r} is not a YAML value; write {key}=VALUE") from None
+    while len(where) > 1 and isinstance(content.get(where[0]), CommentedMap):
+        content = content[where.pop(0)]
+    for part in reversed(where[1:]):
+        value = CommentedMap({part: value})
+    _put(content, where[0], value)
 
 
-def _list_valid(content: Any, where: list[str]) -> list[str]:
-    """Return the keys at the deepest section that there is on the way to a wrong one."""
-    while where and not isinstance(dig(content, ".".join(where)), Mapping):
+def _put(section: CommentedMap, key: str, value: Any) -> None:
+    """Set a key; a new one stands before the blank lines and comments that lead to the next section."""
+    after = None if key in section else _cut_trailing(section)
+    section[key] = value
+    if after:
+        place, last = _find_last(section)
+        place.ca.items[last] = [None, None, after, None]
+
+
+def _cut_trailing(section: CommentedMap) -> CommentToken | None:
+    """Take the lines that follow a section off its last key, whose own comment stays."""
+    place, last = _find_last(section)
+    token = (place.ca.items.get(last) or [None] * 3)[2]
+    own, newline, rest = token.value.partition("\n") if token else ("", "", "")
+    if not rest:
+        return None
+    token.value = own + newline
+    return CommentToken(newline + rest, token.start_mark, None)
+
+
+def _find_last(section: CommentedMap) -> tuple[CommentedMap, str]:
+    """Return the last key of a section, or of the section that is last in it, and where it stands."""
+    last = next(reversed(section), "")
+    below = section.get(last)
+    return _find_last(below) if isinstance(below, CommentedMap) and below else (section, last)
+
+
+def _list_valid(model: type[Params], where: list[str]) -> list[str]:
+    """Return the keys at the deepest section that there can be on the way to a wrong one."""
+    while where and not list_keys(model, where):
         where = where[:-1]
-    return [".".join([*where, one]) for one in (dig(content, ".".join(where)) if where else content)]
+    return [".".join([*where, key]) for key in list_keys(model, where)]

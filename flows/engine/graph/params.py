@@ -1,11 +1,16 @@
-"""`params/*.yaml` to typed, strict sections, each of which knows its own dotted key."""
+"""`params/*.yaml` to typed, strict sections, each of which knows the keys that it is made of.
+
+A file may have a section `recipe`: the sections that `Params.heirs` names take from it what they do not say themselves.
+A task sees whole sections; a stage depends on exactly the keys that its sections are made of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML, YAMLError
 
@@ -15,11 +20,17 @@ from flows.engine.redact import strip_secrets
 
 P = TypeVar("P", bound="Params")
 
+RECIPE = "recipe"
+
 
 class Params(BaseModel):
     """All the sections of one flow's params file; a flow derives its own from it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    heirs: ClassVar[tuple[str, ...]] = ()
+    """The sections, and mappings of sections, that take from the section `recipe` what they do not say themselves."""
+    _content: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     def key_of(self, value: object) -> str | None:
         """Return the dotted key under which a section (or a mapping of sections) stands, or None."""
@@ -33,6 +44,20 @@ class Params(BaseModel):
                 yield key, value
             if isinstance(value, Mapping):
                 yield from ((f"{key}.{name}", section) for name, section in value.items())
+
+    def track(self, key: str) -> dict[str, Any]:
+        """Return what the file holds at each key that a section, or a mapping of sections, is made of."""
+        content = dig(self._content, key)
+        recipe: Mapping[str, Any] = self._content.get(RECIPE, {})
+        return {key: content} | {f"{RECIPE}.{name}": recipe[name] for name in recipe if self._takes(key, content, name)}
+
+    def _takes(self, key: str, content: Any, name: str) -> bool:
+        """Tell whether the section at `key`, or one of those in it, takes a key of the recipe."""
+        heir = key.partition(".")[0]
+        if heir not in self.heirs or name not in find_heir(type(self), heir).model_fields:
+            return False
+        is_section = _is_section(find_type(type(self), key.split(".")))
+        return any(name not in own for own in ([content] if is_section else content.values()))
 
 
 def params_file(flow: str) -> str:
@@ -59,18 +84,100 @@ def read_yaml(name: str) -> dict[str, Any]:
     return content
 
 
-def check_params(content: dict[str, Any], model: type[P], name: str) -> P:
+def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
     """Turn plain values into typed params. Raises EngineError naming every fault in one message."""
+    filled = fill_in(content, model)
+    faults = [_explain(detail, model, content) for detail in _list_faults(model, filled)]
+    if model.heirs:
+        faults += [
+            _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
+            for detail in _list_faults(make_recipe(model), content.get(RECIPE, {}))
+        ]
+    if faults:
+        raise EngineError(f"{name}: " + "; ".join(dict.fromkeys(faults)))
+    params = model.model_validate(filled)
+    params._content = content
+    return params
+
+
+def _list_faults(model: type[BaseModel], content: Any) -> list[ErrorDetails]:
     try:
-        return model.model_validate(content)
+        model.model_validate(content)
     except ValidationError as error:
-        faults = [_explain(detail, model, content) for detail in error.errors()]
-        raise EngineError(f"{name}: " + "; ".join(faults)) from None
+        return error.errors()
+    return []
+
+
+def fill_in(content: Mapping[str, Any], model: type[Params]) -> dict[str, Any]:
+    """Return the content of a params file with whole sections: the recipe's keys stand in each heir without its own."""
+    recipe = content.get(RECIPE)
+    if not model.heirs or not isinstance(recipe, Mapping):
+        return {key: value for key, value in content.items() if key != RECIPE or not model.heirs}
+    filled = {key: value for key, value in content.items() if key != RECIPE}
+    for heir in [name for name in model.heirs if isinstance(filled.get(name), Mapping)]:
+        fields = find_heir(model, heir).model_fields
+        shared = {key: value for key, value in recipe.items() if key in fields}
+        if _is_section(find_type(model, [heir])):
+            filled[heir] = {**shared, **filled[heir]}
+        else:
+            filled[heir] = {
+                name: {**shared, **own} if isinstance(own, Mapping) else own for name, own in filled[heir].items()
+            }
+    return filled
+
+
+@cache
+def make_recipe(model: type[Params]) -> type[BaseModel]:
+    """Return the type of a file's section `recipe`: every key of every heir, none of them required."""
+    fields: dict[str, Any] = {
+        key: (Annotated[field.annotation, field], None)
+        for heir in model.heirs
+        for key, field in find_heir(model, heir).model_fields.items()
+    }
+    return create_model("Recipe", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def find_heir(model: type[Params], heir: str) -> type[BaseModel]:
+    """Return the type of an heir, or of the sections in it where it is a mapping."""
+    found = find_type(model, [heir])
+    section: type[BaseModel] = found if _is_section(found) else get_args(found)[-1]
+    return section
+
+
+def find_type(model: type[BaseModel], where: Sequence[str]) -> Any:
+    """Return the type of what stands at `where` in a params model; None where nothing can."""
+    found: Any = model
+    for part in where:
+        if part == RECIPE and found is model and issubclass(model, Params) and model.heirs:
+            found = make_recipe(model)
+        elif _is_section(found):
+            found = found.model_fields[part].annotation if part in found.model_fields else None
+        else:
+            found = get_args(found)[-1] if get_origin(found) is dict else None
+    return found
+
+
+def is_mapping(model: type[BaseModel], where: Sequence[str]) -> bool:
+    """Tell whether sections of any name stand at `where` in a params model."""
+    return get_origin(find_type(model, where)) is dict
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
+    """Return the valid keys at `where` in a params model: of a mapping `any name`, none where no section can stand."""
+    found = find_type(model, where)
+    if is_mapping(model, where):
+        return ["any name"]
+    recipe = [RECIPE] if found is model and issubclass(model, Params) and model.heirs else []
+    return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
-    where = [part for part in detail["loc"] if isinstance(part, str)]
-    key = ".".join(str(part) for part in detail["loc"])
+    where = [str(part) for part in _locate(detail["loc"], model, content)]
+    key = ".".join(where)
     if detail["type"] == "extra_forbidden":
         return f"{key} is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
     if detail["type"] == "missing":
@@ -81,22 +188,18 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     return f"{key} is {strip_secrets(repr(detail['input']))}: {rule[0].lower()}{rule[1:]}"
 
 
-def list_keys(model: type[BaseModel], where: list[str]) -> list[str]:
-    """Return the valid keys of the section at `where` in a params model."""
-    annotation: Any = model
-    for part in where:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[part].annotation if part in annotation.model_fields else None
-        else:
-            annotation = getattr(annotation, "__args__", (None, None))[-1]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return list(annotation.model_fields)
-    return ["any name"]
+def _locate(loc: tuple[int | str, ...], model: type[BaseModel], content: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Return where in the file a faulty value stands: in the recipe, where an heir takes it from there."""
+    if not (issubclass(model, Params) and loc and loc[0] in model.heirs):
+        return loc
+    own, recipe = dig(content, loc[:-1]), dig(content, [RECIPE])
+    inherited = isinstance(own, Mapping) and loc[-1] not in own and isinstance(recipe, Mapping) and loc[-1] in recipe
+    return (RECIPE, loc[-1]) if inherited else loc
 
 
-def dig(content: Any, key: str) -> Any:
+def dig(content: Any, where: str | Sequence[str | int]) -> Any:
     """Return what stands at a dotted key in nested mappings, or None."""
-    for part in key.split("."):
+    for part in where.split(".") if isinstance(where, str) else where:
         if not isinstance(content, Mapping) or part not in content:
             return None
         content = content[part]

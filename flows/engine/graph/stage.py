@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -33,20 +34,39 @@ class Artifact:
     path: str
 
 
-@dataclass(frozen=True)
-class Registered:
-    """How a stage's output becomes a version of the registered model `name`, and what it is judged by.
+class Role(Enum):
+    """What a stage's output is to the report, the registry and the benchmarks, whatever the stage is called.
 
-    `loader` opens it for MLflow (`engine/registry/packing.py`). `predictions` are the artifact that holds those of
-    the test data, by the argument's name, and the table in it; `data` the stages, by their names without the flow's,
-    whose outputs are the test data. `judge` compares such tables (`engine/registry/gate.py`).
+    A flow that has a report or registers a model has exactly one stage of each role in `ONCE`, and a fit or more.
     """
 
-    name: str
+    ARCHIVE = "the raw data"
+    CLEAN_TABLE = "the clean table"
+    FOLDS = "the folds"
+    RANGE_TEST = "a learning-rate range test"
+    FIT = "a fit"
+    PREDICTIONS = "the ensemble's predictions"
+    EVALUATION = "the evaluation"
+
+
+TEST_DATA = (Role.ARCHIVE, Role.CLEAN_TABLE, Role.FOLDS)
+ONCE = (*TEST_DATA, Role.PREDICTIONS, Role.EVALUATION)
+# What the module that opens a model has: the command line and the page to try it ask through these, and MLflow.
+ASKED = ("GIVEN", "read_given", "open_model", "_load_pyfunc")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How a stage's output becomes a version of the registered model that has the flow's name.
+
+    `loader` opens it and reads what it is given, as `tasks/audio/predict.py` does. `judge` compares the table
+    `test.csv` of the flow's predictions with the champion's (`engine/registry/gate.py`). `explainer` draws what in a
+    file spoke for the class; None where that cannot be drawn.
+    """
+
     loader: ModuleType
     judge: ModuleType
-    predictions: tuple[str, str]
-    data: tuple[str, ...]
+    explainer: ModuleType | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,7 @@ class Stage:
     params: Params
     learns: bool
     look: Look
+    role: Role | None = None
     extra_deps: tuple[str, ...] = ()
     # Its output is changed file by file, since others read it meanwhile.
     persists: bool = False
@@ -102,14 +123,13 @@ class Stage:
         return Code(self._name_code(classes, named), frozenset(begins), frozenset(named | loaders))
 
     def _name_code(self, classes: set[type], modules: set[str]) -> str:
-        """Return the task's name with what else tells this code apart, such as `audio.train.fit_member.melnet`."""
+        """Return the task's name with what else tells this code apart, such as `learning.train.fit.audio.melnet`."""
         place = self.function.__module__.removeprefix("tasks.")
-        domain = place.partition(".")[0]
         words = [module.removeprefix("tasks.").split(".") for module in sorted(modules)]
-        apart = [parts[-1] if parts[0] == domain else f"{parts[0]}.{parts[-1]}" for parts in words]
+        domains = sorted({parts[0] for parts in words} - {place.partition(".")[0]})
         known = set(re.findall(r"\w+", str(inspect.signature(self.function))))
-        apart += sorted(one.__name__ for one in classes if one.__name__ not in known)
-        name = ".".join([place, self.function.__name__, *(["+".join(apart)] if apart else [])])
+        apart = [*(parts[-1] for parts in words), *sorted({one.__name__ for one in classes} - known)]
+        name = ".".join(filter(None, [place, self.function.__name__, "+".join(domains), "+".join(apart)]))
         return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{hash_text(name)}"
 
     @cached_property
@@ -137,6 +157,11 @@ class Stage:
     def values(self) -> dict[str, Any]:
         """The plain values of every section that the stage reads, by dotted key."""
         return {key: _dump(value) for key, value in self.sections.items()}
+
+    @cached_property
+    def tracked(self) -> dict[str, Any]:
+        """What the params file holds at each key that the stage reads, as DVC compares it."""
+        return {key: value for section in self.sections for key, value in self.params.track(section).items()}
 
     def _single_sections(self) -> Iterator[Any]:
         for value in self.sections.values():
@@ -168,14 +193,19 @@ _trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
 
 
 def stage(
-    function: Callable[..., None], name: str, *, learns: bool = False, look: Look | None = None
+    function: Callable[..., None],
+    name: str,
+    *,
+    role: Role | None = None,
+    learns: bool = False,
+    look: Look | None = None,
 ) -> Callable[..., Artifact]:
     """Make a stage of a task function, to be called in a flow's body.
 
     `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
-    the last part of its key. A stage that `learns` runs alone on the machine and has an MLflow run of its own.
-    What a task takes as `**inputs` are arguments like any other. Raises EngineError when the function is not defined
-    in its module under its own name, which lambdas and partials are not.
+    the last part of its key. Others look it up by its `role`, not by its name. A stage that `learns` runs alone on
+    the machine and has an MLflow run of its own. What a task takes as `**inputs` are arguments like any other. Raises
+    EngineError when the function is not defined in its module under its own name, which lambdas and partials are not.
     """
     module = sys.modules.get(getattr(function, "__module__", ""))
     if not inspect.isfunction(function) or getattr(module, function.__name__, None) is not function:
@@ -203,6 +233,7 @@ def stage(
             params=trace.params,
             learns=learns,
             look=look or Look(),
+            role=role,
         )
         if made.name in trace.stages:
             raise EngineError(
@@ -249,7 +280,31 @@ class Pipeline:
             self.body(trace.params)
         finally:
             _trace.reset(token)
-        return list(trace.stages.values())
+        stages = list(trace.stages.values())
+        if self.reporter or any(stage.look.model for stage in stages):
+            _check_roles(self.name, stages)
+        return stages
+
+
+def _check_roles(flow: str, stages: list[Stage]) -> None:
+    """Refuse a flow that lacks what its report and the registry read."""
+    for role in (*ONCE, Role.FIT):
+        names = [stage.name for stage in stages if stage.role is role]
+        if not names:
+            raise EngineError(
+                f"{flow}: no stage is {role.value}, which the report and the registry read: "
+                f"declare it by stage(..., role=Role.{role.name})"
+            )
+        if role in ONCE and len(names) > 1:
+            raise EngineError(
+                f"{flow}: {' and '.join(names)} are both {role.value}: take role=Role.{role.name} off one"
+            )
+    exports = [stage for stage in stages if stage.look.model]
+    if len(exports) != 1 or exports[0].look.model is None:
+        raise EngineError(f"{flow} has {len(exports)} stages that export a model: declare one by look=register(...)")
+    loader = exports[0].look.model.loader
+    if lacking := [name for name in ASKED if not hasattr(loader, name)]:
+        raise EngineError(f"{loader.__name__} has no {', '.join(lacking)}, by which a model is asked: define it there")
 
 
 def pipeline(name: str, model: type[Params], *, reporter: str = "") -> Callable[[Callable[[Any], Artifact]], Pipeline]:

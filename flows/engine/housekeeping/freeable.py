@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.tracking import MlflowClient
-
 from flows.engine.cache.store import open_repo
 from flows.engine.cache.unused import Cache, read_lock_md5s
 from flows.engine.errors import EngineError
@@ -19,6 +17,7 @@ from flows.engine.housekeeping.purge import can_purge, delete_runs, weigh_models
 from flows.engine.housekeeping.retention import Retention
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
+from flows.engine.tracking.mlflow_store import look_into_store
 from flows.engine.tracking.outbox import list_journals
 
 DAY_S = 24 * 3600
@@ -36,13 +35,13 @@ class Part:
 
 
 @contextmanager
-def find_freeable(client: MlflowClient, days: int) -> Iterator[list[Part]]:
+def find_freeable(days: int) -> Iterator[list[Part]]:
     """Yield what may be deleted, in the order in which it may; all locks are held meanwhile.
 
     Kept are runs younger than `days` with all data that they name. MLflow's come first: a break leaves data that no
     run names, which the next time finds. Raises EngineError when a stage runs or anything needed is not known.
     """
-    since_s = time.time() - days * DAY_S
+    client, since_s = look_into_store(), time.time() - days * DAY_S
     with ExitStack() as held:
         _hold_stages(held)
         _check_sent()

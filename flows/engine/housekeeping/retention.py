@@ -18,15 +18,12 @@ from mlflow.tracking import MlflowClient
 from flows.engine.cache.unused import read_lock_md5s
 from flows.engine.drivers.recorder import LOCK
 from flows.engine.errors import EngineError
-from flows.engine.registry.gate import GATE
 from flows.engine.registry.versions import Registry, Version
-from flows.engine.tracking.journal import DATA, OUTPUT_TAG
-from flows.engine.tracking.tracker import CACHED, JOURNAL
+from flows.engine.tags import CACHED, DATA_MD5, GATE, INPUT_MD5, JOURNAL, OUTPUT_MD5, PARENT_RUN, STAGE
 
 DAY_MS = 24 * 3600 * 1000
-PARENT = "mlflow.parentRunId"
 # Tags whose value, or the value after whose name, is the md5 of data.
-MD5_TAGS = ("output.md5", "input.md5.", DATA)
+MD5_TAGS = (OUTPUT_MD5, INPUT_MD5, DATA_MD5)
 A_PAGE = 1000
 
 
@@ -54,7 +51,7 @@ class Retention:
         since_ms = time.time() * 1000 - days * DAY_MS
         young = {id for id, run in runs.items() if run.info.lifecycle_stage == "active" and not _ended(run, since_ms)}
         kept = _close_over(runs, (young | needed) & runs.keys())
-        kept |= {id for id, run in runs.items() if run.data.tags.get(OUTPUT_TAG) in present}
+        kept |= {id for id, run in runs.items() if run.data.tags.get(OUTPUT_MD5) in present}
         # What somebody else logged to the same store is not the project's to delete.
         old = {id: run for id, run in runs.items() if id not in kept and JOURNAL in run.data.tags}
         past = {id: run for id, run in old.items() if _ended(run, since_ms)}
@@ -73,7 +70,7 @@ class Retention:
         told += [version.tags for version in self.kept_versions]
         md5s = {value for tags in told for key, value in tags.items() if key.startswith(MD5_TAGS)}
         for run in self.kept.values():
-            if JOURNAL in run.data.tags and "stage" not in run.data.tags:
+            if JOURNAL in run.data.tags and STAGE not in run.data.tags:
                 md5s |= _read_lock(self.client, run)
         return md5s
 
@@ -125,8 +122,8 @@ def _close_over(runs: Mapping[str, Run], roots: set[str]) -> set[str]:
     """Return the roots with their flows' runs, all stages of those, and the earlier runs that they link."""
     children = defaultdict(set)
     for id, run in runs.items():
-        children[run.data.tags.get(PARENT)].add(id)
-    parents = {runs[root].data.tags.get(PARENT, root) for root in roots}
+        children[run.data.tags.get(PARENT_RUN)].add(id)
+    parents = {runs[root].data.tags.get(PARENT_RUN, root) for root in roots}
     kept = roots | parents | {child for parent in parents for child in children[parent]}
     tags = [(key, value) for id in kept & runs.keys() for key, value in runs[id].data.tags.items()]
     return (kept | {value for key, value in tags if key.startswith(CACHED)}) & runs.keys()

@@ -10,10 +10,8 @@ from typing import Protocol, TypeVar
 from mlflow.artifacts import download_artifacts, list_artifacts
 
 from flows.engine.registry.versions import CHALLENGER, CHAMPION, Registry, Version
-from flows.engine.tracking.journal import DATA
+from flows.engine.tags import DATA_MD5, GATE, VERDICT
 
-# Tags of a version: which alias the gate gave it, and why.
-GATE, VERDICT = "gate", "verdict"
 # The held-out predictions of a version, beside its model.
 PREDICTIONS = "predictions.csv"
 Answer = TypeVar("Answer")
@@ -85,10 +83,10 @@ def reach_verdict(registry: Registry, version: Version, predictions: Path, judge
 
 def list_other_data(tags: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
     """Return the stages whose output, part of the test data, is not the same for both, or not known."""
-    keys = {key for key in {**tags, **others} if key.startswith(DATA)}
+    keys = {key for key in {**tags, **others} if key.startswith(DATA_MD5)}
     if not keys:
         return ["its md5 is not known"]
-    return sorted(key.removeprefix(DATA) for key in keys if not tags.get(key) or tags.get(key) != others.get(key))
+    return sorted(key.removeprefix(DATA_MD5) for key in keys if not tags.get(key) or tags.get(key) != others.get(key))
 
 
 def fetch_predictions(version: Version, folder: Path) -> Path | None:

@@ -1,22 +1,47 @@
 """The runs of whole flows: the last ones, and how two of them differ."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
 from flows.engine.registry.gate import Judge, ask, fetch_predictions, list_other_data
 from flows.engine.registry.versions import Registry, Version
-from flows.engine.tracking.tracker import CACHED
+from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 # Of all runs, how many the newest are searched for one by its id.
 SEARCHED = 1000
-# Before a stage's name: the tag with the md5 of its output. Before the machine's figures.
-OUTPUT, MACHINE = "output.md5.", "system/"
+# Before the machine's figures.
+MACHINE = "system/"
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One run of a whole flow, as MLflow has it; `experiment` is the id of the flow's."""
+
+    id: str
+    flow: str
+    experiment: str
+    began_ms: int
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+    @classmethod
+    def of(cls, run: Run) -> FlowRun:
+        """Return what of MLflow's run is used here."""
+        info, data = run.info, run.data
+        about = (info.run_id, info.run_name, info.experiment_id, info.start_time, info.status)
+        return cls(*about, data.tags, data.params, data.metrics)
 
 
 @dataclass(frozen=True)
@@ -44,10 +69,10 @@ class FlowRuns:
 
     client: MlflowClient
 
-    def list_last(self, count: int) -> list[Run]:
+    def list_last(self, count: int) -> list[FlowRun]:
         """Return the last runs of all flows, the newest first."""
         found = [
-            run
+            FlowRun.of(run)
             for experiment in self.client.search_experiments()
             for run in self.client.search_runs(
                 [experiment.experiment_id],
@@ -56,34 +81,34 @@ class FlowRuns:
                 order_by=["attributes.start_time DESC"],
             )
         ]
-        return sorted(found, key=lambda run: -run.info.start_time)[:count]
+        return sorted(found, key=lambda run: -run.began_ms)[:count]
 
-    def find(self, start: str) -> Run:
+    def find(self, start: str) -> FlowRun:
         """Return the run whose id begins with `start`. Raises EngineError when there is none, or more than one."""
-        found = [run for run in self.list_last(SEARCHED) if run.info.run_id.startswith(start)]
+        found = [run for run in self.list_last(SEARCHED) if run.id.startswith(start)]
         if len(found) != 1:
             told = f"the ids of {len(found)} runs begin" if found else "no flow's run has an id that begins"
             raise EngineError(f"{told} with {start!r}: `python -m flows runs` lists them")
         return found[0]
 
-    def compare(self, one: Run, other: Run, judge: Judge) -> RunPair:
+    def compare(self, one: FlowRun, other: FlowRun, judge: Judge) -> RunPair:
         """Return what differs between two runs, and their figures side by side."""
         md5s = [
-            {key.removeprefix(OUTPUT): md5 for key, md5 in run.data.tags.items() if key.startswith(OUTPUT)}
+            {key.removeprefix(OUTPUT_OF): md5 for key, md5 in run.tags.items() if key.startswith(OUTPUT_OF)}
             for run in (one, other)
         ]
         figures = [
-            {key: f"{value:.4g}" for key, value in run.data.metrics.items() if not key.startswith(MACHINE)}
+            {key: f"{value:.4g}" for key, value in run.metrics.items() if not key.startswith(MACHINE)}
             for run in (one, other)
         ]
         return RunPair(
-            params=[found for found in pair_up(one.data.params, other.data.params) if found.one != found.other],
+            params=[found for found in pair_up(one.params, other.params) if found.one != found.other],
             data=[found for found in pair_up(*md5s) if found.one != found.other],
             figures=pair_up(*figures),
             noise=self._weigh(one, other, judge),
         )
 
-    def _weigh(self, one: Run, other: Run, judge: Judge) -> str:
+    def _weigh(self, one: FlowRun, other: FlowRun, judge: Judge) -> str:
         """Return how the second run's model compares with the first one's on the same test data, or why it cannot."""
         versions = [self._find_version(run) for run in (one, other)]
         if versions[0] is None or versions[1] is None:
@@ -97,15 +122,11 @@ class FlowRuns:
             comparison = ask(judge.compare_tables, tables[1], tables[0])
         return f"the second against the first: {comparison or 'their predictions cannot be compared'}"
 
-    def _find_version(self, run: Run) -> Version | None:
+    def _find_version(self, run: FlowRun) -> Version | None:
         """Return the version that a flow's run made, or that it found made before."""
-        flow = run.info.run_name
-        made = self.client.search_runs(
-            [run.info.experiment_id],
-            f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and tags.stage = '{flow}-export'",
-        )
-        export = made[0].info.run_id if made else run.data.tags.get(f"{CACHED}{flow}-export", "")
-        return Registry(self.client).find_made_by(export, flow)
+        stages = self.client.search_runs([run.experiment], f"tags.`{PARENT_RUN}` = '{run.id}'")
+        cached = [run_id for key, run_id in run.tags.items() if key.startswith(CACHED)]
+        return Registry(self.client).find_made_by({*cached, *(one.info.run_id for one in stages)}, run.flow)
 
 
 def pair_up(one: Mapping[str, str], other: Mapping[str, str]) -> list[Difference]:

@@ -1,20 +1,28 @@
 """Registered models: their versions, and which of them is champion."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from mlflow.entities.model_registry import RegisteredModel
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
+from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-# Tags of a version: when it became champion and ceased to be, and its figures by name.
-SINCE, UNTIL = "champion.since", "champion.until"
-FIGURE = "figure."
-# Tag of a registered model: the versions to go back to, oldest first, and the champion last.
-CHAMPIONS = "champions"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model by its name; `aliases` give the version that each stands for."""
+
+    name: str
+    aliases: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,11 @@ class Registry:
 
     def list_models(self) -> list[RegisteredModel]:
         """Return the registered models by name."""
-        return sorted(self.client.search_registered_models(), key=lambda model: model.name)
+        found = sorted(self.client.search_registered_models(), key=lambda model: model.name)
+        return [
+            RegisteredModel(one.name, {alias: str(number) for alias, number in one.aliases.items()}, one.tags)
+            for one in found
+        ]
 
     def list_versions(self, name: str) -> list[Version]:
         """Return a model's versions, the newest first. Raises EngineError when there is no such model."""
@@ -47,7 +59,7 @@ class Registry:
             Version(
                 name,
                 str(one.version),
-                tuple(alias for alias, number in aliases if str(number) == str(one.version)),
+                tuple(alias for alias, number in aliases if number == str(one.version)),
                 one.tags,
                 one.run_id or "",
                 one.creation_timestamp,
@@ -55,11 +67,11 @@ class Registry:
             for one in sorted(found, key=lambda one: -int(one.version))
         ]
 
-    def find_made_by(self, run_id: str, name: str) -> Version | None:
-        """Return the version of a model that a run made, or None."""
+    def find_made_by(self, run_ids: Collection[str], name: str) -> Version | None:
+        """Return the newest version of a model that one of these runs made, or None."""
         models = {model.name for model in self.list_models()}
         versions = self.list_versions(name) if name in models else []
-        return next((version for version in versions if version.run_id == run_id), None)
+        return next((version for version in versions if version.run_id in run_ids), None)
 
     def get_version(self, name: str, number: str) -> Version:
         """Return one version. Raises EngineError when there is no such model or version."""
@@ -107,11 +119,11 @@ class Registry:
         before = self.find_champion(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.client.set_registered_model_tag(name, CHAMPIONS, " ".join(champions))
-        self.client.set_model_version_tag(name, version, SINCE, now)
+        self.client.set_model_version_tag(name, version, CHAMPION_SINCE, now)
         if before is not None and before.number != version:
-            self.client.set_model_version_tag(name, before.number, UNTIL, now)
+            self.client.set_model_version_tag(name, before.number, CHAMPION_UNTIL, now)
         self.client.set_registered_model_alias(name, CHAMPION, version)
-        if str(self._get_model(name).aliases.get(CHALLENGER)) == version:
+        if self._get_model(name).aliases.get(CHALLENGER) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def _get_model(self, name: str) -> RegisteredModel:

@@ -58,7 +58,8 @@ def _mlflow_env(root: Path, port: int) -> dict[str, str]:
 
 
 def _worker_command(port: int) -> list[str]:
-    return ["flows.engine.servers.worker"]
+    # It answers on `port`, as its environment says, whether it still polls.
+    return ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
 
 
 def _worker_env(root: Path, port: int) -> dict[str, str]:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
-from flows.engine.machine import Identity, set_quiet_environment
-from flows.engine.processes import launch, list_children, list_group, list_ports, stop_group
+from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
+from flows.engine.processes import launch, list_children, list_connections, list_group, list_ports, stop_group
 from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
 from flows.engine.tracking.outbox import read_json, write_json
+from flows.engine.tracking.relocation import follow_move
 
 # A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
 START_S = 180.0
@@ -30,6 +31,10 @@ STOP_FLOW_S = 60.0
 # Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
 ANSWER_S = 10.0
 POLL_S = 0.1
+# Servers that nobody has used for a day end by themselves; a page that is open, or a run, uses them.
+IDLE_S = 24 * 3600.0
+# How often they look; a connection is kept open for some seconds after a request.
+LOOK_S = 5.0
 PORTS_TRIED = 100
 LOG_LINES = 15
 
@@ -76,6 +81,8 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
         # As the sender does: of two that make MLflow's tables at once, one fails.
         alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
         with alone:
+            if "mlflow" in missing:
+                follow_move(root / "mlflow.db")
             recorded |= _start_all(root, {name: _choose_port(name, recorded) for name in missing})
         _write(root, recorded.values())
         if "prefect" in names:
@@ -97,9 +104,18 @@ def where(root: Path) -> list[Server]:
     return [server for server in _read(root) if server.is_up()]
 
 
+def has_clients(root: Path) -> bool:
+    """Return whether a process other than the project's own servers has a connection to one of them."""
+    members = [(server.port, member) for server in _read(root) for member in server.members]
+    connections = [(port, pair) for port, member in members for pair in list_connections(member)]
+    own = {local for _, (local, _) in connections}
+    return any(local == port and remote not in own for port, (local, remote) in connections)
+
+
 def use_prefect(root: Path, api_url: str) -> None:
     """Have Prefect, when this process imports it, use the server at `api_url` and the project's own folder."""
     set_quiet_environment(os.environ)
+    bypass_proxy(os.environ)
     # Prefect makes its folder but not the folders above it.
     (home := root / ".trifold" / "prefect").mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
@@ -114,6 +130,13 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
     draft = path.with_name(f".env.{os.getpid()}")
     draft.write_text("\n".join([*kept, f"{name}={value}"]) + "\n")
     draft.replace(path)
+
+
+def read_dotenv(path: Path, name: str) -> str | None:
+    """Return the value of one name in a `.env` file, or None."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.partition("=") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
 
 
 def stop(server: Server) -> bool:
@@ -146,10 +169,14 @@ def _start(root: Path, kind: Kind, first_port: int) -> Server:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     env |= kind.env(root.resolve(), port)
     set_quiet_environment(env)
+    bypass_proxy(env)
     log = _find_log(root, kind.name)
     log.unlink(missing_ok=True)
     folder = _make_state(root) if kind.name == "prefect" else root
-    leader = launch([sys.executable, "-m", *kind.command(port)], folder=folder, env=env, log=log)
+    # The project need not be where this code is.
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), env.get("PYTHONPATH")]))
+    watched = [sys.executable, "-m", "flows.engine.servers.watched", str(root.resolve()), str(IDLE_S), str(LOOK_S)]
+    leader = launch([*watched, *kind.command(port)], folder=folder, env=env, log=log)
     return Server(kind.name, port, (leader,))
 
 

@@ -7,11 +7,23 @@ from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.redact import strip_secrets
-from flows.engine.servers.server import use_prefect
+from flows.engine.servers.kinds import HOST
+from flows.engine.servers.server import read_dotenv, use_prefect
 
 PREFECT, MLFLOW = "PREFECT_API_URL", "MLFLOW_TRACKING_URI"
 # With growing waits between them, some seconds in all.
 TRIES = 2
+
+
+def name_team_prefect(root: Path) -> str | None:
+    """Return the address in PREFECT_API_URL, or None where it is empty or that of the project's own server.
+
+    Editors and shells load the project's `.env`, where its own server's address is, also when that is down.
+    """
+    address = os.environ.get(PREFECT)
+    if not address or (address.startswith(f"http://{HOST}:") and address == read_dotenv(root / ".env", PREFECT)):
+        return None
+    return address
 
 
 def use_team_prefect(root: Path) -> str | None:
@@ -19,8 +31,8 @@ def use_team_prefect(root: Path) -> str | None:
 
     Raises EngineError when it does not answer.
     """
-    address = os.environ.get(PREFECT)
-    if not address:
+    address = name_team_prefect(root)
+    if address is None:
         return None
     use_prefect(root, address)
     from prefect.client.orchestration import get_client

@@ -4,6 +4,7 @@ A training never talks to a tracker: it appends to a journal in `.trifold/outbox
 (`flows.engine.tracking.sender`) replays that into MLflow. So a tracker that is slow or down slows and stops nothing.
 """
 
+import hashlib
 import itertools
 import os
 import secrets
@@ -13,26 +14,28 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from flows.engine.machine import Identity, describe_machine, describe_source, identify, set_quiet_environment
-from flows.engine.processes import launch
+from flows.engine.processes import launch, stop_group
 from flows.engine.redact import strip_secrets
-from flows.engine.tracking.outbox import EVENTS, append_event, find_outbox, has_writer, list_journals, read_json
+from flows.engine.tracking.outbox import EVENTS, append_event, find_outbox, list_journals, read_json
 
 Value = str | int | float | bool
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-# Before a stage's name: the tag with the md5 of its output, which is part of the data that a model was tested on.
-DATA = "data.md5."
-# The md5 of a stage's output stands in this tag of its run: a cached stage is found again by it.
-OUTPUT_TAG = "output.md5"
 TROUBLE = "trouble.json"
 SENDER = "sender.json"
 # Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.
 COPIED_BYTES = 1_000_000
 POLL_S = 0.1
+# How long a sender that is to end may go on sending.
+STOP_S = 30.0
+CODE = Path(__file__).resolve().parents[3]
+# What decides where MLflow's runs and their files go, and who may write there.
+STORE_VARIABLES = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "AWS_")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Journal:
             "tags": _strip(known),
             "params": _strip(params or {}),
             "writer": identify().as_dict(),
+            "settings": name_settings(),
             "time_ms": _now_ms(),
         }
         return cls(_publish(find_outbox(root), opening))
@@ -136,18 +140,40 @@ class Journal:
         return place.as_posix()
 
 
-def start_sender(root: Path, *, linger_s: float = 0.0) -> Identity:
-    """Start the process that sends the journals of `root`; it ends by itself, at once where one is at work.
+def start_sender(root: Path) -> Identity:
+    """Return the process that sends the journals of `root`, started where none with this process's settings lives.
 
-    Start it early: it needs some seconds to import MLflow, and samples the machine from then on.
-    It stays `linger_s` after the last journal, for a stage that may follow in another process.
+    Begin a journal first: a sender that is about to end looks for one once more.
     """
     root = root.resolve()
+    record = read_json(find_outbox(root) / SENDER)
+    if record.get("settings") == name_settings() and not (sender := Identity(**record["process"])).is_gone():
+        return sender
     env = dict(os.environ)
     set_quiet_environment(env)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), env.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "flows.engine.tracking.sender", str(root), str(linger_s)]
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), env.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "flows.engine.tracking.sender", str(root), name_settings()]
     return launch(command, folder=root, env=env, log=root / ".trifold" / "logs" / "sender.log")
+
+
+def stop_sender(root: Path) -> bool:
+    """End the sender of `root`, which first sends what is left; return whether there was one."""
+    record = read_json(find_outbox(root) / SENDER)
+    return bool(record) and stop_group([Identity(**record["process"])], patience_s=STOP_S)
+
+
+@cache
+def name_settings() -> str:
+    """Return a name for what decides how a journal is sent: the engine's code and the address of MLflow's store."""
+    store = sorted((name, value) for name, value in os.environ.items() if name.startswith(STORE_VARIABLES))
+    return hashlib.sha256(repr((sign_code("flows/engine"), store)).encode()).hexdigest()[:16]
+
+
+def sign_code(*folders: str) -> str:
+    """Return what changes when a source file does: those that a sender may import, or of some folders."""
+    files = sorted(file for folder in folders or ("flows", "tasks") for file in (CODE / folder).rglob("*.py"))
+    stats = [(file.as_posix(), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
 
 
 def count_waiting(root: Path) -> Waiting:
@@ -160,7 +186,7 @@ def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
     """Wait until every journal that nobody writes is sent, the sender has met trouble or ended, or time is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        left = [journal for journal in list_journals(root) if not has_writer(journal)]
+        left = [journal for journal in list_journals(root) if not journal.has_writer()]
         if not left or _read_trouble(root) or not _is_sending(root, sender):
             break
         time.sleep(POLL_S)
@@ -172,7 +198,7 @@ def _is_sending(root: Path, sender: Identity) -> bool:
     if not sender.is_gone():
         return True
     other = read_json(find_outbox(root) / SENDER)
-    return bool(other) and not Identity(**other).is_gone()
+    return bool(other) and not Identity(**other["process"]).is_gone()
 
 
 def _read_trouble(root: Path) -> str | None:

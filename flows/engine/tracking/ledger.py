@@ -19,11 +19,13 @@ MOST_SAMPLES = 240
 class Cost:
     """What a stage took when it was computed.
 
-    `samples` are the machine's load, `second` after the beginning; `epochs` are the figures that it told of each step.
+    `peak_bytes` is the most memory that its process held at once, 0 where that is not known. `samples` are the
+    machine's load, `second` after the beginning; `epochs` are the figures that it told of each step.
     """
 
     seconds: float
     began_ms: int
+    peak_bytes: int = 0
     samples: list[dict[str, float]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 

@@ -6,15 +6,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.engine.console import say
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import set_quiet_environment
 from flows.engine.redact import strip_secrets
+from flows.engine.tracking.journal import start_sender, wait_sent
+from flows.engine.tracking.outbox import list_journals
+from flows.engine.tracking.relocation import follow_move
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 WHY_CHARS = 300
+SEND_S = 30.0
 LOCAL_FILE = Path("mlflow.db")
 STORE_LOCK = Path(".trifold/store.lock")
 # MLflow's own: 120 s a try, seven tries. Here a tracker that is away only delays what is on disk anyway.
@@ -36,6 +41,8 @@ def open_store() -> MlflowClient:
 
     STORE_LOCK.parent.mkdir(exist_ok=True)
     with hold_lock(STORE_LOCK):
+        if os.environ.get("MLFLOW_TRACKING_URI") == f"sqlite:///{LOCAL_FILE}":
+            follow_move(LOCAL_FILE)
         client = MlflowClient()
         client.search_experiments(max_results=1)
     return client
@@ -43,6 +50,7 @@ def open_store() -> MlflowClient:
 
 def look_into_store() -> MlflowClient:
     """Open the store for a command that only looks or moves an alias. Raises EngineError when there is none yet."""
+    _await_sender()
     prepare_environment()
     if os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{LOCAL_FILE}" and not LOCAL_FILE.exists():
         raise EngineError("there is no mlflow.db yet: a run makes it, such as `python -m flows run audio`")
@@ -50,6 +58,13 @@ def look_into_store() -> MlflowClient:
         return open_store()
     except list_troubles() as error:
         raise EngineError(f"MLflow does not answer: {describe_trouble(error)}") from error
+
+
+def _await_sender() -> None:
+    """Wait until MLflow has been told of the runs that have ended, which their commands do not wait for."""
+    if any(not journal.has_writer() for journal in list_journals(Path())):
+        say("waiting for the last runs to reach MLflow")
+        wait_sent(Path(), start_sender(Path()), timeout_s=SEND_S)
 
 
 def list_troubles() -> tuple[type[Exception], ...]:

@@ -1,12 +1,15 @@
 """The folder in which journals wait to be sent: `.trifold/outbox/<journal>/`."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +33,117 @@ class Line:
     end: int
 
 
+@dataclass(frozen=True)
+class Sent:
+    """How far a journal has been sent; written after each step, so that a break repeats one step at most."""
+
+    run_id: str = ""
+    events: int = 0
+    samples: int = 0
+    sampled_ms: int = 0
+    sample_count: int = 0
+
+
+@dataclass(frozen=True)
+class OutgoingJournal:
+    """One journal as its readers see it, while its writer may still append to it."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name that MLflow's run keeps as a tag."""
+        return self.folder.name
+
+    @cached_property
+    def opening(self) -> Event:
+        """The first event, or nothing when the journal has just been sent."""
+        try:
+            with (self.folder / EVENTS).open("rb") as file:
+                line = file.readline()
+        except FileNotFoundError:
+            return {}
+        return _parse(line)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is written on another host, so that its writer cannot be watched from here."""
+        return bool(self.opening) and self.opening["writer"]["host"] != socket.gethostname()
+
+    def has_writer(self) -> bool:
+        """Return whether the process that writes it may still write to it."""
+        if not self.opening or self.read_ending():
+            return False
+        if self.is_foreign:
+            return time.time() - (self.folder / EVENTS).stat().st_mtime < UNSEEN_WRITER_S
+        return not Identity(**self.opening["writer"]).is_gone()
+
+    def is_live(self) -> bool:
+        """Return whether a process of this host may still write to it."""
+        return self.has_writer() and not self.is_foreign
+
+    def read_events(self, offset: int = 0) -> list[Line]:
+        """Return what was told from byte `offset` on."""
+        return _read_lines(self.folder / EVENTS, offset)
+
+    def read_samples(self, offset: int = 0) -> list[Line]:
+        """Return the machine's load while the run went on, from byte `offset` on."""
+        return _read_lines(self.folder / SYSTEM, offset)
+
+    def add_sample(self, sample: Event) -> None:
+        """Keep the machine's load at one moment."""
+        append_event(self.folder / SYSTEM, sample)
+
+    def read_ending(self) -> Event:
+        """Return the event that ended it, or nothing while it is open or when it has just been sent."""
+        try:
+            with (self.folder / EVENTS).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            return {}
+        last = _parse(lines[-1]) if lines else {}
+        return last if last.get("event") == "end" else {}
+
+    def find_end_ms(self) -> int | None:
+        """Return when the run ended: as it said itself, or when it was last heard of; None while it goes on."""
+        if ending := self.read_ending():
+            return int(ending["time_ms"])
+        return None if self.has_writer() else int((self.folder / EVENTS).stat().st_mtime * 1000)
+
+    def read_sent(self) -> Sent:
+        """Return how far it has been sent."""
+        return Sent(**read_json(self.folder / SENT))
+
+    def note_sent(self, sent: Sent) -> Sent:
+        """Keep how far it has been sent, and return that."""
+        write_json(self.folder / SENT, asdict(sent))
+        return sent
+
+    def leave_message(self, text: str) -> None:
+        """Leave one line for the person who runs a flow; it outlives the journal."""
+        folder = self.folder.parent / TOLD
+        folder.mkdir(exist_ok=True)
+        (folder / f"{self.name}.txt").write_text(text)
+
+    def drop(self) -> None:
+        """Delete it, out of sight first, so that no other reads a half-deleted one."""
+        hidden = self.folder.with_name(f".sent-{self.name}")
+        self.folder.rename(hidden)
+        shutil.rmtree(hidden)
+
+
 def find_outbox(root: Path) -> Path:
     """Return the folder of the project's journals (which need not exist yet)."""
     return root / ".trifold" / "outbox"
 
 
-def list_journals(root: Path) -> list[Path]:
-    """Return the folders of the journals that wait, the oldest first."""
-    outbox = find_outbox(root)
-    return sorted(outbox.glob("[0-9]*")) if outbox.is_dir() else []
+def list_journals(root: Path) -> list[OutgoingJournal]:
+    """Return the journals that wait to be sent, the oldest first."""
+    return [OutgoingJournal(folder) for folder in sorted(find_outbox(root).glob("[0-9]*"))]
 
 
-def read_lines(path: Path, offset: int = 0) -> list[Line]:
+def _read_lines(path: Path, offset: int) -> list[Line]:
     """Return the whole lines of a file of events from byte `offset` on; one torn by a kill is left out."""
     if not path.exists():
         return []
@@ -91,51 +193,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def has_writer(journal: Path) -> bool:
-    """Return whether the process that writes a journal may still write to it."""
-    events, opening = journal / EVENTS, read_opening(journal)
-    if not opening or read_ending(events):
-        return False
-    if is_foreign(journal):
-        return time.time() - events.stat().st_mtime < UNSEEN_WRITER_S
-    return not Identity(**opening["writer"]).is_gone()
-
-
-def is_foreign(journal: Path) -> bool:
-    """Return whether a journal is written on another host, so that its writer cannot be watched from here."""
-    opening = read_opening(journal)
-    return bool(opening) and opening["writer"]["host"] != socket.gethostname()
-
-
-def read_opening(journal: Path) -> Event:
-    """Return the first event of a journal, or nothing when it has none."""
-    try:
-        with (journal / EVENTS).open("rb") as file:
-            line = file.readline()
-    except FileNotFoundError:
-        return {}
-    return _parse(line)
-
-
-def read_ending(events: Path) -> Event:
-    """Return the event that ended a journal, or nothing while it is open or when it has just been sent."""
-    try:
-        with events.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return {}
-    last = _parse(lines[-1]) if lines else {}
-    return last if last.get("event") == "end" else {}
-
-
-def leave_told(journal: Path, text: str) -> None:
-    """Leave one line for the person who runs a flow; it outlives the journal that it came from."""
-    folder = journal.parent / TOLD
-    folder.mkdir(exist_ok=True)
-    (folder / f"{journal.name}.txt").write_text(text)
-
-
 def take_told(root: Path) -> list[str]:
     """Return the lines left for a person, the oldest first, and forget them."""
     lines = []
@@ -143,10 +200,3 @@ def take_told(root: Path) -> list[str]:
         lines.append(path.read_text())
         path.unlink(missing_ok=True)
     return lines
-
-
-def drop_journal(journal: Path) -> None:
-    """Delete a journal, out of sight first, so that no other reads a half-deleted one."""
-    hidden = journal.with_name(f".sent-{journal.name}")
-    journal.rename(hidden)
-    shutil.rmtree(hidden)

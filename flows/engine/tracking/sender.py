@@ -1,21 +1,31 @@
-"""The one process of a project that talks to MLflow: `python -m flows.engine.tracking.sender ROOT [LINGER_S]`.
+"""The one process of a project that talks to MLflow: `python -m flows.engine.tracking.sender ROOT SETTINGS`.
 
-It follows the journals in `.trifold/outbox/` while they grow, and ends when none is left and none is written.
+It follows the journals in `.trifold/outbox/` while they grow, and lives on between runs, since it takes some seconds
+to import MLflow. It ends when nothing is in flight and nobody needed it for `IDLE_S`, or its code, its store or the
+project's folder changed; with `python -m flows down`; and for a run with other settings (`name_settings`).
 """
 
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from flows.engine.machine import identify
-from flows.engine.tracking.journal import SENDER, TROUBLE
-from flows.engine.tracking.mlflow_store import describe_trouble, list_troubles, open_store, prepare_environment
-from flows.engine.tracking.outbox import find_outbox, has_writer, is_foreign, list_journals, write_json
+from flows.engine.tracking.journal import SENDER, TROUBLE, sign_code
+from flows.engine.tracking.mlflow_store import (
+    LOCAL_FILE,
+    describe_trouble,
+    list_troubles,
+    open_store,
+    prepare_environment,
+)
+from flows.engine.tracking.outbox import OutgoingJournal, find_outbox, list_journals, read_json, write_json
 
 if TYPE_CHECKING:
     from flows.engine.tracking.sampler import Sampler
@@ -23,77 +33,124 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 LONGEST_WAIT_S = 30.0
+IDLE_S = 600.0
 NICENESS = 10
+NEXT_LOCK = ".trifold/sender-next.lock"
 log = logging.getLogger(__name__)
+_stop = threading.Event()
 
 
-def main(root: Path, linger_s: float) -> None:
-    """Send the project's journals, unless another sender is at work."""
+def main(root: Path, settings: str) -> None:
+    """Send the project's journals, unless a sender with the same settings is at work."""
     os.chdir(root)
     os.nice(NICENESS)
+    signal.signal(signal.SIGTERM, lambda number, frame: _stop.set())
     prepare_environment()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     find_outbox(Path()).mkdir(parents=True, exist_ok=True)
-    # A journal begun just before the lock was let go had its own sender turned away: so look once more.
-    while _send_alone(linger_s) and any(_is_live(journal) for journal in list_journals(Path())):
+    # A journal begun just before the lock was freed found this sender at work: so look once more.
+    while (seen := _send_alone(settings)) is not None and not _stop.is_set():
+        if not {journal.name for journal in _list_own(settings)} - seen:
+            return
         log.info("a journal was begun meanwhile")
 
 
-def _send_alone(linger_s: float) -> bool:
-    """Send while holding the sender's lock, and return whether it could be had."""
-    with Path(".trifold/sender.lock").open("a") as file:
+def _send_alone(settings: str) -> frozenset[str] | None:
+    """Send while holding the sender's lock, and return the journals seen; None where another sender is to send them."""
+    record = find_outbox(Path()) / SENDER
+    with Path(".trifold/sender.lock").open("a") as lock:
+        with Path(NEXT_LOCK).open("a") as turn:
+            # One at most waits for a sender with other settings, which first ends what it has begun.
+            if not _lock(turn):
+                return None
+            while not _lock(lock):
+                if read_json(record).get("settings") == settings or not record.parent.is_dir() or _stop.wait(POLL_S):
+                    return None
+        write_json(record, {"settings": settings, "process": identify().as_dict()})
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        write_json(find_outbox(Path()) / SENDER, identify().as_dict())
-        follow_journals(linger_s)
+            return follow_journals(IDLE_S, settings)
+        finally:
+            record.unlink(missing_ok=True)
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True
 
 
-def follow_journals(linger_s: float) -> None:
-    """Send journals until none is left, or none is written any more and the tracker does not answer."""
+def _list_own(settings: str, left: frozenset[str] = frozenset()) -> list[OutgoingJournal]:
+    """Return the journals that a sender with these settings sends, and of the others those that it found `left`."""
+    return [j for j in list_journals(Path()) if j.name in left or j.opening.get("settings") == settings]
+
+
+def follow_journals(idle_s: float, settings: str = "") -> frozenset[str]:
+    """Send journals until none is written any more, and none came for `idle_s` or there is another reason to end.
+
+    It sends those that it finds at its beginning, and later ones begun with the same settings. Returns those it saw.
+    """
     from flows.engine.tracking.sampler import Sampler
 
-    sampler, tracker = Sampler().start(), None
+    sampler, tracker, store = Sampler().start(), None, None
+    left, code = frozenset(journal.name for journal in list_journals(Path())), sign_code()
     _note_trouble(None)
-    wait_s, busy_at = POLL_S, time.monotonic()
+    wait_s, busy_s = POLL_S, time.monotonic()
     while True:
-        why = None
+        why, is_last = None, _stop.is_set()
         try:
-            tracker = tracker or _open_tracker()
-            _send_all(tracker, sampler)
+            if tracker is None:
+                tracker, store = _open_tracker(), _sign_store()
+            _send_all(_list_own(settings, left), tracker, sampler)
         except list_troubles() as error:
             why = _log_trouble(error)
         except Exception as error:
             _note_trouble(_log_trouble(error))
             raise
         _note_trouble(why)
-        journals = list_journals(Path())
-        if any(_is_live(journal) or not has_writer(journal) for journal in journals):
-            busy_at = time.monotonic()
-        if why and not any(map(_is_live, journals)):
-            return
-        if time.monotonic() - busy_at >= linger_s and not any(not is_foreign(j) for j in journals):
-            return
+        journals = _list_own(settings, left)
+        if any(journal.is_live() or not (why or journal.has_writer()) for journal in journals):
+            busy_s = time.monotonic()
+        elif time.monotonic() - busy_s >= idle_s or _is_spent(code, store):
+            is_last = True
+        if is_last:
+            return frozenset(journal.name for journal in journals)
         wait_s = min(wait_s * 2, LONGEST_WAIT_S) if why else POLL_S
-        time.sleep(wait_s)
+        _wait(wait_s)
 
 
-def _send_all(tracker: "Tracker", sampler: "Sampler") -> None:
-    """Send what every journal holds, then close those that have ended, the youngest (children) first."""
+def _is_spent(code: str, store: int | None) -> bool:
+    """Return whether another sender waits for this one's end, or code, MLflow's local file or the project changed."""
+    if not find_outbox(Path()).is_dir() or code != sign_code() or store not in (None, _sign_store()):
+        return True
+    with Path(NEXT_LOCK).open("a") as turn:
+        return not _lock(turn)
+
+
+def _wait(seconds: float) -> None:
+    """Wait, but no longer than until a journal comes or this process is to end."""
+    names = {journal.name for journal in list_journals(Path())}
+    due_s = time.monotonic() + seconds
+    while not _stop.wait(POLL_S) and time.monotonic() < due_s:
+        if {journal.name for journal in list_journals(Path())} - names:
+            return
+
+
+def _sign_store() -> int | None:
+    """Return what tells MLflow's local file from another in its place; None where there is none."""
+    return LOCAL_FILE.stat().st_ino if LOCAL_FILE.exists() else None
+
+
+def _send_all(journals: list[OutgoingJournal], tracker: "Tracker", sampler: "Sampler") -> None:
+    """Send what the journals hold, then close those that have ended, the youngest (children) first."""
     from flows.engine.tracking.replay import close_journal, send_journal
 
-    journals = list_journals(Path())
-    ended = [journal for journal in journals if not has_writer(journal)]
+    ended = [journal for journal in journals if not journal.has_writer()]
     for journal in journals:
         send_journal(journal, tracker, sampler)
     for journal in reversed(ended):
         close_journal(journal, tracker, sampler)
-
-
-def _is_live(journal: Path) -> bool:
-    return has_writer(journal) and not is_foreign(journal)
 
 
 def _open_tracker() -> "Tracker":
@@ -120,4 +177,4 @@ def _note_trouble(why: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    main(Path(sys.argv[1]), sys.argv[2])

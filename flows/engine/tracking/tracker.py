@@ -17,17 +17,27 @@ from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from flows.engine.machine import Identity
-from flows.engine.registry.gate import PREDICTIONS, VERDICT, admit_version, ask
+from flows.engine.registry.gate import PREDICTIONS, admit_version, ask
 from flows.engine.registry.packing import pack_model
-from flows.engine.registry.versions import FIGURE, Registry
+from flows.engine.registry.versions import Registry
+from flows.engine.tags import (
+    CACHED,
+    EXPERIMENT_KIND,
+    FIGURE,
+    HOST,
+    JOURNAL,
+    NOTE,
+    PARENT_RUN,
+    PID,
+    RUN,
+    STAGE,
+    STARTED,
+    VERDICT,
+)
 from flows.engine.tracking.outbox import Event
 
-JOURNAL = "journal"
-# Before a stage's name: the tag of a flow's run with the earlier run that made what was cached.
-CACHED = "cached."
 # So that MLflow's pages open on trainings, rather than on conversations.
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-NOTE = "mlflow.note.content"
+KIND = {EXPERIMENT_KIND: "custom_model_development"}
 NO_RUN = "no earlier run is recorded here"
 CUT = " … (cut)"
 PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6000, 8000, 250
@@ -86,16 +96,16 @@ class Tracker:
         """
         judge: Any = importlib.import_module(event["judge"])
         registry, predictions = Registry(self.client), files / event["predictions"]
-        version = registry.find_made_by(run_id, event["name"])
+        version = registry.find_made_by([run_id], event["name"])
         if version is None:
             figures = ask(judge.score_table, predictions) or {}
             told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
             logged = self._log_model(run_id, event, files)
-            tags = {"run": run_id, **told, **event["tags"]}
+            tags = {RUN: run_id, **told, **event["tags"]}
             made = mlflow.register_model(logged.model_uri, event["name"], tags=tags)
             version = registry.get_version(made.name, str(made.version))
         verdict = admit_version(registry, version, predictions, judge)
-        parent = self.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        parent = self.client.get_run(run_id).data.tags.get(PARENT_RUN)
         for run in filter(None, (run_id, parent)):
             self.describe(run, params={}, tags={VERDICT: verdict})
             self._add_note(run, f"- {verdict}")
@@ -104,7 +114,7 @@ class Tracker:
     def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
         """Note on a run, as a tag and in its description, which earlier run stands for a cached stage."""
         run = self.client.get_run(run_id)
-        wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in {"stage": stage, **tags}.items()]
+        wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in {STAGE: stage, **tags}.items()]
         words = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
         found = self._find(words, experiments=[run.info.experiment_id])
         earlier = found[0].info.run_id if found else NO_RUN
@@ -119,7 +129,7 @@ class Tracker:
     def close_zombies(self, host: str, waiting: Iterable[str]) -> list[str]:
         """Close as KILLED the runs of `host` whose process is gone; those of `waiting` journals are left."""
         waiting = set(waiting)
-        running = self._find(f"tags.`process.host` = '{host}' and attributes.status = 'RUNNING'", limit=1000)
+        running = self._find(f"tags.`{HOST}` = '{host}' and attributes.status = 'RUNNING'", limit=1000)
         gone = [run for run in running if run.data.tags.get(JOURNAL) not in waiting and _is_gone(run)]
         for run in gone:
             self.client.set_terminated(run.info.run_id, "KILLED")
@@ -163,7 +173,7 @@ class Tracker:
 
     def _name_parent(self, journal: str | None) -> dict[str, str]:
         found = self._find(f"tags.`{JOURNAL}` = '{journal}'") if journal else []
-        return {"mlflow.parentRunId": found[0].info.run_id} if found else {}
+        return {PARENT_RUN: found[0].info.run_id} if found else {}
 
     def _send(
         self,
@@ -192,10 +202,10 @@ def is_refusal(error: Exception) -> bool:
 
 def _is_gone(run: Run) -> bool:
     tags: dict[str, Any] = run.data.tags
-    pid = str(tags.get("process.pid", ""))
+    pid = str(tags.get(PID, ""))
     if not pid.isdigit():
         return False
-    return Identity(tags["process.host"], int(pid), tags.get("process.started", "")).is_gone()
+    return Identity(tags[HOST], int(pid), tags.get(STARTED, "")).is_gone()
 
 
 def _clean(key: str) -> str:

@@ -12,9 +12,10 @@ import torch
 
 from tasks.audio.ensemble import SoundEnsemble
 from tasks.audio.member import Member
-from tasks.audio.predict import predict_files
+from tasks.audio.predict import open_model
 from tasks.audio.script import assemble, read_front_ends
 from tasks.errors import UserError
+from tasks.learning.answers import ask_model
 from tasks.learning.checkpoints import save_to_bytes
 from tasks.learning.export import export_ensemble
 from tasks.learning.fitted import Fit, write_fit
@@ -146,12 +147,12 @@ def test_predict_names_the_most_probable_classes_of_any_sound_file(exported: Pat
     files = [tmp_path / "a.wav", tmp_path / "b.flac", tmp_path / "c.ogg"]
     for file in files:
         soundfile.write(file, noise, 44100)
-    heard = predict_files(exported / "model.pt", files, top=2)
+    heard = ask_model(open_model(exported / "model.pt"), files, top=2)
     assert [each.file for each in heard] == files
     for each in heard:
         (first, high), (second, low) = each.classes
         assert {first, second} < set(LABELS) and 1 >= high >= low >= 0
-    assert len(predict_files(exported / "model.pt", files[:1], top=99)[0].classes) == 3
+    assert len(ask_model(open_model(exported / "model.pt"), files[:1], top=99)[0].classes) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVEfmt "])
@@ -159,7 +160,7 @@ def test_a_file_that_is_no_sound_is_told(exported: Path, tmp_path: Path, content
     path = tmp_path / "talk.wav"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"talk\.wav"):
-        predict_files(exported / "model.pt", [path], top=1)
+        ask_model(open_model(exported / "model.pt"), [path], top=1)
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "no exported model"), (b"PK\x03\x04rest", "no TorchScript file")])
@@ -167,4 +168,4 @@ def test_a_model_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | No
     if content:
         (tmp_path / "model.pt").write_bytes(content)
     with pytest.raises(UserError, match=told):
-        predict_files(tmp_path / "model.pt", [], top=1)
+        ask_model(open_model(tmp_path / "model.pt"), [], top=1)

@@ -11,9 +11,10 @@ from PIL import Image
 from tasks.errors import UserError
 from tasks.images.ensemble import PictureEnsemble
 from tasks.images.look import look_at_pictures
-from tasks.images.predict import predict_files
+from tasks.images.predict import open_model, read_given
 from tasks.images.script import Square, assemble
 from tasks.images.views import LookTwice, to_pictures
+from tasks.learning.answers import ask_model
 from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.export import export_ensemble
@@ -132,12 +133,13 @@ def test_files_and_folders_are_predicted(trained: tuple[Toy, list[Path]], tmp_pa
     pictures = np.load(toy.folder("px72") / "features.npy")
     for n in (0, 1):
         Image.fromarray(pictures[n]).save(tmp_path / f"{n}.png")
-    answers = predict_files(toy.folder("export") / "model.pt", [tmp_path, tmp_path / "1.png"], top=2)
+    served = open_model(toy.folder("export") / "model.pt")
+    answers = ask_model(served, read_given([".", "1.png"], tmp_path), top=2)
     assert [answer.file.name for answer in answers] == ["0.png", "1.png", "1.png"]
     assert answers[1].classes == answers[2].classes and len(answers[0].classes) == 2
     (tmp_path / "2.png").write_text("no picture")
     with pytest.raises(UserError, match=r"2\.png"):
-        predict_files(toy.folder("export") / "model.pt", [tmp_path], top=2)
+        ask_model(served, read_given(["."], tmp_path), top=2)
 
 
 def test_a_mirrored_picture_gets_the_same_answer_when_both_are_looked_at() -> None:

@@ -1,5 +1,6 @@
 """A kill costs at most an epoch, and changes nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -82,6 +83,22 @@ def test_after_a_stop_at_a_batch_the_weights_end_as_the_same_bytes(tmp_path: Pat
         fit(stopped, told=Stopping(), optimiser=optimiser)
     assert (fit(stopped, optimiser=optimiser), fit(undisturbed, optimiser=optimiser)) == (4, 7)
     check_same_files(stopped, undisturbed)
+
+
+def test_a_resumed_training_keeps_the_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is resolved once for a result, whatever the machine offers when it goes on."""
+    monkeypatch.setattr(sys.modules[__name__], "COMPUTE", COMPUTE.model_copy(update={"threads": "auto"}))
+    stopped, undisturbed = make_toy(tmp_path / "stopped"), make_toy(tmp_path / "undisturbed")
+    monkeypatch.setattr("tasks.learning.device.count_cores", lambda: 1)
+    with pytest.raises(BreakError):
+        fit(stopped, told=Stopping())
+    fit(undisturbed)
+    monkeypatch.setattr("tasks.learning.device.count_cores", lambda: 2)
+    fit(stopped)
+    check_same_files(stopped, undisturbed)
+    assert json.loads((stopped.root / "out/fit.json").read_text())["arithmetic"]["threads"] == 1
 
 
 def test_after_sigkill_the_weights_end_as_the_same_bytes(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """The processor and precision that `auto` means are those that are fast."""
 
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from tasks.errors import UserError
-from tasks.learning.compute import Compute
+from tasks.learning.compute import Arithmetic, Compute
 from tasks.learning.device import open_device
+from tasks.machine import count_cores
 
 
 @pytest.mark.parametrize(
@@ -46,13 +50,32 @@ def test_autocast_computes_in_the_precision_chosen() -> None:
             assert torch.nn.functional.linear(torch.ones(2, 4), torch.ones(3, 4)).dtype == precision
 
 
-def test_the_number_of_threads_is_the_param() -> None:
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Leave torch with as many threads as it had."""
     before = torch.get_num_threads()
-    try:
-        open_device(Compute(device="cpu", precision="fp32", threads=1))
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("wanted", "got"), [(1, 1), ("auto", count_cores())])
+def test_the_threads_are_the_number_asked_for_or_the_cores(threads: None, wanted: object, got: int) -> None:
+    device = open_device(Compute.model_validate({"device": "cpu", "precision": "fp32", "threads": wanted}))
+    assert torch.get_num_threads() == device.threads == got
+
+
+def test_a_resumed_training_keeps_the_threads_and_the_precision_that_it_began_with(threads: None) -> None:
+    device = open_device(Compute(device="cpu", precision="fp32", threads=1))
+    resumed = device.resume(replace(device.arithmetic, precision="bf16", threads=3), Path("kept"))
+    assert (resumed.precision, resumed.threads, torch.get_num_threads()) == (torch.bfloat16, 3, 3)
+
+
+@pytest.mark.parametrize("other", [{"device": "cuda"}, {"instructions": "sse2"}])
+def test_a_training_is_not_resumed_on_another_kind_of_processor(threads: None, other: dict[str, str]) -> None:
+    device = open_device(Compute(device="cpu", precision="fp32", threads=1))
+    began = Arithmetic(**(asdict(device.arithmetic) | other))
+    with pytest.raises(UserError, match=f"in kept began on {began.device} with {began.instructions}.*delete that"):
+        device.resume(began, Path("kept"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

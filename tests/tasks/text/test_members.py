@@ -106,7 +106,8 @@ def test_the_book_s_lstm_has_the_book_s_parameters() -> None:
     ("values", "told"),
     [
         ({"network": "lstn"}, "no network is named 'lstn'; those in tasks/text/members are bilstm, cnn, gru, linear"),
-        ({"mixup_alpha": 0.2}, "words cannot be blended: set it to 0"),
+        ({"mixup_alpha": 0.2}, "mixup_alpha"),
+        ({"train_batch_norm": True}, "train_batch_norm"),
         ({"thaw_epochs": 1}, "thaw_epochs needs head_epochs of 1 or more"),
         ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
         ({"word_dropout": 1.0}, "word_dropout"),

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from tasks.errors import UserError
+from tasks.learning.answers import ask_model
 from tasks.learning.ensemble import build_ensemble
 from tasks.learning.export import export_ensemble
 from tasks.learning.served import load_script
 from tasks.report import Silent
 from tasks.text.ensemble import TextEnsemble
-from tasks.text.predict import predict_texts, read_texts
+from tasks.text.predict import open_model, read_given
 from tests.tasks.text.test_train import fit
 from tests.tasks.text.toys import WORDS, make_reader, make_texts
 
@@ -41,7 +42,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
-    answers = predict_texts(exported, ["A b  GOOD c", "@ann: bad!", "a b c sun a"], top=2)
+    answers = ask_model(open_model(exported), ["A b  GOOD c", "@ann: bad!", "a b c sun a"], top=2)
     assert [answer.classes[0][0] for answer in answers] == ["kind0", "kind1", "kind2"]
     assert [answer.file for answer in answers] == ["A b  GOOD c", "@ann: bad!", "a b c sun a"]
     numbers = [WORDS.index(word) for word in ("a", "b", "good", "c")]
@@ -52,21 +53,21 @@ def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
 
 @pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])
 def test_a_text_of_unknown_words_gets_an_answer(exported: Path, text: str) -> None:
-    (answer,) = predict_texts(exported, [text], top=3)
+    (answer,) = ask_model(open_model(exported), [text], top=3)
     assert sum(share for _, share in answer.classes) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n\t"])
 def test_an_empty_text_is_refused_with_its_place(exported: Path, text: str) -> None:
     with pytest.raises(UserError, match="text 2 of 2 is empty"):
-        predict_texts(exported, ["good", text], top=1)
+        ask_model(open_model(exported), ["good", text], top=1)
 
 
 def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
     (tmp_path / "tweets.txt").write_text("so good\n\n  \nbad, bad\r\n", encoding="utf-8-sig")
-    assert read_texts(["tweets.txt", "what a day", ""], tmp_path) == ["so good", "bad, bad", "what a day", ""]
+    assert read_given(["tweets.txt", "what a day", ""], tmp_path) == ["so good", "bad, bad", "what a day", ""]
     long = "no file has so long a name, " * 500
-    assert read_texts([long, "a\x00b", "."], tmp_path) == [long, "a\x00b", "."]
+    assert read_given([long, "a\x00b", "."], tmp_path) == [long, "a\x00b", "."]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "tweets.txt").write_bytes(content)
     with pytest.raises(UserError, match=rf"tweets\.txt .*{told}"):
-        read_texts(["tweets.txt"], tmp_path)
+        read_given(["tweets.txt"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +90,4 @@ def test_a_vocabulary_of_another_export_is_named(
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "vocabulary.json").write_text("no list" if words is None else json.dumps(words))
     with pytest.raises(UserError, match=told):
-        predict_texts(tmp_path / "model.pt", ["good"], top=1)
+        ask_model(open_model(tmp_path / "model.pt"), ["good"], top=1)

@@ -30,8 +30,7 @@ from tests.tasks.text.model_folder import LONGEST, make_folder
 from tests.tasks.text.test_train import BreakError, Breaking, check_same_files, fit
 from tests.tasks.text.toys import RECIPE, WORDS, list_inputs, make_texts
 
-NOT_ITS_OWN = {"network", "width", "embedding", "layers", "thaw_epochs", "embedding_dropout", "word_dropout"}
-PLAIN = {key: value for key, value in RECIPE.items() if key not in NOT_ITS_OWN | {"mixup_alpha"}}
+PLAIN = {key: value for key, value in RECIPE.items() if key in Transformer.model_fields}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from flows.engine.graph.params import check_params, read_yaml
 from flows.engine.project import ROOT
 from flows.text import TextParams, text
 from tasks.folds import Folds, split_folds
+from tasks.learning.answers import ask_model
 from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.export import export_ensemble
@@ -17,7 +18,7 @@ from tasks.tables import read_rows
 from tasks.text.clean import clean_tweets
 from tasks.text.ensemble import TextEnsemble
 from tasks.text.ngrams import fit_ngrams
-from tasks.text.predict import predict_texts
+from tasks.text.predict import open_model
 from tasks.text.sample import SampleSection, make_sample
 from tasks.text.sections import CleanTweets, Ngrams, Tokens
 from tasks.text.slices import score_slices
@@ -109,7 +110,7 @@ def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
     assert int(slices["all"]["examples"]) == metrics["ensemble"]["examples"]
     assert int(slices["with a negation"]["examples"]) > 0
     said = ["Best day ever, i love this lovely puppy :)", "@ann ugh, the bus was awful and late!!!"]
-    answers = predict_texts(toy.folder("export") / "model.pt", said, top=1)
+    answers = ask_model(open_model(toy.folder("export") / "model.pt"), said, top=1)
     assert [answer.classes[0][0] for answer in answers] == ["positive", "negative"]
 
 

@@ -31,10 +31,8 @@ RECIPE = {
     "embedding_dropout": 0.1,
     "word_dropout": 0.1,
     "label_smoothing": 0.05,
-    "mixup_alpha": 0.0,
     "ema_decay": 0.9,
     "clip_norm": 5.0,
-    "train_batch_norm": False,
     "patience": 0,
     "seed": 7,
 }
@@ -55,8 +53,8 @@ def make_reader(network: str = "lstm", **values: object) -> Member:
 
 def make_pretrain(**values: object) -> Pretrain:
     """Return a toy recipe of the language model that fits the toy ulmfit."""
-    plain = {key: value for key, value in RECIPE.items() if key != "thaw_epochs"}
-    return Pretrain.model_validate({**plain, "network": "ulmfit", "layers": 2, "epochs": 6, **values})
+    plain = {key: value for key, value in RECIPE.items() if key in Pretrain.model_fields}
+    return Pretrain.model_validate({**plain, "layers": 2, "epochs": 6, **values})
 
 
 def make_texts(root: Path, *, mode: str = "holdout") -> Toy:

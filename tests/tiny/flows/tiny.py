@@ -18,6 +18,8 @@ class Notes(Section):
 
 
 class TinyParams(Params):
+    heirs = ("members",)
+
     source: Source
     members: dict[str, Member]
     join: Join

@@ -8,6 +8,8 @@ from tasks.section import Section
 
 class Member(Section):
     mark: str
+    before: str
+    gap: str
 
     def modules(self) -> tuple[str, ...]:
         return (f"tasks.members.{'upper' if self.mark == '!' else 'reverse'}",)
@@ -19,4 +21,4 @@ def change_text(text: Path, member: Member, *, times: int, out: Path) -> None:
     (name,) = member.modules()
     leave_trace(f"change-{name.rpartition('.')[2]}")
     changed = importlib.import_module(name).change(words)
-    (out / "text.txt").write_text((changed + member.mark) * times + "\n")
+    (out / "text.txt").write_text(member.before + member.gap.join([changed + member.mark] * times) + "\n")

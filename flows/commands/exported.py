@@ -1,0 +1,61 @@
+"""The exported model that `predict` asks: the champion, another version, or what the working tree holds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from flows.engine.errors import EngineError
+from flows.engine.graph.dvc_yaml import find_export
+from flows.engine.project import ROOT
+from flows.engine.registry.opening import open_registry
+from tasks.learning.served import FILE
+
+LATEST = "`--latest` asks the model that was exported here last"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model's file, the module that opens it, and in words which model it is."""
+
+    model: Path
+    loader: ModuleType
+    name: str
+
+
+@contextmanager
+def open_exported(flow: str, *, version: str, latest: bool) -> Iterator[Exported]:
+    """Yield a flow's champion; the version with this number; or, registered or not, the latest export.
+
+    Raises EngineError when there is no such flow, champion or version, or both a version and the latest are asked for.
+    """
+    artifact, model = find_export(flow)
+    if latest:
+        if version:
+            raise EngineError(f"--version {version} and --latest ask for two models: leave one out")
+        yield Exported(ROOT / artifact.path / FILE, model.loader, f"the model in {artifact.path}")
+        return
+    with tempfile.TemporaryDirectory(prefix="trifold-predict-") as place:
+        file, name = _fetch(flow, version, Path(place))
+        yield Exported(file, model.loader, name)
+
+
+def _fetch(flow: str, number: str, folder: Path) -> tuple[Path, str]:
+    """Bring a registered version's model into a folder; return its file and what to call it."""
+    try:
+        registry = open_registry()
+        version = registry.get_version(flow, number) if number else registry.find_champion(flow)
+    except EngineError as error:
+        raise EngineError(f"{error}; {LATEST}") from error
+    if version is None:
+        raise EngineError(
+            f"{flow} has no champion: `python -m flows models promote {flow} VERSION` makes one; {LATEST}"
+        )
+    from flows.engine.registry.packing import unpack_model
+
+    aliases = "".join(f", {alias}" for alias in version.aliases)
+    return unpack_model(version, folder) / FILE, f"{flow} version {version.number}{aliases}"

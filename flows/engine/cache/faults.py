@@ -1,0 +1,70 @@
+"""What DVC refuses, as errors that say what to do; and what it would only refuse after the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.engine.errors import EngineError
+from flows.engine.graph.stage import Stage
+from flows.engine.project import ROOT
+
+CONFLICT = "<<<<<<< "
+# DVC's own files in a project, and the command that makes each good again.
+REMEDIES = {
+    "dvc.lock": "`git restore dvc.lock`, or `rm dvc.lock`: what DVC's cache holds is then restored, not computed",
+    "dvc.yaml": "`python -m flows graph --write` writes it anew",
+    ".dvc/config": "`git restore .dvc/config`",
+    ".dvc/config.local": "edit it, or `rm .dvc/config.local`",
+}
+
+
+@contextmanager
+def explain_faults() -> Iterator[None]:
+    """Raise what DVC raises in this block as an EngineError: what happened, and the command for it."""
+    from dvc.exceptions import DvcException
+    from dvc_objects.errors import ObjectFormatError
+
+    try:
+        yield
+    except (DvcException, ObjectFormatError) as error:
+        raise EngineError(_explain(error)) from error
+
+
+def refuse_links(stage: Stage) -> None:
+    """Raise EngineError when a stage's output is, or is in, a symbolic link: DVC refuses that, but after the work."""
+    place = Path(stage.artifact.path)
+    for folder in (*reversed(place.parents[:-1]), place):
+        if (ROOT / folder).is_symlink():
+            raise EngineError(
+                f"{folder} is a symbolic link, and DVC tracks no data behind one: `rm {folder}`; to keep data on "
+                "another disk, `dvc cache dir --local /DISK/cache; dvc config --local cache.type symlink`"
+            )
+
+
+def _explain(error: Exception) -> str:
+    from dvc.config import ConfigError
+    from dvc.scm import SCMError
+
+    told = " ".join(str(error).split())
+    if isinstance(error, SCMError):
+        return f"{told}, and DVC needs one: `git init && git add --all && git commit -m start` in {ROOT}"
+    if isinstance(error, ConfigError):
+        return f"DVC's {told}: {_name_remedies('.dvc/config', '.dvc/config.local')}"
+    for name in ("dvc.lock", "dvc.yaml"):
+        if name in told:
+            return _explain_file(name, told)
+    return f"DVC: {told}; `python -m flows doctor` checks the repository, `dvc status -v` shows DVC's own account"
+
+
+def _explain_file(name: str, told: str) -> str:
+    path = ROOT / name
+    if path.is_file() and any(line.startswith(CONFLICT) for line in path.read_text(errors="replace").splitlines()):
+        told = f"{name} holds the two sides of a merge: `git checkout --ours {name}` (or --theirs) takes one"
+        return f"{told}; without a merge under way: {REMEDIES[name]}"
+    return f"{told}: {REMEDIES[name]}"
+
+
+def _name_remedies(*names: str) -> str:
+    return "; ".join(REMEDIES[name] for name in names if (ROOT / name).exists())

@@ -1,0 +1,130 @@
+"""dvc.lock read and written stage by stage, in place of the whole file.
+
+DVC parses and serialises all of dvc.lock at each recorded stage, in pure Python. Its text is one block of lines a
+stage, so here a block is parsed when it is asked for and serialised when it changes, by DVC's own code; the other
+blocks keep their bytes. A file in another form (by hand, or with a merge conflict) is left to DVC's own code whole.
+Written against the pinned version of DVC, as `store.py` is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from flows.engine.files import write_whole
+
+HEAD = "schema: '2.0'\nstages:\n"
+_BLOCK = re.compile(r"  ([A-Za-z][\w.-]*):\n(?:    .*\n)+")
+# An alias may lead to another stage's block.
+_ALIAS = re.compile(r"[:-] \*\w")
+_STAGE = re.compile(r"^  ([A-Za-z][\w.-]*):$", re.MULTILINE)
+
+
+class Blocks(MutableMapping[str, Any]):
+    """The stages of a dvc.lock by name: each is parsed when it is read, and serialised when it is set."""
+
+    def __init__(self, texts: dict[str, str], path: str) -> None:
+        self._texts = texts
+        self._path = path
+
+    def __getitem__(self, name: str) -> Any:
+        return _parse_block(self._texts[name], self._path)[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        from dvc.utils.serialize import dumps_yaml
+
+        self._texts[name] = dumps_yaml({"stages": {name: _copy_apart(value)}}).partition("\n")[2]
+
+    def __delitem__(self, name: str) -> None:
+        del self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def as_file(self) -> dict[str, Any]:
+        """Return what the file holds, as DVC knows it."""
+        return {"schema": "2.0", "stages": self}
+
+    def render(self) -> str:
+        """Return the text of the file."""
+        return HEAD + "".join(self._texts.values())
+
+
+@cache
+def replace_lock_access() -> None:
+    """Have DVC, in this process, read and write dvc.lock stage by stage."""
+    import dvc.dvcfile
+
+    load_whole = dvc.dvcfile.Lockfile._load_yaml
+
+    def load(self: Any, **kwargs: Any) -> tuple[Any, str]:
+        blocks = _read(Path(self.path))
+        return load_whole(self, **kwargs) if blocks is None else (blocks.as_file(), blocks.render())
+
+    dvc.dvcfile.Lockfile._load_yaml = load
+    dvc.dvcfile.modify_yaml = _modify
+
+
+def _read(path: Path) -> Blocks | None:
+    """Return the stages of a dvc.lock; None where it has not the form that DVC writes."""
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+    texts: dict[str, str] = {}
+    end = len(HEAD)
+    for block in _BLOCK.finditer(text, end):
+        if block.start() != end or block[1] in texts:
+            return None
+        texts[block[1]], end = block[0], block.end()
+    is_whole = text.startswith(HEAD) and end == len(text) and not _ALIAS.search(text)
+    return Blocks(texts, str(path)) if is_whole else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_block(text: str, path: str) -> dict[str, Any]:
+    from dvc.dvcfile import Lockfile
+    from dvc.utils.serialize import parse_yaml
+
+    data = parse_yaml(HEAD + text, path)
+    Lockfile.validate(data, path)
+    stages: dict[str, Any] = data["stages"]
+    return stages
+
+
+def _copy_apart(value: Any) -> Any:
+    """Return a value in which no part is the same object as another: those would become aliases."""
+    if isinstance(value, dict):
+        return {key: _copy_apart(part) for key, part in value.items()}
+    return [_copy_apart(part) for part in value] if isinstance(value, list) else value
+
+
+@contextmanager
+def _modify(path: str, fs: Any = None) -> Iterator[Any]:
+    """Yield what dvc.lock holds, to be changed, then write it whole: a kill leaves the old file or the new one.
+
+    The caller holds DVC's repository lock. Stages that dvc.yaml no longer has are left out.
+    """
+    from dvc.utils.serialize import modify_yaml
+
+    lock = Path(path)
+    blocks = _read(lock) if lock.exists() else Blocks({}, path)
+    if blocks is None:
+        with modify_yaml(path, fs=fs) as data:
+            yield data
+        return
+    yield blocks.as_file()
+    for name in set(blocks) - _list_stages(lock.with_suffix(".yaml")):
+        del blocks[name]
+    write_whole({lock: blocks.render()})
+
+
+def _list_stages(pipeline: Path) -> set[str]:
+    return set(_STAGE.findall(pipeline.read_text(encoding="utf-8")))

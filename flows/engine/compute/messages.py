@@ -1,0 +1,81 @@
+"""The messages between the process of a stage and its driver: JSON, so that neither loads the other's classes."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+from flows.engine.compute.guard import DisturbedError, InputDisturbedError
+from flows.engine.errors import EngineError, TaskError, explain, is_mendable
+from flows.engine.stop import LateError, StoppedError
+
+Message = dict[str, Any]
+# Errors that a driver tells apart; any other that a person can mend arrives as an EngineError.
+_KINDS = {kind.__name__: kind for kind in (StoppedError, LateError, DisturbedError, InputDisturbedError)}
+
+
+def pack_error(error: BaseException) -> Message:
+    """Return an error as plain values."""
+    kind = type(error).__name__
+    mendable = is_mendable(error)
+    trace = "" if mendable else "".join(traceback.format_exception(error)).rstrip()
+    return {"kind": kind, "text": explain(error) or kind, "mendable": mendable, "trace": trace}
+
+
+def unpack_error(message: Message) -> Exception:
+    """Return the error that `pack_error` described; one that no person can mend holds its traceback as a note."""
+    if message["mendable"]:
+        return _KINDS.get(message["kind"], EngineError)(message["text"])
+    error = TaskError(message["text"])
+    error.add_note(message["trace"])
+    return error
+
+
+class Messenger:
+    """A stage's report that sends everything to the driver, and learns from it when the stage has to end."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._end: Message | None = None
+
+    def listen(self) -> None:
+        """Wait for the driver's word that the stage has to end. When the driver is gone, so is this process."""
+        try:
+            while True:
+                self._end = json.loads(self._channel.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(1)
+
+    def send(self, event: str, **content: Any) -> None:
+        """Send one message."""
+        with self._sending:
+            self._channel.send_bytes(json.dumps({"event": event, **content}).encode())
+
+    def check(self) -> None:
+        """Raise when the driver wants the stage to end."""
+        if self._end is not None:
+            raise unpack_error(self._end)
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        """Show that `done` of `total` `unit`s are done; raises as `check` does."""
+        self.send("progress", done=int(done), total=int(total), unit=unit, figures=_as_floats(figures))
+        self.check()
+
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        """Record figures of one step."""
+        self.send("metrics", figures=_as_floats(figures), step=int(step))
+
+    def say(self, text: str) -> None:
+        """Say one line that a person should read."""
+        self.send("say", text=text)
+
+
+def _as_floats(figures: Mapping[str, float]) -> dict[str, float]:
+    # Some come as scalars of numpy or torch.
+    return {name: float(value) for name, value in figures.items()}

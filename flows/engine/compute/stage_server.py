@@ -1,0 +1,117 @@
+"""A Python that forks for each stage. It is run by its path and never imported.
+
+It may have imported libraries, which then cost a stage nothing, but no module of the project: each stage's process
+imports those as they are on disk when it starts. Nothing is ever computed here, so that no thread of OpenMP exists
+when it forks; those that OpenBLAS starts when it is imported are ended by its own handler before each fork.
+Its standard input is the socket on which a driver asks for processes, and this process ends when that closes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+REQUEST_BYTES = 1 << 16
+MOST_DESCRIPTORS = 8
+# ru_maxrss counts kilobytes, but bytes on macOS.
+MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def serve() -> None:
+    """Fork for each request, and tell its driver how each process ended."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # They reach all processes of a terminal or a container, but the driver alone decides when a stage ends.
+        signal.signal(number, signal.SIG_IGN)
+    control = socket.socket(fileno=0)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    listeners: dict[int, Connection] = {}
+    while True:
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
+        if woken in ready:
+            os.read(woken, REQUEST_BYTES)
+            report_ended(listeners)
+        if control.fileno() in ready:
+            request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, MOST_DESCRIPTORS)
+            if not request:
+                return
+            pid, listener = fork(json.loads(request), descriptors)
+            listeners[pid] = listener
+            tell(listener, {"pid": pid})
+
+
+def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[int, Connection]:
+    """Import the libraries asked for, and fork; return the pid, and whom to tell about the process's end.
+
+    The descriptors are the channel to the driver, the pipe for its end, and locks that the process is to hold as long
+    as it lives.
+    """
+    for name in request["libraries"]:
+        importlib.import_module(name)
+    gc.freeze()  # so that collecting garbage in a child does not copy these pages
+    server = os.getpid()
+    channel, end, *locks = descriptors
+    pid = os.fork()
+    if pid == 0:
+        os.close(end)
+        become_stage(str(request["module"]), Connection(channel), server)
+    for descriptor in (channel, *locks):
+        os.close(descriptor)
+    return pid, Connection(end, readable=False)
+
+
+def become_stage(module: str, channel: Connection, server: int) -> None:
+    """Call `main(channel)` of a module of the project, and end. The kernel kills this process when its server ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(1)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.path.insert(0, str(Path.cwd()))
+    code = 1
+    try:
+        importlib.import_module(module).main(channel)
+        code = 0
+    except BaseException:  # noqa: BLE001 - told as the interpreter tells it
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def report_ended(listeners: dict[int, Connection]) -> None:
+    """Tell of each process that has ended: its exit code, negative for a signal, and its peak memory."""
+    while listeners:
+        pid, status, usage = os.wait4(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with listeners.pop(pid) as listener:
+            code = os.waitstatus_to_exitcode(status)
+            tell(listener, {"code": code, "peak_bytes": usage.ru_maxrss * MAXRSS_BYTES})
+
+
+def tell(listener: Connection, message: dict[str, int]) -> None:
+    """Send a driver's thread one message; it may have stopped listening."""
+    try:
+        listener.send_bytes(json.dumps(message).encode())
+    except BrokenPipeError:
+        return
+
+
+if __name__ == "__main__":
+    serve()

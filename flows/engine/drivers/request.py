@@ -1,0 +1,26 @@
+"""What a person, or a deployment, asks of one flow."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Request:
+    """A preset, overrides and stages; without any, the params as they are and all stages."""
+
+    preset: str = ""
+    overrides: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+
+    def as_command(self, flow: str) -> str:
+        """Return the command that asks the same again, quoted for a shell.
+
+        Not `--force`: what was finished is not computed again.
+        """
+        options = [("--preset", self.preset)] if self.preset else []
+        options += [("--set", override) for override in self.overrides]
+        options += [("--stage", stage) for stage in self.stages]
+        words = [word for option in options for word in option]
+        return shlex.join(["python", "-m", "flows", "run", flow, *words])

@@ -1,0 +1,29 @@
+"""The reflex of many who find a pyproject.toml works: `pip install -e .`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.project import NO_BYTECODE, REPOSITORY
+
+
+@pytest.mark.parametrize(("build", "holds"), [("build_editable", set()), ("build_wheel", {"flows", "tasks"})])
+def test_the_project_can_be_installed(tmp_path: Path, build: str, holds: set[str]) -> None:
+    project = tmp_path / "project"
+    for name in ("flows", "tasks", "tests", "params"):
+        shutil.copytree(REPOSITORY / name, project / name, ignore=NO_BYTECODE)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, project)
+    # What pip and uv do, but in this environment rather than in one that they fetch.
+    code = f"import setuptools.build_meta as backend; backend.{build}({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("trifold-*.whl")
+    folders = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/__init__.py")}
+    assert folders == holds

@@ -1,0 +1,102 @@
+"""The params files and their presets: what they say once, what a stage depends on, and what a new member needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import torch
+from pydantic import BaseModel
+
+from flows.engine.graph.dvc_yaml import load_pipeline
+from flows.engine.graph.overrides import read_changed
+from flows.engine.graph.params import RECIPE, dig, is_mapping, read_yaml
+from flows.engine.project import ROOT, list_flows
+from tasks.learning.networks import build_network
+from tasks.learning.recipe import list_networks
+
+PRESETS = [
+    (flow, path.stem.removeprefix(f"{flow}-"))
+    for flow in list_flows()
+    for path in sorted((ROOT / "params/presets").glob(f"{flow}-*.yaml"))
+]
+FILES = [(flow, "") for flow in list_flows()] + PRESETS
+SHAPES = {"audio": (32, 63), "images": (96, 96, 3), "text": (100,)}
+# What these networks need beside the recipe: they read other features, or learn at one size only.
+NEEDS = {
+    "audionet": {
+        "features": "waveform",
+        "tone_db": 0,
+        "pitch_shift_bands": 0,
+        "freq_mask_bands": 0,
+        "time_mask_frames": 0,
+    },
+    "simplenet": {"sizes": "small"},
+}
+
+
+def read(flow: str, preset: str = "", *overrides: str) -> Any:
+    return read_changed(flow, preset=preset, overrides=list(overrides))
+
+
+def list_leaves(content: Mapping[str, Any], *where: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from list_leaves(value, *where, key)
+        else:
+            yield (*where, key), value
+
+
+@pytest.mark.parametrize(("flow", "preset"), PRESETS)
+def test_a_preset_holds_only_what_differs_from_the_committed_file(flow: str, preset: str) -> None:
+    committed, model = read_yaml(f"params/{flow}.yaml"), load_pipeline(flow).model
+    said = read_yaml(f"params/presets/{flow}-{preset}.yaml")
+    recipe = committed[RECIPE] | said[RECIPE]
+    for where, value in list_leaves(said):
+        held = recipe.get(where[-1]) if is_mapping(model, where[:1]) else dig(committed, where)
+        assert value != held, f"{'.'.join(where)} says what holds anyway"
+
+
+@pytest.mark.parametrize("flow", list_flows())
+def test_a_member_says_only_what_differs_from_the_recipe(flow: str) -> None:
+    content, model = read_yaml(f"params/{flow}.yaml"), load_pipeline(flow).model
+    for where, value in list_leaves({heir: content[heir] for heir in model.heirs}):
+        assert value != content[RECIPE].get(where[-1]), f"{'.'.join(where)} says what the recipe says"
+
+
+@pytest.mark.parametrize("flow", list_flows())
+def test_every_key_is_explained_where_it_is_said_first(flow: str) -> None:
+    explained = {"transformers"}  # by the lines above it
+    for line in (ROOT / f"params/{flow}.yaml").read_text().splitlines():
+        key, colon, rest = line.strip().partition(":")
+        if not colon or key.startswith("#") or not rest.partition("#")[0].strip():
+            continue
+        assert "#" in rest or key in explained, line
+        explained.add(key)
+
+
+@pytest.mark.parametrize(("flow", "preset"), FILES)
+def test_a_stage_depends_on_each_key_that_its_sections_are_made_of_once(flow: str, preset: str) -> None:
+    for stage in load_pipeline(flow).trace(read(flow, preset)):
+        taken = {key.removeprefix(f"{RECIPE}.") for key in stage.tracked if key.startswith(f"{RECIPE}.")}
+        heirs = [key for key in stage.sections if key.partition(".")[0] in stage.params.heirs]
+        single = [key for key in heirs if isinstance(stage.sections[key], BaseModel)]
+        own = [key for section in single for key in stage.tracked[section]]
+        needed = [key for section in single for key in type(stage.sections[section]).model_fields]
+        if heirs == single:
+            assert sorted([*own, *taken]) == sorted(needed), stage.name
+
+
+@pytest.mark.parametrize(("flow", "network"), [(flow, name) for flow in list_flows() for name in list_networks(flow)])
+def test_a_member_needs_no_more_than_its_network_is_named(flow: str, network: str) -> None:
+    needs = [f"members.mine.{key}={value}" for key, value in {"network": network, **NEEDS.get(network, {})}.items()]
+    params = read(flow, "", *needs)
+    with torch.device("meta"):
+        build_network(params.members["mine"], 3, (4000,) if network == "audionet" else SHAPES[flow])
+    fits = [
+        stage
+        for stage in load_pipeline(flow).trace(params)
+        if "members.mine" in stage.tracked and "-fit-" in stage.name
+    ]
+    assert fits and all("recipe.seed" in stage.tracked for stage in fits)
