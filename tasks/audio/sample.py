@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.audio.voices import SAMPLE_RATE_HZ, VOICES, sound_clip
-from tasks.dice import Dice, Whole
+from tasks.dice import Dice, IntArray
 from tasks.report import Report
 from tasks.sample_archive import write_archive
 from tasks.section import Section
@@ -91,7 +91,7 @@ def _name_file(fold: int, target: int, recording: int, take: str, content: bytes
     return _File(fold, target, list(VOICES)[target], source, take, content)
 
 
-def _encode(clip: Whole, *, stereo: bool = False) -> bytes:
+def _encode(clip: IntArray, *, stereo: bool = False) -> bytes:
     """Return a clip as a wav file of 16 bit: mono, or stereo at twice the rate."""
     if stereo:
         between = (clip + np.roll(clip, -1)) >> 1

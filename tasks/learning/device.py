@@ -21,7 +21,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Device:
-    """A processor, the type in which its convolutions and matrix products are computed, and its threads."""
+    """A device, the type in which it computes convolutions and matrix products, and its number of threads."""
 
     torch_device: torch.device
     precision: torch.dtype
@@ -29,24 +29,24 @@ class Device:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What decides the last bits of what is computed here."""
+        """What the last bits of results on this device depend on."""
         precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.precision)
         return Arithmetic(self.torch_device.type, precision, self.threads, name_instructions(self.torch_device))
 
-    def resume(self, began: Arithmetic, folder: Path) -> "Device":
-        """Return this device with the precision and threads of a training that began with `began`.
+    def resume(self, earlier: Arithmetic, folder: Path) -> "Device":
+        """Return this device with the precision and threads of the `earlier` part of a training.
 
-        Raises UserError, naming the `folder` of its checkpoint, when this processor is of another kind.
+        Raises UserError, naming the `folder` of the checkpoint, when that was computed on other hardware.
         """
         here = self.arithmetic
-        if (began.device, began.instructions) != (here.device, here.instructions):
+        if (earlier.device, earlier.instructions) != (here.device, here.instructions):
             raise UserError(
-                f"the training in {folder} began on {began.device} with {began.instructions}, and would go on with "
-                f"other last bits on {here.device} with {here.instructions}: run it where it began, or delete that "
-                "folder to begin anew"
+                f"the training in {folder} began on {earlier.device} with {earlier.instructions}. Here, on "
+                f"{here.device} with {here.instructions}, it would end with other last bits: continue it on the "
+                "machine where it began, or delete that folder to start again"
             )
-        torch.set_num_threads(began.threads)
-        return replace(self, precision=PRECISIONS[began.precision], threads=began.threads)
+        torch.set_num_threads(earlier.threads)
+        return replace(self, precision=PRECISIONS[earlier.precision], threads=earlier.threads)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the autocast context of a forward pass."""
@@ -63,7 +63,7 @@ class Device:
 
 
 def open_device(compute: Compute) -> Device:
-    """Choose the processor, precision and threads that `compute` asks for, and set the number of threads.
+    """Return the device, precision and threads that `compute` asks for, and set the number of threads.
 
     Raises UserError when `compute.device` is cuda and there is no GPU.
     """
@@ -78,7 +78,7 @@ def open_device(compute: Compute) -> Device:
 
 
 def name_instructions(device: torch.device) -> str:
-    """Return the best instructions that a processor has for products of matrices, such as avx2, or sm_90 of a GPU."""
+    """Return the fastest instruction set of the device for matrix products, such as avx2, or sm_90 for a GPU."""
     if device.type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     if torch.cpu._is_amx_tile_supported():

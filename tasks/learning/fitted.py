@@ -9,7 +9,7 @@ from tasks.learning.compute import Arithmetic
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, what is needed to make its network again, and how it was computed.
+    """Which member was fitted in which round, the figures needed to rebuild its network, and how it was computed.
 
     `size` names the size at which it was fitted; it is empty for a member with a single fit per round.
     """

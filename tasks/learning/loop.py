@@ -42,7 +42,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights that count, on the cpu, the figures and the layers' activations of every epoch, and by what means."""
+    """The final weights, on the cpu, the figures and activations of every epoch, and how they were computed."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
@@ -53,17 +53,17 @@ class Trained:
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
     """Train a network with its recipe's optimiser and a one-cycle schedule whose peak is `lr`.
 
-    After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
-    batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
-    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite, and when what is kept
-    was computed on another kind of processor.
+    After each epoch a checkpoint is written to `checkpoints`. Called again after a kill, or after `report` stopped it
+    at some batch, the training continues from there and ends with the same weights. Random numbers depend only on
+    (seed, epoch), so no generator state is stored. Raises UserError when the loss is no longer finite, and when the
+    checkpoint was computed on other hardware.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
-    if kept := read_checkpoint(checkpoints, report):
-        device = lesson.device.resume(Arithmetic(**kept["arithmetic"]), checkpoints)
+    if checkpoint := read_checkpoint(checkpoints, report):
+        device = lesson.device.resume(Arithmetic(**checkpoint["arithmetic"]), checkpoints)
         lesson = replace(lesson, device=device)
     learner = Learner(network, lesson, lr, report)
-    first = learner.load_state_dict(kept) if kept else 0
+    first = learner.load_state_dict(checkpoint) if checkpoint else 0
     total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
         if learner.best.exhausted:
@@ -176,7 +176,7 @@ class Learner:
         loss = correct = 0.0
         for batch in valid.batches(self.lesson.schedule.batch_size):
             self.report.check()
-            inputs, labels = (self.lesson.device.move(part) for part in batch)
+            inputs, labels = (self.lesson.device.move(tensor) for tensor in batch)
             logits = network(self.lesson.transforms.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             correct += float((logits.argmax(1) == labels).sum())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.learning.compute import Compute
-from tasks.learning.recipe import Learner
+from tasks.learning.recipe import LessonRecipe
 from tasks.report import Report
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.learning.loop import Trained
 
 
-def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
+def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
     """Find a learning rate for `member` in the round that holds out `fold`.
 
     Writes `lr.json` (lr), and the range test's `curve.csv` and `curve.png`.
@@ -39,7 +39,7 @@ def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: 
 
 
 def fit(
-    member: Learner,
+    member: LessonRecipe,
     compute: Compute,
     lr: Path,
     *,

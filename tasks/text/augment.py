@@ -18,7 +18,7 @@ from tasks.text.tokens import TokenTable
 if TYPE_CHECKING:
     from tasks.text.synonyms import Synonyms
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 
 NONE, VECTORS = "none", "vectors"
@@ -134,17 +134,17 @@ def insert_tokens(
 
 def _draw_tokens(
     batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
-) -> Whole:
+) -> IntArray:
     """Return the places of tokens drawn among those that have synonyms."""
     drawn = generator.random(len(batch.ids)) < share[_list_rows(batch)]
     return np.flatnonzero(drawn & synonyms.is_known[batch.ids])
 
 
-def _list_rows(batch: TokenTable) -> Whole:
+def _list_rows(batch: TokenTable) -> IntArray:
     """Return the number of the text that each token belongs to, (tokens)."""
     return np.repeat(np.arange(len(batch)), batch.lengths)
 
 
-def _gather(ids: NDArray[np.int32], rows: Whole, n_texts: int) -> TokenTable:
+def _gather(ids: NDArray[np.int32], rows: IntArray, n_texts: int) -> TokenTable:
     lengths = np.bincount(rows, minlength=n_texts)
     return TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]))

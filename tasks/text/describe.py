@@ -16,7 +16,7 @@ from tasks.parallel import map_cores
 from tasks.plots import make_axes, plot_bars, save_plot
 from tasks.text.normalise import ADDRESS, NAME
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 # A text counts for the first of these scripts that it has a letter of. Most texts are pure ASCII, usually English.
 SCRIPTS = {
@@ -32,8 +32,8 @@ FOUND = {"address": ADDRESS, "name": NAME, "smiley": SMILEY}
 class Description:
     """Counts of texts: with 0, 1, 2 ... characters and words, in each script, and with each pattern of FOUND."""
 
-    n_chars: Whole
-    n_words: Whole
+    n_chars: IntArray
+    n_words: IntArray
     scripts: Counter[str]
     found: Counter[str]
 
@@ -94,14 +94,14 @@ def _count(texts: pa.StringArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
 
 
-def _add_counts(first: Whole, second: Whole) -> Whole:
+def _add_counts(first: IntArray, second: IntArray) -> IntArray:
     fewer, more = sorted((first, second), key=len)
     total = more.copy()
     total[: len(fewer)] += fewer
     return total
 
 
-def _summarise(counts: Whole) -> dict[str, float]:
+def _summarise(counts: IntArray) -> dict[str, float]:
     """Return shortest, median, longest and mean of lengths, given the `counts` of 0, 1, 2 ..."""
     present = np.flatnonzero(counts)
     middle = np.searchsorted(np.cumsum(counts), counts.sum() / 2)

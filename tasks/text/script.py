@@ -48,7 +48,9 @@ def assemble(voters: list[Voter[Member]], labels: list[str], *, tokens: list[Pat
     """Return the mean over the rounds of their ensembles, in evaluation mode, with `vocabulary.json` beside it.
 
     Its input are word numbers (batch, longest) int64; its attributes `n_words` and `pad_id` are the size of the
-    vocabulary and the padding of shorter texts. `tokens` are the word numbers of the rounds, in the order of the folds that they hold out.
+    vocabulary and the padding of shorter texts.
+
+    `tokens` are the word numbers of the rounds, in the order of the folds that they hold out.
     """
     files = copy_settings(tokens)
     vocabularies = [read_vocabulary(folder) for folder in tokens]

@@ -50,6 +50,6 @@ class Ngrams(Section):
     def _check_runs(self) -> Self:
         if self.longest_chars and self.shortest_chars > self.longest_chars:
             raise ValueError(
-                f"shortest_chars {self.shortest_chars} is above longest_chars {self.longest_chars}: lower it, or raise the other"
+                f"shortest_chars {self.shortest_chars} is above longest_chars {self.longest_chars}: lower it"
             )
         return self

@@ -46,7 +46,7 @@ def score_slices(ensemble: Path, tweets: Path, tokens: list[Path], *, out: Path,
 
 
 def mark_slices(texts: list[str], lengths: NDArray[np.int64], unknown: NDArray[np.bool_]) -> Marked:
-    """Return which texts (n) are of which kind; `lengths` are in words, `unknown` says whether all words are unknown."""
+    """Return which texts (n) are of which kind; `lengths` are in words, `unknown`: all words are unknown."""
     import numpy as np
 
     negated = np.array([NEGATION.search(text) is not None for text in texts])

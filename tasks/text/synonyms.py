@@ -17,7 +17,7 @@ BLOCK_WORDS = 1024
 
 @dataclass(frozen=True)
 class Synonyms:
-    """The synonyms of each word: `ids` int32, word after word, and `offsets` int64 (words + 1), where those of each word begin."""
+    """The synonyms of each word: `ids` int32, word after word, and `offsets` int64 (words + 1)."""
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]

@@ -20,8 +20,8 @@ def copy_settings(tokens: list[Path]) -> dict[str, bytes]:
         contents = {(folder / name).read_bytes() for folder in tokens if (folder / name).exists()}
         if len(contents) > 1:
             raise UserError(
-                f"{name} differs between the {len(tokens)} rounds (byte pairs are learnt in each), so their networks cannot "
-                "be exported as a single model: set folds.mode to holdout, or tokens.tokeniser to spacy or whitespace"
+                f"{name} differs between the {len(tokens)} rounds (byte pairs are learnt in each), so their networks "
+                "cannot be exported as one model: set folds.mode to holdout, or tokens.tokeniser to spacy or whitespace"
             )
         if contents:
             files[name] = contents.pop()

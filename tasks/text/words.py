@@ -25,16 +25,16 @@ from tasks.text.tokenisers import make_tokeniser, tokenise_all
 SPECIALS = ["<unk>", "<pad>"]
 BLOCK_TEXTS = 100_000
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """The chunks between spaces of n texts: `codes` int32 index `words`, text after text; `counts` int64 (n), 1 or more."""
+    """The chunks between spaces of n texts: `codes` int32 index `words`; `counts` int64 (n), 1 or more each."""
 
     words: pa.StringArray
     codes: NDArray[np.int32]
-    counts: Whole
+    counts: IntArray
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class ChunkTokens:
     """The tokens of each chunk: `codes` int64 index `tokens`, chunk after chunk; `counts` int64 (chunks), 0 or more."""
 
     tokens: list[str]
-    codes: Whole
-    counts: Whole
+    codes: IntArray
+    counts: IntArray
 
 
-def write_words(path: Path, train: Whole, tokens: Tokens, *, out: Path, report: Report) -> None:
+def write_words(path: Path, train: IntArray, tokens: Tokens, *, out: Path, report: Report) -> None:
     """Write `tokens.npy`, `offsets.npy` and `vocabulary.json` of the texts in a clean table; `train` are rows of it."""
     chunks = split_texts(path)
     report.progress(1, 3, "steps")
@@ -63,7 +63,8 @@ def write_words(path: Path, train: Whole, tokens: Tokens, *, out: Path, report: 
     report.progress(3, 3, "steps")
     n_words = len(words) - len(SPECIALS)
     report.say(
-        f"The vocabulary has {n_words} of {len(tokenised.tokens)} words; a tweet has {offsets[-1] / len(lengths):.1f} tokens."
+        f"The vocabulary has {n_words} of {len(tokenised.tokens)} words; "
+        f"a tweet has {offsets[-1] / len(lengths):.1f} tokens."
     )
 
 
@@ -94,7 +95,7 @@ def tokenise_chunks(words: pa.StringArray, tokens: Tokens) -> ChunkTokens:
     return ChunkTokens(coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64), counts)
 
 
-def choose_words(tokenised: ChunkTokens, counts: Whole, tokens: Tokens) -> list[str]:
+def choose_words(tokenised: ChunkTokens, counts: IntArray, tokens: Tokens) -> list[str]:
     """Return the words of the vocabulary by id, in the order of torchtext's Vocab: by count, then alphabetically.
 
     Raises UserError when no word is frequent enough.
@@ -114,7 +115,7 @@ def choose_words(tokenised: ChunkTokens, counts: Whole, tokens: Tokens) -> list[
     return words
 
 
-def _count_tokens(chunks: Chunks, tokenised: ChunkTokens, train: Whole) -> Whole:
+def _count_tokens(chunks: Chunks, tokenised: ChunkTokens, train: IntArray) -> IntArray:
     """Return how often each token occurs in the training texts, (tokens)."""
     is_train = np.zeros(len(chunks.counts), np.bool_)
     is_train[train] = True
@@ -130,14 +131,14 @@ def _number_tokens(tokenised: ChunkTokens, words: list[str]) -> NDArray[np.int32
     return ids[tokenised.codes]
 
 
-def _measure_texts(chunks: Chunks, tokenised: ChunkTokens) -> Whole:
+def _measure_texts(chunks: Chunks, tokenised: ChunkTokens) -> IntArray:
     """Return the number of tokens of each text, (n)."""
     starts = np.concatenate([[0], np.cumsum(chunks.counts)[:-1]])
     return np.add.reduceat(tokenised.counts.astype(np.int32)[chunks.codes], starts).astype(np.int64)
 
 
 def _gather_ids(
-    chunks: Chunks, tokenised: ChunkTokens, ids: NDArray[np.int32], lengths: Whole
+    chunks: Chunks, tokenised: ChunkTokens, ids: NDArray[np.int32], lengths: IntArray
 ) -> Iterator[NDArray[np.int32]]:
     """Yield the ids of BLOCK_TEXTS texts at a time, text after text; an empty text becomes one <unk>."""
     starts = np.concatenate([[0], np.cumsum(tokenised.counts)[:-1]])
@@ -151,7 +152,7 @@ def _gather_ids(
         yield np.insert(taken, (np.cumsum(in_block) - in_block)[empty], UNK) if len(empty) else taken
 
 
-def expand_ranges(starts: Whole, counts: Whole) -> Whole:
+def expand_ranges(starts: IntArray, counts: IntArray) -> IntArray:
     """Return start, start + 1 ... for each start, `counts` numbers each, one range after the other."""
     before = np.cumsum(counts) - counts
     return np.repeat(starts - before, counts) + np.arange(counts.sum())

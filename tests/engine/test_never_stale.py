@@ -76,7 +76,7 @@ UNUSED: list[tuple[str, str, str]] = [
     (REVERSE, "Turn the words", "Put the words"),
     (REVERSE, "def change", "# A comment.\n\n\n\ndef change"),
     (REVERSE, "by + words + by", "by   + words + (by)"),
-    ("tasks/change.py", "Change the text", "AugmentBatch the text"),
+    ("tasks/change.py", "Change the text", "Alter the text"),
     ("tasks/far.py", "def strip_text", '"""A docstring."""\n\n\ndef nobody_calls() -> None: ...\n\n\ndef strip_text'),
 ]
 
