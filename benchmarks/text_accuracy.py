@@ -32,7 +32,7 @@ class Accuracies:
 
     def add(self, metrics: dict[str, Any]) -> None:
         """Add the accuracies of one run."""
-        metrics_of = {name: metrics[name] for name in ("ensemble", "everyone")} | metrics["members"]
+        metrics_of = {name: metrics[name] for name in ("ensemble", "all_members")} | metrics["members"]
         self.examples = metrics_of["ensemble"]["examples"]
         for name, figures in metrics_of.items():
             self.by_name.setdefault(name, []).append(figures["accuracy"])

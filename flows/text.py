@@ -56,10 +56,10 @@ find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
 fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
-cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
+build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 score_slices = stage(slices.score_slices, "slices", look=SLICES)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
@@ -78,7 +78,7 @@ def text(p: TextParams) -> Artifact:
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, one) for name, one in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
@@ -100,6 +100,6 @@ def text(p: TextParams) -> Artifact:
             outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
-    evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
+    evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
     return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)

@@ -28,7 +28,7 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
 
     from tasks.audio.decode import read_clip
     from tasks.audio.sections import Waveform
-    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
@@ -42,7 +42,7 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
             if features.ndim == 2:
                 silence = features.amin().expand_as(features)
                 heat = make_map(attribute(partial(_predict_view, view), features, silence))
-                return _enlarge(lay_map(_draw(features), heat))
+                return _enlarge(overlay_map(_draw(features), heat))
         return None
 
     return explain

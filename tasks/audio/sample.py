@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.audio.synthesis import SAMPLE_RATE_HZ, SYNTHESISERS, synthesise_clip
-from tasks.dice import Dice, Whole
+from tasks.dice import Dice, IntArray
 from tasks.report import Report
 from tasks.sample_archive import write_archive
 from tasks.section import Section
@@ -91,7 +91,7 @@ def _name_file(fold: int, target: int, recording: int, take: str, content: bytes
     return _File(fold, target, list(SYNTHESISERS)[target], source, take, content)
 
 
-def _encode(clip: Whole, *, stereo: bool = False) -> bytes:
+def _encode(clip: IntArray, *, stereo: bool = False) -> bytes:
     """Return a clip as a 16-bit wav file: mono, or stereo at twice the rate."""
     if stereo:
         between = (clip + np.roll(clip, -1)) >> 1

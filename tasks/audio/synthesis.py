@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tasks.dice import Dice, Whole
+from tasks.dice import Dice, IntArray
 
 SAMPLE_RATE_HZ = 8000
 FULL_SCALE = 32767
 _SINES_BITS = 12
 _SINES = np.rint(np.sin(2 * np.pi * np.arange(1 << _SINES_BITS) / (1 << _SINES_BITS)) * FULL_SCALE).astype(np.int64)
 
-Synthesiser = Callable[[Dice, int], Whole]
+Synthesiser = Callable[[Dice, int], IntArray]
 
 
-def synthesise_clip(synthesise: Synthesiser, n_samples: int, *, recording: Dice, take: Dice) -> Whole:
+def synthesise_clip(synthesise: Synthesiser, n_samples: int, *, recording: Dice, take: Dice) -> IntArray:
     """Return a 16-bit clip: one sound of `synthesise` at a random time, with background noise and a hum.
 
     `recording` draws the values that all takes of a recording share (pitch, length, loudness, level of the noise),
@@ -30,44 +30,44 @@ def synthesise_clip(synthesise: Synthesiser, n_samples: int, *, recording: Dice,
     return np.clip(mixed >> 10, -FULL_SCALE, FULL_SCALE)
 
 
-def make_tone(pitch_hz: Whole) -> Whole:
+def make_tone(pitch_hz: IntArray) -> IntArray:
     """Return a full-scale sine with the given pitch at each sample."""
     phase = np.cumsum(pitch_hz.astype(np.int64) * ((1 << 32) // SAMPLE_RATE_HZ)) & 0xFFFFFFFF
     return _SINES[phase >> (32 - _SINES_BITS)]
 
 
-def fade(sound: Whole) -> Whole:
+def fade(sound: IntArray) -> IntArray:
     """Fade a sound in and out, so that its ends do not click."""
     ramp = np.minimum(np.arange(len(sound)), np.arange(len(sound))[::-1])
     return sound * np.minimum(ramp, 256) >> 8
 
 
-def glide_up(dice: Dice, length: int) -> Whole:
+def glide_up(dice: Dice, length: int) -> IntArray:
     """A rising tone."""
     low = dice.draw(300, 2000)
     return make_tone(low + np.arange(length) * dice.draw(120, 1500) // length)
 
 
-def glide_down(dice: Dice, length: int) -> Whole:
+def glide_down(dice: Dice, length: int) -> IntArray:
     """A falling tone."""
     return glide_up(dice, length)[::-1]
 
 
-def click(dice: Dice, length: int) -> Whole:
+def click(dice: Dice, length: int) -> IntArray:
     """A sequence of short clicks, each of which decays."""
     period, pitch_hz = dice.draw(300, 900), dice.draw(600, 3000)
     age = np.arange(length) % period
     return make_tone(np.full(length, pitch_hz)) * np.maximum(160 - age, 0) // 80
 
 
-def hiss(dice: Dice, length: int) -> Whole:
+def hiss(dice: Dice, length: int) -> IntArray:
     """A burst of noise with a random bandwidth."""
     width = dice.draw(1, 4)
     sums = np.cumsum(dice.draw_noise(length + width))
     return (sums[width:] - sums[:-width]) * 2 // width
 
 
-def alternate(dice: Dice, length: int) -> Whole:
+def alternate(dice: Dice, length: int) -> IntArray:
     """Two alternating tones."""
     low, step, beat = dice.draw(300, 2000), dice.draw(120, 1500), dice.draw(400, 1200)
     return make_tone(low + step * (np.arange(length) // beat % 2))

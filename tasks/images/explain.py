@@ -25,7 +25,7 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
     import torch
 
     from tasks.images.decode import read_picture
-    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
@@ -37,6 +37,6 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
         shown = torch.from_numpy(picture).permute(2, 0, 1).float()
         # The baseline is a picture of a single colour, the mean: the attribution is to what differs from it.
         hidden = shown.mean((1, 2), keepdim=True).expand_as(shown)
-        return lay_map(picture, make_map(attribute(script, shown, hidden).sum(0)))
+        return overlay_map(picture, make_map(attribute(script, shown, hidden).sum(0)))
 
     return explain

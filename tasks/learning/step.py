@@ -1,4 +1,4 @@
-"""One step of training: what the loop and the learning-rate finder share."""
+"""One step of training, shared by the loop and the range test."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tasks.learning.transforms import Transforms
 
 @dataclass(frozen=True)
 class Step:
-    """How one batch becomes one update of the weights."""
+    """Updates the weights by one batch."""
 
     network: nn.Module
     recipe: Recipe
@@ -24,7 +24,7 @@ class Step:
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
-        inputs, labels = (self.device.move(part) for part in batch)
+        inputs, labels = (self.device.move(tensor) for tensor in batch)
         inputs = self.transforms.prepare(inputs)
         targets = self.transforms.make_targets(inputs, labels, self.n_classes)
         inputs, targets = self.transforms.augment(inputs, targets, generator)

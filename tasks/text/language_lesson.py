@@ -15,7 +15,7 @@ from tasks.text.transforms import augment_with, keep_numbers
 
 
 def prepare(reader: Reader, compute: Compute, fold: int, *, tokens: Path, folds: Path) -> tuple[Lesson, LanguageModel]:
-    """Return the lesson and the language model; there is no validation part, since nothing is chosen."""
+    """Return the lesson and the language model; there is no valid part, because nothing is chosen."""
     parts = dict(list_running_texts(tokens, folds, fold))
     lesson = Lesson(
         parts=Parts(parts["train"], None, parts["test"]),

@@ -1,4 +1,4 @@
-"""What a network of texts learns in one round."""
+"""The lesson of a network for texts in one round."""
 
 from pathlib import Path
 
@@ -28,10 +28,10 @@ def prepare(
     augment: Augment | None = None,
     language: Path | None = None,
 ) -> tuple[Lesson, nn.Module]:
-    """Return the lesson, its training texts altered as `augment` says, and the network.
+    """Return the lesson, with its training texts augmented as `augment` says, and the network.
 
-    `tokens` are the round's word numbers. `language` is its language model, which a member with weights `pretrained`
-    starts from, and which gives the synonyms where `augment` asks for them.
+    `tokens` are the round's word numbers. `language` is its language model: members with weights `pretrained` start
+    from its encoder, and synonyms `vectors` come from its word vectors.
     """
     lesson = Lesson(
         parts=read_texts(tokens, folds, fold),

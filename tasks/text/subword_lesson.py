@@ -1,4 +1,4 @@
-"""What a transformer learns in one round."""
+"""The lesson of a transformer in one round."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tasks.text.transforms import keep_numbers
 def prepare(
     transformer: Transformer, compute: Compute, fold: int, *, tokens: Path, folds: Path
 ) -> tuple[Lesson, nn.Module]:
-    """Return the lesson, and the network of the transformer's folder; `tokens` are numbers of its own tokens."""
+    """Return the lesson, and the network of the transformer's folder; `tokens` are the numbers of its own tokens."""
     lesson = Lesson(
         parts=read_texts(tokens, folds, fold),
         recipe=transformer,

@@ -49,14 +49,14 @@ def test_accuracy_is_given_with_its_mean_and_spread_over_folds(tmp_path: Path) -
 
 def test_an_ensemble_with_members_that_cannot_be_exported_stands_beside(tmp_path: Path) -> None:
     evaluate(tmp_path, {5: make_predictions([0, 1, 2, 0], [0, 1, 1, 1])})
-    everyone, better = tmp_path / "everyone", make_predictions([0, 1, 2, 0], [0, 1, 2, 1])
+    everyone, better = tmp_path / "all_members", make_predictions([0, 1, 2, 0], [0, 1, 2, 1])
     everyone.mkdir()
     write_rounds(everyone / "test.csv", {("5",): better}, ["fold"])
     write_rounds(everyone / "members.csv", {("net", "5"): better, ("svm", "5"): better}, ["member", "fold"])
     places = tmp_path / "ensemble", tmp_path / "examples", everyone
     evaluate_predictions(*places, out=tmp_path / "out", report=Told())
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert (metrics["ensemble"]["accuracy"], metrics["everyone"]["accuracy"]) == (0.5, 0.75)
+    assert (metrics["ensemble"]["accuracy"], metrics["all_members"]["accuracy"]) == (0.5, 0.75)
     assert set(metrics["members"]) == {"net", "svm"}
 
 

@@ -61,10 +61,10 @@ def test_a_batch_is_augmented_anew_each_time_and_the_same_for_a_seed(tmp_path: P
     augment_words = make_augment(make(delete_share=0.5), tmp_path, None)
     assert augment_words is not None
     before, generator = BATCH.clone(), torch.Generator().manual_seed(1)
-    first, second = (alteration(BATCH, generator) for _ in range(2))
+    first, second = (augment_words(BATCH, generator) for _ in range(2))
     assert torch.equal(BATCH, before)
     assert not torch.equal(first, second)
-    assert torch.equal(first, alteration(BATCH, torch.Generator().manual_seed(1)))
+    assert torch.equal(first, augment_words(BATCH, torch.Generator().manual_seed(1)))
 
 
 def test_the_language_model_s_nearest_words_stand_in(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_line_ends_of_windows_and_values_without_quotes_are_read(tmp_path: Path)
 def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.text import lines
 
-    monkeypatch.setattr(lines.cut_blocks, "__defaults__", (100,))
+    monkeypatch.setattr(lines.split_file, "__defaults__", (100,))
     rows = [("04"[n % 2] if n != 37 else "9", f"tweet number {n} of many") for n in range(50)]
     out = run_clean(tmp_path, make_lines(rows))
     assert [number for number, _ in read_reasons(out)] == [38]

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from tasks.learning.fitted import read_fit
 from tasks.learning.predictions import read_predictions
 from tasks.tables import read_rows, write_rows
+from tasks.text.ngram_classifier import count_grams
 from tasks.text.ngrams import fit_ngrams
 from tasks.text.sections import Ngrams
-from tasks.text.voices import count_grams
 from tests.tasks.learning.toys import Told, Toy, write_toy_classes, write_toy_folds
 
 PHRASES = ["what a lovely walk {} :)", "my bus is late again {} :(", "the shop shuts at {} o'clock"]

@@ -24,7 +24,7 @@ from tasks.text.ensemble import TextEnsemble
 from tasks.text.model_folder import open_body, open_tokenizer
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.tokens import open_tokens, read_vocabulary
-from tasks.text.transformer import Transformer, cut_subwords
+from tasks.text.transformer import Transformer, tokenise_subwords
 from tests.tasks.learning.toys import COMPUTE, Told, Toy
 from tests.tasks.text.model_folder import LONGEST, make_folder
 from tests.tasks.text.test_train import BreakError, Breaking, check_same_files, fit
@@ -48,7 +48,7 @@ def make_toy(root: Path, folder: Path) -> Toy:
     table = open_tokens(toy.folder("tokens"))
     rows = ({"text": " ".join(WORDS[word] for word in table[row])} for row in range(len(table)))
     write_rows(toy.folder("examples") / "examples.csv", ["text"], rows)
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
     return toy
 
 
@@ -67,7 +67,7 @@ def cut(folder: Path, root: Path, texts: list[str]) -> Path:
     """Cut some texts; return the folder with their tokens."""
     toy = Toy(root)
     write_rows(toy.folder("examples") / "examples.csv", ["text"], [{"text": each} for each in texts])
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
     return toy.folder("subwords")
 
 
@@ -104,8 +104,8 @@ def test_it_learns_what_tells_the_classes_and_stands_outside(folder: Path, tmp_p
     assert (told.probabilities.argmax(1) == told.labels).mean() > 0.8
     mean = TextEnsemble(method="mean")
     build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=Told())
-    build_ensemble([fitted, bert], mean, out=toy.folder("everyone"), report=Told())
-    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("everyone")
+    build_ensemble([fitted, bert], mean, out=toy.folder("all_members"), report=Told())
+    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("all_members")
     evaluate_predictions(*places, out=toy.folder("scores"), report=Told())
     assert set(json.loads((toy.folder("scores") / "metrics.json").read_text())["members"]) == {"lstm", "bert"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.report import Silent
-from tasks.text.translate import cut_batches, run_translator, translate_back
+from tasks.text.translate import make_batches, run_translator, translate_back
 
 
 def make_command(code: str) -> str:
@@ -45,10 +45,10 @@ def test_a_text_whose_translation_is_empty_stays(tmp_path: Path) -> None:
 
 
 def test_no_batch_is_longer_than_a_service_takes() -> None:
-    assert list(cut_batches(["aaa", "bb", "c", "dddddddddd", "e"], max_chars=7)) == [
+    assert list(make_batches(["aaa", "bb", "c", "dddddddddd", "e"], max_chars=7)) == [
         ["aaa", "bb"], ["c"], ["dddddddddd"], ["e"],
     ]  # fmt: skip
-    assert list(cut_batches([])) == []
+    assert list(make_batches([])) == []
 
 
 @pytest.mark.parametrize(
