@@ -57,7 +57,7 @@ def list_seeds(seed: int) -> dict[str, object]:
 
 
 def tell(what: str, seen: Seen) -> Iterator[Figure]:
-    """Yield a figure for the ensemble, one with everyone in it, and one for each member."""
+    """Yield a figure for the ensemble, one with all members, and one for each member."""
     is_target = what == "hand-labelled tweets"
     for name, accuracies in seen.accuracies.items():
         mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)

@@ -71,8 +71,8 @@ def test_drawn_folds_are_the_seed_s(tmp_path: Path) -> None:
 
 
 def test_what_is_written_says_the_mode_and_the_rounds(tmp_path: Path) -> None:
-    told = json.loads((split(tmp_path, make_clips()) / "folds.json").read_text())
-    assert told == {"mode": "holdout", "rounds": [{"train": [1, 2, 3], "valid": [4], "test": [5]}]}
+    summary = json.loads((split(tmp_path, make_clips()) / "folds.json").read_text())
+    assert summary == {"mode": "holdout", "rounds": [{"train": [1, 2, 3], "valid": [4], "test": [5]}]}
 
 
 OWN = [("train", 36), ("valid", 12), ("test", 12)]
@@ -125,14 +125,14 @@ def test_by_date_the_past_trains_and_the_newest_judge(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
         (make_clips(with_folds=False), "needs a column date, and the clean table has none"),
         ([*make_dated(50), make_dated(1)[0] | {"group": "x", "date": ""}], "a date for each example, and 1 have none"),
     ],
 )
-def test_by_date_every_example_needs_one(tmp_path: Path, table: list[Clip], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_by_date_every_example_needs_one(tmp_path: Path, table: list[Clip], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         split(tmp_path, table, mode="date")
 
 
@@ -163,7 +163,7 @@ def merge(examples: list[Clip]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "mode", "told"),
+    ("spoil", "mode", "message"),
     [
         (
             tear,
@@ -179,11 +179,11 @@ def merge(examples: list[Clip]) -> None:
     ],
 )
 def test_folds_that_would_lie_are_refused(
-    tmp_path: Path, spoil: Callable[[list[Clip]], None], mode: str, told: str
+    tmp_path: Path, spoil: Callable[[list[Clip]], None], mode: str, message: str
 ) -> None:
     examples = make_clips()
     spoil(examples)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         split(tmp_path, examples, mode=mode)
     assert not list((tmp_path / "folds").iterdir())
 
@@ -195,7 +195,7 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"n_folds": 1}, "greater than or equal to 2"),
         ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
@@ -207,6 +207,6 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
         ({"n_folds": "5"}, "valid integer"),
     ],
 )
-def test_sections_that_make_no_sense_are_refused(changed: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_sections_that_make_no_sense_are_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Folds.model_validate(VALUES | changed)

@@ -18,10 +18,10 @@ def test_shares_add_up_to_the_rise_of_the_probability() -> None:
     shown, hidden = torch.randn(3, 4, 4), torch.zeros(3, 4, 4)
     shares = attribute(ask, shown, hidden, steps=64)
     with torch.no_grad():
-        told = ask(torch.stack([shown, hidden]))
-    chosen = told[0].argmax()
+        probabilities = ask(torch.stack([shown, hidden]))
+    chosen = probabilities[0].argmax()
     assert shares.shape == shown.shape
-    torch.testing.assert_close(shares.sum(), told[0, chosen] - told[1, chosen], atol=1e-3, rtol=0)
+    torch.testing.assert_close(shares.sum(), probabilities[0, chosen] - probabilities[1, chosen], atol=1e-3, rtol=0)
 
 
 def test_a_map_is_hot_where_the_model_looks_and_nowhere_else() -> None:
