@@ -174,7 +174,7 @@ def test_what_came_before_a_failure_is_kept_for_the_next_run(place: Place) -> No
 def test_no_one_there_is_a_clear_error(place: Place) -> None:
     with serve(Site(ARCHIVE)) as site:
         address = site.address
-    with pytest.raises(UserError, match="could not be fetched in 4 tries"):
+    with pytest.raises(UserError, match="could not be downloaded in 4 tries"):
         place.download(address)
 
 

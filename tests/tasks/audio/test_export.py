@@ -163,7 +163,9 @@ def test_a_file_that_is_no_sound_is_told(exported: Path, tmp_path: Path, content
         ask_model(open_model(exported / "model.pt"), [path], top=1)
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "no exported model"), (b"PK\x03\x04rest", "no TorchScript file")])
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "no exported model"), (b"PK\x03\x04rest", "cannot be read as a TorchScript file")]
+)
 def test_a_model_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, told: str) -> None:
     if content:
         (tmp_path / "model.pt").write_bytes(content)

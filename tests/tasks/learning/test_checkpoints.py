@@ -148,7 +148,7 @@ def test_a_corrupt_checkpoint_is_set_aside_and_said(tmp_path: Path, damage: str)
         path.write_bytes(damaged[damage])
     report = RecordingReport()
     assert read_checkpoint(tmp_path, report) is None
-    assert len(report.messages) == 1 and "set aside" in report.messages[0] and "starts over" in report.messages[0]
+    assert len(report.messages) == 1 and "renamed to" in report.messages[0] and "starts again" in report.messages[0]
     assert not path.exists() and path.with_suffix(".broken").exists()
     assert read_checkpoint(tmp_path, report) is None and len(report.messages) == 1
 

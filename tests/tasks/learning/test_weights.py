@@ -36,9 +36,9 @@ def test_weights_of_another_architecture_are_named_by_key(tmp_path: Path) -> Non
     ("damage", "message"),
     [
         ("missing", "no such file"),
-        ("cut", "cut short, altered"),
-        ("text", "cut short, altered"),
-        ("code", "cut short, altered"),
+        ("cut", "the file is damaged"),
+        ("text", "the file is damaged"),
+        ("code", "the file is damaged"),
         ("list", "holds no state_dict"),
         ("numbers", "holds no state_dict"),
     ],

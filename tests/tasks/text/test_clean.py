@@ -144,7 +144,7 @@ def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch
     [
         (b"", r"training\.csv is empty \(0 bytes\)"),
         (make_lines(GOOD[::2]), "Two classes or more are needed, and the usable rows have negative"),
-        ([make_line("9", "text")], r"the usable rows have none \(0 rows usable, 1 for: unknown label\)"),
+        ([make_line("9", "text")], r"the usable rows have none \(0 rows usable, 1 set aside as unknown label\)"),
         ([""], "the usable rows have none"),
     ],
 )

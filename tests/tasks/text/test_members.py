@@ -105,11 +105,11 @@ def test_the_book_s_lstm_has_the_book_s_parameters() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"network": "lstn"}, "no network is named 'lstn'; those in tasks/text/members are bilstm, cnn, gru, linear"),
+        ({"network": "lstn"}, "there is no network 'lstn'; tasks/text/members has bilstm, cnn, gru, linear"),
         ({"mixup_alpha": 0.2}, "mixup_alpha"),
         ({"train_batch_norm": True}, "train_batch_norm"),
         ({"unfreeze_epochs": 1}, "unfreeze_epochs is 1 and head_epochs 0"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"word_dropout": 1.0}, "word_dropout"),
         ({"colour": "red"}, "colour"),
     ],
@@ -125,7 +125,7 @@ def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object
         ("cnn", {"layers": 2}, "cnn cannot use layers 2: set layers to 0"),
         ("linear", {"width": 4, "layers": 1}, "linear cannot use width 4, layers 1: set width to 0, layers to 0"),
         ("linear", {"weights": "some.pt"}, "set weights to none"),
-        ("lstm", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("lstm", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
 def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:

@@ -56,7 +56,7 @@ def test_the_slices_of_a_case_worked_out_by_hand(tmp_path: Path) -> None:
         "without emoticon": (5, 0.8),
         "all words unknown": (3, 0.3333),
     }
-    assert report.messages == ["least often right: with an emoticon, 0.0% of 1 texts"]
+    assert report.messages == ["lowest accuracy: with an emoticon, 0.0% of 1 texts"]
 
 
 def test_the_surest_mistakes_stand_first(tmp_path: Path) -> None:

@@ -111,8 +111,11 @@ def test_rare_words_are_left_out(stages: tuple[Path, Path], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"min_count": 1000}, r"No word of the training part is there 1000 times \(tokens\.min_count\)"),
-        ({"tokeniser": "bpe", "max_words": 3}, "No byte pairs can be learnt with tokens.max_words 3: .* 1000 or more"),
+        ({"min_count": 1000}, r"no word occurs 1000 times in the training part \(tokens\.min_count\)"),
+        (
+            {"tokeniser": "bpe", "max_words": 3},
+            "sentencepiece cannot learn byte pairs with tokens.max_words 3: .* 1000 or more",
+        ),
     ],
 )
 def test_a_vocabulary_without_words_is_refused(

@@ -154,7 +154,7 @@ def test_nothing_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_folder_that_is_not_there_is_told_with_how_to_get_one(tmp_path: Path) -> None:
-    message = r"weights\n.*gone: no such folder; .*`hf download .* --local-dir FOLDER`"
+    message = r"weights\n.*gone: there is no such folder; .*`hf download .* --local-dir FOLDER`"
     with pytest.raises(ValidationError, match=message):
         make_transformer(tmp_path / "gone")
     (tmp_path / "config.json").write_text("{}")
