@@ -86,7 +86,7 @@ for _ in range(int(sys.argv[1])):
 
 # Records stages in a dvc.lock of which the first two entries were computed and the others are copies of the second:
 # prints the seconds of each but for its own work, and those that DVC's own way of writing an entry takes.
-RECORD = """
+RECORD = r"""
 import shutil, statistics, time
 from dvc.utils.serialize import modify_yaml
 from flows.engine.cache.store import bring_up_to_date
@@ -196,7 +196,8 @@ def measure_fresh() -> list[Figure]:
 
 def make_project(root: Path, n_stages: int, *, learns: bool = False) -> Path:
     """Lay out a project with the engine and one flow, of which MLflow is told where its stages learn."""
-    shutil.copytree(ROOT / "flows/engine", root / "flows/engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("flows/engine", "flows/commands"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("flows/__init__.py", "flows/__main__.py"):
         shutil.copy(ROOT / name, root / name)
     flow = FLOW.replace("STAGES", str(n_stages)).replace("LEARNS", ", learns=True" if learns else "")

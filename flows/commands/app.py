@@ -35,11 +35,28 @@ def run(
     overrides: Annotated[list[str], typer.Option("--set", help="section.key=value, as often as needed")] = [],  # noqa: B006
     force: Annotated[bool, typer.Option(help="Compute the stages even when they are fresh")] = False,
     stages: Annotated[list[str], typer.Option("--stage", help="Only this stage and what it needs")] = [],  # noqa: B006
+    dry: Annotated[bool, typer.Option("--dry", help="List what would run, and why; write and run nothing")] = False,
 ) -> None:
-    """Run a flow under Prefect: what is fresh is shown as cached, the rest is restored or computed."""
+    """Run a flow under Prefect: fresh stages are shown as cached, the others are restored or computed."""
+    if dry:
+        from flows.commands.status import show_plan
+
+        show_plan(flow, preset=preset, overrides=overrides, force=force, stages=stages)
+        return
     from flows.engine.drivers.prefect_driver import run_flow
 
     run_flow(flow, preset=preset, overrides=overrides, force=force, stages=stages)
+
+
+@app.command()
+def status(
+    flow: Annotated[str, typer.Argument(help="The flow: audio, ...; every flow when left out")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """List every stage: fresh, stale or missing; since when, made by which run; and why it is stale."""
+    from flows.commands.status import show_status
+
+    show_status(flow, as_json=as_json)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

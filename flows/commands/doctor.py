@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ from importlib import metadata
 from pathlib import Path
 
 from flows.engine.cache.store import read_recorded
-from flows.engine.compute.process import MADE
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import CHECK, compare_graph
 from flows.engine.machine import NO_GPU, describe_machine, read_versions
@@ -52,7 +50,6 @@ def examine() -> list[Finding]:
         _check_store,
         _check_outbox,
         _check_server,
-        _check_made,
     ]
     return [check() for check in checks]
 
@@ -160,15 +157,3 @@ def _check_server() -> Finding:
     servers = {server.name: server for server in where(ROOT)}
     seen = ", ".join(f"{name} at {server.url}" for name, server in servers.items())
     return Finding("servers", True, seen or "none is up; a run starts Prefect's, `make up` both")
-
-
-def _check_made() -> Finding:
-    """Name the stages that were computed under other library versions than those installed."""
-    now = read_versions()
-    wrong = []
-    for record in sorted((STATE / MADE).glob("*.json")):
-        then = json.loads(record.read_text(encoding="utf-8"))["versions"]
-        if moved := [f"{name} {then[name]}" for name in then if now.get(name) != then[name]]:
-            wrong.append(f"{record.stem} ({', '.join(moved)})")
-    seen = "; ".join(wrong) if wrong else "all stages were made under these versions"
-    return Finding("stages' versions", not wrong, seen, "`python -m flows run FLOW --force` makes them anew")

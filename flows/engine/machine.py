@@ -100,9 +100,10 @@ def set_quiet_environment(env: MutableMapping[str, str]) -> None:
 
 def bypass_proxy(env: MutableMapping[str, str]) -> None:
     """Have what is on this machine asked directly, whatever proxy the environment names."""
-    for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host for host in env.get(name, "").split(",") if host]
-        env[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+    names = ("NO_PROXY", "no_proxy")
+    hosts = [host.strip() for name in names for host in env.get(name, "").split(",") if host.strip()]
+    # Of the two, libraries read the one in small letters first: each has to hold what was in either.
+    env.update(dict.fromkeys(names, ",".join(dict.fromkeys([*hosts, *LOOPBACK]))))
 
 
 @cache

@@ -44,8 +44,16 @@ def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny:
     told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
     assert tiny.call(*command).check().output.splitlines()[-1] == told
     (server,) = where(tiny.root)
-    (tiny.root / ".env").unlink()  # now the address is no longer known as the project's own
-    assert told not in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
+    # What an editor loads from the project's own `.env` names no team.
+    assert told in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
+    team = server.api_url.replace("127.0.0.1", "localhost")
+    assert told not in tiny.call(*command, PREFECT_API_URL=team).check().output
+
+
+def test_the_projects_own_server_is_never_asked_through_a_proxy(tiny: TinyProject) -> None:
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
+    tiny.env = {name: value for name, value in tiny.env.items() if name.lower() != "no_proxy"}
+    tiny.call(sys.executable, "-m", "flows", "run", "tiny", **proxies).check()
 
 
 def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.engine.compute.process import LIBRARIES, SERVER
+from flows.engine.compute.process import LEARNING, LIBRARIES, SERVER
 from flows.engine.drivers.recorder import PEAK
 from tests.engine.tiny_project import TinyProject
 from tests.project import Started
@@ -226,7 +226,7 @@ for learns in (False, True, False):
 def test_the_server_holds_no_module_of_the_project() -> None:
     code = (
         f"import runpy, sys, importlib; runpy.run_path({str(SERVER)!r}); "
-        f"[importlib.import_module(name) for name in {LIBRARIES}]; "
+        f"[importlib.import_module(name) for name in {LIBRARIES + LEARNING}]; "
         "print([name for name in sys.modules if name.split('.')[0] in ('flows', 'tasks', 'tests', 'typer', 'dvc')])"
     )
     told = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

@@ -18,9 +18,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.engine.machine import bypass_proxy
 from flows.engine.processes import stop_group
 from flows.engine.servers import server as server_module
 from flows.engine.servers.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
+from flows.engine.servers.team import name_team_prefect
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import Journal, count_waiting
 from tests.engine.tiny_project import TinyProject
@@ -140,6 +142,25 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(
     with pytest.raises(ServerError, match=r"(?s)ended while it started.*no-such-option"):
         up(tmp_path, ["tiny"])
     assert where(tmp_path) == []
+
+
+def test_the_address_in_the_projects_own_dotenv_is_no_teams_also_when_its_server_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = {"http://127.0.0.1:4200/api": True, "https://team.example/api": False}
+    for address, own in cases.items():
+        set_dotenv(tmp_path / ".env", "PREFECT_API_URL", address)
+        monkeypatch.setenv("PREFECT_API_URL", address)
+        assert (name_team_prefect(tmp_path) is None) is own
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4201/api")
+    assert name_team_prefect(tmp_path) == "http://127.0.0.1:4201/api", "another project's server is no own one"
+
+
+def test_hosts_that_a_person_exempts_from_the_proxy_stay_exempt() -> None:
+    env = {"NO_PROXY": "intern.example"}
+    for _ in range(2):
+        bypass_proxy(env)
+    assert env == dict.fromkeys(("NO_PROXY", "no_proxy"), "intern.example,127.0.0.1,localhost")
 
 
 def wait_gone(server: Server) -> bool:

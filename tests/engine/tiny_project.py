@@ -95,6 +95,15 @@ class TinyProject(Project):
         """Return the text of every output."""
         return {stage: self.output(stage).read_text() for stage in STAGES if self.output(stage).exists()}
 
+    def locked(self) -> str:
+        """Return the text of dvc.lock."""
+        return (self.root / "dvc.lock").read_text(encoding="utf-8")
+
+    def lock_anew(self) -> str:
+        """Have DVC itself record all that lies in the folder, and return the text of dvc.lock."""
+        self.call("python", "-m", "dvc", "commit", "--force").check()
+        return self.locked()
+
     def output(self, stage: str) -> Path:
         """Return the output file of a stage."""
         return self.root / "data/tiny" / stage / "text.txt"

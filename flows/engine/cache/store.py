@@ -68,7 +68,7 @@ _gate = threading.RLock()
 # DVC opens its database of hashes anew for each thread: one thread asks for all what is fresh.
 _asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 # Opening a repository takes half a second: an idle one serves the next who asks.
-_idle: list[_OpenRepo] = []
+_idle: list[OpenRepo] = []
 # How the stages under way compute, by name: DVC calls back through `_run_in_process`.
 _works: dict[str, Callable[[], object]] = {}
 # Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
@@ -194,13 +194,13 @@ def _compare_command(found: PipelineStage, stage: Stage) -> None:
         )
 
 
-def _check_out(opened: _OpenRepo, name: str) -> None:
+def _check_out(opened: OpenRepo, name: str) -> None:
     found = opened.load(name)
     if all(out.hash_info for out in found.outs):
         found.checkout(force=True)
 
 
-class _OpenRepo:
+class OpenRepo:
     """DVC's repository, and its stages as the files stood when they were read."""
 
     def __init__(self) -> None:
@@ -227,6 +227,11 @@ class _OpenRepo:
         except StageNotFound:
             raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
 
+    def read_cached(self, md5: str) -> str | None:
+        """Return the text with this md5 in DVC's cache, or None when the cache no longer has it."""
+        path = Path(self.repo.cache.local.oid_to_path(md5))
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
     def _read_pipeline(self) -> None:
         from dvc.dvcfile import load_file
 
@@ -246,11 +251,11 @@ def _sign(*paths: Path) -> list[Signature]:
 
 
 @contextmanager
-def open_repo() -> Iterator[_OpenRepo]:
+def open_repo() -> Iterator[OpenRepo]:
     _check_repository()
     with explain_faults(), _gate:
         _replace_dvc_parts()
-        opened = _idle.pop() if _idle else _OpenRepo()
+        opened = _idle.pop() if _idle else OpenRepo()
         try:
             with opened.repo.lock:
                 yield opened

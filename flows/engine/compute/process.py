@@ -3,7 +3,7 @@
 The process is forked from a server that lives as long as the driver. For a stage that learns, the server first imports
 the libraries that such stages use, so that only the first one of a run waits for that. Under `dvc repro` each stage has
 a driver and a server of its own: there the import takes the place of the stage's own, and a stage that does not learn
-has nothing imported for it.
+has no torch imported for it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,13 @@ from flows.engine.compute.messages import Message, pack_error, unpack_error
 from flows.engine.errors import EngineError
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import find_held, hold_lock, stage_lock, training_lock
-from flows.engine.machine import read_versions
-from flows.engine.project import ROOT, STATE, make_state_folder
+from flows.engine.project import ROOT, STATE
 from flows.engine.stop import GRACE_S
 
-# Where it is kept how long each stage took, and under which library versions: no inputs, but worth knowing.
-MADE = "made"
 SERVER = Path(__file__).with_name("stage_server.py")
-# What stages that learn import first of all. pyarrow and what imports it are left out: they start a thread.
-LIBRARIES = ("torch", "scipy.signal", "matplotlib.figure", "pydantic", "ruamel.yaml")
+# What every stage imports, and what stages that learn do. pyarrow and its users are left out: it starts a thread.
+LIBRARIES = ("pydantic", "ruamel.yaml")
+LEARNING = ("torch", "scipy.signal", "matplotlib.figure")
 # How often a stage is looked after when it sends nothing.
 LOOK_S = 0.1
 
@@ -80,11 +78,8 @@ def run_stage(stage: Stage, report: Report) -> Usage:
 def _compute(stage: Stage, report: Report) -> Usage:
     report.check()
     locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
-    process = _server.fork(LIBRARIES if stage.learns else (), find_held(*locks))
-    usage = _Supervisor(stage, process, report).run()
-    note = {"seconds": round(usage.seconds, 3), "peak_bytes": usage.peak_bytes, "versions": read_versions()}
-    (make_state_folder(MADE) / f"{stage.name}.json").write_text(json.dumps(note, sort_keys=True), encoding="utf-8")
-    return usage
+    process = _server.fork((*LIBRARIES, *LEARNING) if stage.learns else LIBRARIES, find_held(*locks))
+    return _Supervisor(stage, process, report).run()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
+from flows.engine.machine import tell_command
 from flows.engine.project import STATE
 
 # How far off the kernel's time of a process's start may be.
@@ -35,7 +36,8 @@ def run_stage_command(name: str, values: list[str]) -> None:
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
     refuse_links(stage)
-    with StageReport(stage.name) as report, Recorder(stage) as recorder:
+    run = tell_command() if decided_s is None else "dvc repro"
+    with StageReport(stage.name) as report, Recorder(stage, run=run) as recorder:
 
         def work() -> None:
             recorder.compute(report)

@@ -21,7 +21,7 @@ from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cos
 from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
-    from flows.engine.drivers.prefect_driver import Run
+    from flows.engine.drivers.run import Run
 
 PAGE = "report.html"
 # To register a model and to judge it takes MLflow some seconds; the page is made without that when it takes longer.

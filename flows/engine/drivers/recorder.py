@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +15,12 @@ from flows.engine.compute.process import run_stage
 from flows.engine.console import StageReport
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
+from flows.engine.machine import read_versions
 from flows.engine.project import ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
+from flows.engine.tracking.ledger import Made, keep_made
 
 # Among the figures of the machine, by which runs are not compared.
 PEAK = "system/stage_peak_memory_megabytes"
@@ -30,9 +33,11 @@ TABLE = "test.csv"
 class Recorder:
     """The MLflow run of one stage that learns: begun when its work begins, so a cached one makes none."""
 
-    def __init__(self, stage: Stage, parent: Journal | None = None) -> None:
+    def __init__(self, stage: Stage, parent: Journal | None = None, *, run: str) -> None:
+        """`run` names the run that may compute the stage, as `python -m flows status` shows it."""
         self._stage = stage
         self._parent = parent
+        self._run = run
         self._journal: Journal | None = None
         self.usage: Usage | None = None
 
@@ -48,7 +53,9 @@ class Recorder:
 
     def compute(self, report: StageReport) -> None:
         """Compute the stage; for one that learns, MLflow is told what `report` is told, and the peak memory."""
-        self.usage = run_stage(self._stage, self._listen(report))
+        self.usage = usage = run_stage(self._stage, self._listen(report))
+        made = Made(round(time.time() * 1000), self._run, round(usage.seconds, 3), usage.peak_bytes, read_versions())
+        keep_made(ROOT, self._stage.name, made)
         if self._journal is not None:
             self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
 

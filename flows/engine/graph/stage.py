@@ -313,3 +313,16 @@ def pipeline(name: str, model: type[Params], *, reporter: str = "") -> Callable[
     `reporter` names the module that makes a page of each run (`engine/drivers/record.py`); it is imported after one.
     """
     return lambda body: Pipeline(name, model, body, reporter)
+
+
+def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
+    """Return the stages named and all that they need, in order; all of them when none is named."""
+    known = {stage.name: stage for stage in stages}
+    if unknown := [name for name in names if name not in known]:
+        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are: {', '.join(known)}")
+    wanted, waiting = set(), list(names or known)
+    while waiting:
+        if (name := waiting.pop()) not in wanted:
+            wanted.add(name)
+            waiting += [artifact.stage for artifact in known[name].inputs]
+    return [stage for stage in stages if stage.name in wanted]

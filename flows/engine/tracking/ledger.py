@@ -30,6 +30,36 @@ class Cost:
     epochs: list[dict[str, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Made:
+    """How a stage was computed last: when, by which run, in how many seconds, at what peak of memory, with what."""
+
+    ended_ms: int
+    run: str
+    seconds: float
+    peak_bytes: int
+    versions: dict[str, str]
+
+    def list_moved(self, now: Mapping[str, str]) -> list[str]:
+        """Return the libraries whose version is another one now, with both versions."""
+        return [
+            f"{name} {then}, now {now.get(name, 'none')}"
+            for name, then in self.versions.items()
+            if now.get(name) != then
+        ]
+
+
+def keep_made(root: Path, stage: str, made: Made) -> None:
+    """Keep how a stage was computed, in place of how it was computed before."""
+    write_json(_make_place(root, stage, "made"), asdict(made))
+
+
+def read_made(root: Path, stage: str) -> Made | None:
+    """Return how a stage was computed last; None where it never was, here."""
+    found = read_json(_make_place(root, stage, "made"))
+    return Made(**found) if found else None
+
+
 def keep_cost(root: Path, stage: str, output: str, cost: Cost) -> None:
     """Keep what a stage cost, in place of what it cost before."""
     write_json(_make_place(root, stage, "cost"), {"output": output, "cost": asdict(cost)})
