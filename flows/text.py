@@ -73,7 +73,7 @@ def text(p: TextParams) -> Artifact:
     for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
     their language where something starts from it, then for each member find its learning rate and fit it, and fit
     those that read the texts in their own way, by n-grams or a transformer's tokens;
-    build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
+    build the ensemble, and one with all members, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)

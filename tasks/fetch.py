@@ -63,25 +63,29 @@ def fetch(address: str, target: Path, *, sha256: str, timeout_s: float, report: 
 
 
 def _digest_unpacked(target: Path, sha256: str) -> str:
-    """Return the sha256 of a file, which is unpacked first when that makes it the one expected.
+    """Return the sha256 of a file; if only its gunzipped content has the expected sha256, the file is replaced by that.
 
-    Some servers send a file packed by gzip whatever they are asked for.
+    Some servers compress files with gzip even if the request forbids it.
     """
-    found, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
-    if found == sha256:
-        return found
+    digest, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
+    if digest == sha256:
+        return digest
     try:
-        with gzip.open(target) as packed, name_disk_faults(target.parent, _size(target)), unpacked.open("wb") as file:
-            shutil.copyfileobj(packed, file)
+        with (
+            gzip.open(target) as compressed,
+            name_disk_faults(target.parent, _size(target)),
+            unpacked.open("wb") as file,
+        ):
+            shutil.copyfileobj(compressed, file)
         if digest_file(unpacked) == sha256:
             unpacked.replace(target)
             return sha256
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        # Not packed, or not whole.
+        # Not compressed, or incomplete.
         pass
     finally:
         unpacked.unlink(missing_ok=True)
-    return found
+    return digest
 
 
 def hide_secrets(address: str) -> str:

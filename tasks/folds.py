@@ -218,7 +218,8 @@ def _check_classes(table: FoldTable, places: IntArray, parts: RoundFolds) -> Non
         if present != every:
             raise UserError(
                 f"Class {_join(sorted(every - present))} is missing from the {name} part (fold {_join(folds)}) when "
-                f"fold {parts.test[0]} is the test fold; every part needs every class. Correct the folds or drop the class."
+                f"fold {parts.test[0]} is the test fold, and every part needs every class: "
+                "correct the folds, or drop the class."
             )
 
 

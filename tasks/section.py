@@ -1,7 +1,9 @@
 """The base of every section of `params/*.yaml`."""
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +16,9 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former names of keys, each with its present name: a params file that has one is refused with the other."""
 
     def modules(self) -> tuple[str, ...]:
         """Return the dotted names of project modules that a task imports because this section names them."""

@@ -35,7 +35,7 @@ ONLY_MARKS = rf"^(?:(?:{ADDRESS}|{NAME})(?: |$))*$"
 NEUTRAL = list(CATEGORIES).index("2")
 USABLE, EMPTY, LEFT_OUT, UNKNOWN = range(4)
 REASONS = {
-    EMPTY: "empty: no text besides names and addresses",
+    EMPTY: "empty: no text beside names and addresses",
     LEFT_OUT: "neutral: left out, as clean.neutral says",
     UNKNOWN: "unknown label: {!r} is none of 0 (negative), 2 (neutral) and 4 (positive)",
 }

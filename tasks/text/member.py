@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
@@ -29,12 +30,15 @@ class Member(Reader, NetworkRecipe):
 
     domain: ClassVar[str] = "text"
     lesson: ClassVar[str] = "tasks.text.lesson"
+    renamed: ClassVar[Mapping[str, str]] = {"thaw_epochs": "unfreeze_epochs"}
 
-    thaw_epochs: int = Field(ge=0, description="epochs before each further group of layers is unfrozen; 0: all at once")
+    unfreeze_epochs: int = Field(
+        ge=0, description="epochs before each further group of layers is unfrozen; 0: all at once"
+    )
 
     def list_frozen_epochs(self, n_groups: int) -> list[int]:
         """Return the epochs in which only the head learns, then those after unfreezing each further group of layers."""
-        return [self.head_epochs, *[self.thaw_epochs] * max(0, n_groups - 2)]
+        return [self.head_epochs, *[self.unfreeze_epochs] * max(0, n_groups - 2)]
 
     @property
     def own_weights(self) -> str:
@@ -42,11 +46,11 @@ class Member(Reader, NetworkRecipe):
         return "none" if self.weights == "pretrained" else self.weights
 
     @model_validator(mode="after")
-    def _check_thawing(self) -> Self:
-        if self.thaw_epochs and not self.head_epochs:
+    def _check_unfreezing(self) -> Self:
+        if self.unfreeze_epochs and not self.head_epochs:
             raise ValueError(
-                f"thaw_epochs is {self.thaw_epochs} and head_epochs 0: set head_epochs to 1 or more, because the head "
-                "learns before the layers below it"
+                f"unfreeze_epochs is {self.unfreeze_epochs} and head_epochs 0: set head_epochs to 1 or more, "
+                "because the head learns before the layers below it"
             )
         return self
 

@@ -70,21 +70,21 @@ def count_grams(texts: list[str], train: NDArray[np.int64], ngrams: Ngrams) -> N
     return NgramTable(hstack(counts, format="csr"), np.concatenate(names))
 
 
-def fit_classifier(grams: csr_matrix, labels: NDArray[np.int64], *, freedom: float) -> NgramClassifier:
+def fit_classifier(grams: csr_matrix, labels: NDArray[np.int64], *, c: float) -> NgramClassifier:
     """Fit a binary classifier per class, or with two classes a single one, on the n-grams of the training texts."""
     n_classes = int(labels.max()) + 1
     targets = [1] if n_classes == 2 else range(n_classes)
-    return NgramClassifier([fit_binary(grams, labels == label, freedom=freedom) for label in targets])
+    return NgramClassifier([fit_binary(grams, labels == label, c=c) for label in targets])
 
 
-def fit_binary(grams: csr_matrix, own: NDArray[np.bool_], *, freedom: float) -> BinaryClassifier:
+def fit_binary(grams: csr_matrix, own: NDArray[np.bool_], *, c: float) -> BinaryClassifier:
     """Fit a logistic regression on n-grams weighted by their naive Bayes ratio for the class.
 
     Wang and Manning 2012, with logistic regression in place of their SVM, because it gives probabilities.
     """
     shares = [(grams[side].sum(0).A1 + 1) / (side.sum() + 2) for side in (own, ~own)]
     ratio = np.log(shares[0] / shares[1])
-    fitted = LogisticRegression(C=freedom, solver="liblinear", dual=True, random_state=0, max_iter=1000)
+    fitted = LogisticRegression(C=c, solver="liblinear", dual=True, random_state=0, max_iter=1000)
     fitted.fit(grams.multiply(ratio).tocsr(), own)
     return BinaryClassifier(ratio * fitted.coef_[0], float(fitted.intercept_[0]))
 

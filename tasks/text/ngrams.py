@@ -36,7 +36,7 @@ def fit_ngrams(tweets: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: in
     labels = np.array([int(row["label"]) for row in rows])
     parts = read_round(folds, fold)
     table = count_grams([row["text"] for row in rows], parts.train, ngrams)
-    classifier = fit_classifier(table.grams[parts.train], labels[parts.train], freedom=ngrams.freedom)
+    classifier = fit_classifier(table.grams[parts.train], labels[parts.train], c=ngrams.c)
     _write_predictions(out, table.grams, labels, parts, classifier)
     _write_largest_weights(out, tweets, table, classifier)
     write_fit(out, Fit(name, fold, int(labels.max()) + 1, (len(table.names),)))

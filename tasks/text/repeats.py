@@ -15,8 +15,8 @@ PIECE = 1 << 20
 SHIFT = np.uint64(64 - HASH_BITS)
 KEPT, DOUBLE, CONTRADICTION, TESTED, NEAR_TEST = range(5)
 REASONS = {
-    DOUBLE: "double: the same text and label as an earlier row",
-    CONTRADICTION: "contradiction: the same text has another label in another row",
+    DOUBLE: "double: the text and label of an earlier row",
+    CONTRADICTION: "contradiction: the same text has another label elsewhere",
     TESTED: "test text: the hand-labelled file has it too",
     NEAR_TEST: "near a test text: the same words as a text of the hand-labelled file",
 }

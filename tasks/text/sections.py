@@ -1,6 +1,7 @@
 """Sections that several stages of the text flow read."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,11 +41,15 @@ class Tokens(Section):
 class Ngrams(Section):
     """Which n-grams are counted, and how strongly their weights are regularised."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"freedom": "c"}
+
     words: int = Field(ge=1, le=4, description="longest n-gram of words")
     shortest_chars: int = Field(ge=1, le=8, description="shortest n-gram of characters within a word")
     longest_chars: int = Field(ge=0, le=8, description="longest n-gram of characters within a word; 0: none")
     min_texts: int = Field(ge=1, description="training texts that an n-gram must occur in")
-    freedom: float = Field(gt=0, description="scikit-learn's C: the larger, the closer to the training part")
+    c: float = Field(
+        gt=0, description="inverse of the regularisation, as in scikit-learn; larger: closer to the training part"
+    )
 
     @model_validator(mode="after")
     def _check_runs(self) -> Self:

@@ -164,7 +164,7 @@ def test_a_file_that_is_no_sound_is_refused(exported: Path, tmp_path: Path, cont
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "no exported model"), (b"PK\x03\x04rest", "no TorchScript file")]
+    ("content", "message"), [(None, "no exported model"), (b"PK\x03\x04rest", "cannot be read as a TorchScript file")]
 )
 def test_a_model_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:

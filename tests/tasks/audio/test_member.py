@@ -38,7 +38,7 @@ def make(network: str, **values: object):
         ({"lr_scale": 0.0}, "lr_scale"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"time_shift": 1.5}, "time_shift"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -82,8 +82,8 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
             "melnet cannot use features waveform: set features to spectrogram",
         ),
         ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
-        ("melnet", {"weights": "pretrained"}, "nobody publishes weights for MelNet"),
-        ("melnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("melnet", {"weights": "pretrained"}, "there are no published weights for MelNet"),
+        ("melnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
 def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:

@@ -13,7 +13,7 @@ from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.predictions import read_predictions
 from tasks.learning.train import find_lr
 from tasks.learning.train import fit as fit_member
-from tests.tasks.learning.toys import COMPUTE, Told, Toy, list_inputs, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy, list_inputs, make_member, make_toy
 
 
 def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
@@ -22,19 +22,21 @@ def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.02}')
     names = {"name": name, "fold": fold}
     inputs = list_inputs(toy, fold)
-    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=Told(), checkpoints=kept, **inputs)
+    fit_member(
+        member, COMPUTE, toy.folder("lr"), **names, out=out, report=RecordingReport(), checkpoints=kept, **inputs
+    )
     return out
 
 
 def test_the_learning_rate_is_found_and_drawn(tmp_path: Path) -> None:
-    toy, report = make_toy(tmp_path), Told()
+    toy, report = make_toy(tmp_path), RecordingReport()
     find_lr(make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=report, **list_inputs(toy))
     lr = json.loads((toy.folder("lr") / "lr.json").read_text())["lr"]
     with (toy.folder("lr") / "curve.csv").open() as file:
         rates = [float(row["lr"]) for row in csv.DictReader(file)]
     assert min(rates) < lr < max(rates)
     assert (toy.folder("lr") / "curve.png").stat().st_size > 1000
-    assert report.said[0].startswith("learning rate ")
+    assert report.messages[0].startswith("learning rate ")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_two_fits_in_two_folders_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_from_folds_to_scores(tmp_path: Path) -> None:
-    toy, report = make_toy(tmp_path, mode="cross_validation"), Told()
+    toy, report = make_toy(tmp_path, mode="cross_validation"), RecordingReport()
     fitted = [
         fit(toy, fold, name, seed=seed, epochs=5) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
     ]

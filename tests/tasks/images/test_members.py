@@ -60,7 +60,7 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
         ({"rand_augment_magnitude": 31.0}, "rand_augment_magnitude"),
         ({"flip_share": 2.0}, "flip_share"),
         ({"cutmix_alpha": -1.0}, "cutmix_alpha"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"epochs": 3}, "epochs"),
     ],
 )
@@ -141,8 +141,8 @@ def test_weights_of_one_size_load_at_another(network: str, pixels: int) -> None:
         ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
         ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
-        ("simplenet", {"weights": "pretrained"}, "nobody publishes weights for SimpleNet"),
-        ("cnnnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("simplenet", {"weights": "pretrained"}, "there are no published weights for SimpleNet"),
+        ("cnnnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
 def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:

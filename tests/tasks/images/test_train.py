@@ -27,7 +27,7 @@ from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows
 from tests.tasks.images.toys import make_learner, make_pictures, make_size
-from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 NETWORK = make_learner()
@@ -88,7 +88,7 @@ def test_only_held_out_pictures_are_predicted(trained: tuple[Toy, list[Path]]) -
 
 def test_the_error_analysis_writes_drawings_and_tables(trained: tuple[Toy, list[Path]]) -> None:
     toy, fitted = trained
-    report = Told()
+    report = RecordingReport()
     evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=report)
     out = toy.folder("errors")
     analyse_errors(

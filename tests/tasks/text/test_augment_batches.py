@@ -18,7 +18,7 @@ from tasks.text.sections import Tokens
 from tasks.text.texts import read_texts
 from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 from tasks.text.translate import Translate, translate_texts
-from tests.tasks.learning.toys import Told, Toy
+from tests.tasks.learning.toys import RecordingReport, Toy
 from tests.tasks.text.test_tokens import PLAIN, stages
 from tests.tasks.text.test_train import fit
 from tests.tasks.text.test_translate import TURN, UPPER
@@ -69,8 +69,8 @@ def test_a_batch_is_augmented_anew_each_time_and_the_same_for_a_seed(tmp_path: P
 
 def test_the_language_model_s_nearest_words_stand_in(tmp_path: Path) -> None:
     section = make(replace_share=1.0, synonyms="vectors", least_cosine=0.9)
-    told = augment_batch(section, tmp_path, write_language(tmp_path))
-    assert told.tolist() == [[2, 3, 4, 6], [5, 7, PAD, PAD], [8, PAD, PAD, PAD]]
+    augmented = augment_batch(section, tmp_path, write_language(tmp_path))
+    assert augmented.tolist() == [[2, 3, 4, 6], [5, 7, PAD, PAD], [8, PAD, PAD, PAD]]
     with pytest.raises(UserError, match="needs the round's language model"):
         make_augment(section, tmp_path, None)
 
@@ -80,8 +80,8 @@ def test_the_list_s_words_stand_in_and_the_list_is_an_input(tmp_path: Path) -> N
     path.write_text("good, tea\nrain, snow\n")
     section = make(replace_share=1.0, synonyms=str(path))
     assert section.files() == (str(path),)
-    told = augment_batch(section, toy.folder("tokens"))
-    assert told[0].tolist() == [2, 3, 4, WORDS.index("tea")]
+    augmented = augment_batch(section, toy.folder("tokens"))
+    assert augmented[0].tolist() == [2, 3, 4, WORDS.index("tea")]
 
 
 def test_training_texts_are_altered(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_training_texts_are_altered(tmp_path: Path) -> None:
     weights = []
     for toy, section in ((plain, AS_THEY_ARE), (altered, make(delete_share=0.5))):
         make_texts(toy.root)
-        weights.append(read_state_dict(fit(toy, augment=section, report=Told()) / "state_dict.pt"))
+        weights.append(read_state_dict(fit(toy, augment=section, report=RecordingReport()) / "state_dict.pt"))
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 

@@ -52,14 +52,14 @@ def test_no_batch_is_longer_than_a_service_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "timeout_s", "told"),
+    ("command", "timeout_s", "message"),
     [
-        ("no-such-translator --to fr", 5, "'no-such-translator --to fr' is not there"),
+        ("no-such-translator --to fr", 5, "'no-such-translator --to fr' was not found"),
         (FAIL, 20, "failed with 1: no such language"),
         (make_command("print('one')"), 20, "wrote 1 lines for 2"),
         (make_command("import time; time.sleep(9)"), 0.2, r"took more than 0\.2 s"),
     ],
 )
-def test_a_command_that_does_not_translate_is_told(command: str, timeout_s: float, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_command_that_does_not_translate_is_told(command: str, timeout_s: float, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         run_translator(command, ["a", "b"], timeout_s=timeout_s)
