@@ -1,4 +1,4 @@
-"""What the exported model hears in sound files."""
+"""Predict sound files with the exported model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_model(model: Path) -> Served:
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Open a model that MLflow keeps: the name is MLflow's."""
+    """Open a model stored in MLflow, which requires this function's name."""
     return open_model(Path(data_path, FILE))
 
 

@@ -1,4 +1,4 @@
-"""A member that makes no sense is refused, with the mend."""
+"""An invalid member is refused with the fix."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def make(network: str, **values: object):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (
             {"network": "melnot"},
@@ -42,8 +42,8 @@ def make(network: str, **values: object):
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_an_invalid_param_is_refused_by_name(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
         make_member(**values)
 
 
@@ -69,7 +69,7 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "values", "told"),
+    ("network", "values", "message"),
     [
         (
             "audionet",
@@ -86,8 +86,8 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
         ("melnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
-def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         build_network(make(network, **values), 3, (32, 63))
 
 

@@ -1,4 +1,4 @@
-"""How pictures on disk become what a network is shown, and how a trained one looks at them."""
+"""How pictures on disk become a network's input, and how a trained network predicts them."""
 
 import torch
 from torch import Tensor, nn
@@ -15,35 +15,35 @@ def to_pictures(batch: Tensor) -> Tensor:
     return batch.permute(0, 3, 1, 2).float().div_(255)
 
 
-def alter_with(member: Member, strength: float) -> AugmentBatch:
-    """Return what the member does to a batch: change each picture, then mix it with another or paste one in.
+def make_batch_augment(member: Member, strength: float) -> AugmentBatch:
+    """Return the member's augmentation of a batch: change each picture, then apply mixup or CutMix.
 
-    Where both mixup and CutMix are asked for, one is drawn for each batch.
+    Where the member uses both mixup and CutMix, one of them is drawn for each batch.
     """
     augment = make_augment(member, strength)
 
-    def alter(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def augment_batch(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         changed = augment(inputs, generator)
-        cuts = member.cutmix_alpha > 0
-        if cuts and member.mixup_alpha:
-            cuts = bool(torch.rand((), generator=generator) < 0.5)
-        if cuts:
+        is_cutmix = member.cutmix_alpha > 0
+        if is_cutmix and member.mixup_alpha:
+            is_cutmix = bool(torch.rand((), generator=generator) < 0.5)
+        if is_cutmix:
             return cut_mix(changed, targets, generator, alpha=member.cutmix_alpha)
         return mix_up(changed, targets, generator, alpha=member.mixup_alpha)
 
-    return alter
+    return augment_batch
 
 
-def judge_with(member: Member) -> WrapNetwork:
-    """Return how the member's trained network looks at a picture: once, or also at its mirror image."""
-    return LookTwice if member.test_flip else keep_network
+def choose_wrapper(member: Member) -> WrapNetwork:
+    """Return the wrapper of the member's trained network: `FlipAverage` with `test_flip`, else none."""
+    return FlipAverage if member.test_flip else keep_network
 
 
-class LookTwice(nn.Module):
-    """A network that looks at each picture and at its mirror image.
+class FlipAverage(nn.Module):
+    """Test-time augmentation: the mean of a network's probabilities for each picture and its mirror image.
 
-    Pictures (batch, 3, height, width) to the logarithm (batch, classes) of the mean of both probabilities, which a
-    softmax turns back into that mean.
+    It takes pictures (batch, 3, height, width) and returns the logarithm (batch, classes) of the mean; a softmax turns
+    it back into that mean.
     """
 
     def __init__(self, network: nn.Module) -> None:
