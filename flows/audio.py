@@ -1,4 +1,4 @@
-"""Sounds, from a raw archive to one TorchScript ensemble."""
+"""Audio: from a raw archive of clips to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
@@ -25,7 +25,7 @@ class AudioParams(Params):
     ensemble: SoundEnsemble
 
 
-# How DVC draws the clips.
+# DVC's plots of the clips.
 BALANCE = Look(plots={"balance.png": {}, "durations.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
@@ -44,11 +44,11 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, look=regi
 
 @pipeline("audio", AudioParams, reporter="flows.report.audio")
 def audio(p: AudioParams) -> Artifact:
-    """Make one TorchScript ensemble of environmental sounds.
+    """Make one TorchScript ensemble that classifies environmental sounds.
 
-    Download, clean, split folds, precompute what the members read;
-    for each fold measure the bands, then for each member find its learning rate and fit it;
-    build the ensemble, evaluate it, export it.
+    Download, clean, split into folds, precompute the members' features;
+    for each fold measure the bands, then find each member's learning rate and fit it;
+    build, evaluate and export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     clips = clean_clips(archive, p.clean)

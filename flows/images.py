@@ -1,4 +1,4 @@
-"""Pictures, from an archive or a list of addresses to one TorchScript ensemble."""
+"""Images: from an archive or a list of addresses to one TorchScript ensemble."""
 
 from typing import Self
 
@@ -34,7 +34,7 @@ class ImagesParams(Params):
         return self
 
 
-# How DVC draws the pictures' sizes and classes, and what the last look shows.
+# DVC's plots of the pictures' sizes and classes, and of the ensemble's errors.
 BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
 SHEETS = Look(
     plots={
@@ -59,11 +59,11 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, look=regi
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")
 def images(p: ImagesParams) -> Artifact:
-    """Make one TorchScript ensemble of pictures.
+    """Make one TorchScript ensemble that classifies pictures.
 
-    Download or fetch, clean, split folds, resize once to each size;
-    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
-    build the ensemble, evaluate it, look at what it sees, export it.
+    Download or fetch, clean, split into folds, resize once to each size;
+    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle and fit;
+    build and evaluate the ensemble, draw its errors and activation maps, export it.
     """
     archive = get_archive(p)
     pictures = clean_pictures(archive, p.clean)
@@ -81,14 +81,14 @@ def images(p: ImagesParams) -> Artifact:
 
 
 def get_archive(p: ImagesParams) -> Artifact:
-    """Fetch the pictures one by one, or their archive, which may be the embedded one."""
+    """Fetch the pictures one by one, or their archive, which may be the embedded sample."""
     if p.source.archive == download.ADDRESSES:
         return fetch_addresses(p.addresses)
     return download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
 
 
 def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact], split: Artifact) -> list[Artifact]:
-    """Fit a member at each of its sizes in the round that holds out `fold`, each fit starting from the one before."""
+    """Fit a member at each of its sizes in the round that holds out `fold`; each fit starts from the previous one."""
     member = p.members[name]
     sizes = sections.pick_sizes(p.sizes, member.sizes)
     fitted: list[Artifact] = []
@@ -96,7 +96,7 @@ def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact
         before = fitted[-1] if fitted else None
         inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
         done, epochs = sections.count_epochs(sizes if member.cycle == "all" else {size_name: size}, size_name)
-        if not done:  # a cycle has one peak, found before it begins
+        if not done:  # a learning-rate cycle has one peak, which is found before the cycle begins
             lr = find_lr(member, p.compute, fold=fold, **inputs)
         names = {"name": name, "size_name": size_name, "fold": fold}
         fitted.append(fit(member, p.compute, lr, **names, **inputs, done=done, epochs=epochs))

@@ -1,4 +1,4 @@
-"""What of the stages that all domains share is looked at, and how DVC draws it."""
+"""What the stages that all domains share publish: metrics, DVC's plots, the registered model."""
 
 from types import ModuleType
 
@@ -18,8 +18,8 @@ SCORES = Look(
 
 
 def register(loader: ModuleType, explainer: ModuleType | None = None) -> Look:
-    """Have an export registered as a version of the flow's model, judged by the ensemble's predictions.
+    """Register an export as a version of the flow's model; the gate compares the ensemble's predictions.
 
-    `loader` is the domain's `predict`, `explainer` draws what in a file spoke for the class.
+    `loader` is the domain's `predict` module, `explainer` draws which parts of a file supported the class.
     """
     return Look(model=Registered(loader, comparison, explainer))

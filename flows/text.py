@@ -1,4 +1,4 @@
-"""Tweets, from a raw archive to one TorchScript ensemble."""
+"""Text: from a raw archive of tweets to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
@@ -42,7 +42,7 @@ class TextParams(Params):
     ensemble: TextEnsemble
 
 
-# How DVC draws the tweets, and on which kinds of them the ensemble is right.
+# DVC's plots of the tweets, and of the ensemble's accuracy on kinds of tweets.
 BALANCE = Look(plots={"balance.png": {}, "lengths.png": {}})
 SLICES = Look(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
 
@@ -67,13 +67,13 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, look=regi
 
 @pipeline("text", TextParams, reporter="flows.report.text")
 def text(p: TextParams) -> Artifact:
-    """Make one TorchScript ensemble that tells what tweets feel.
+    """Make one TorchScript ensemble that classifies the sentiment of tweets.
 
-    Download, clean, split folds;
-    for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
-    their language where something starts from it, then for each member find its learning rate and fit it, and fit
-    those that read the texts in their own way, by n-grams or a transformer's tokens;
-    build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
+    Download, clean, split into folds;
+    for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
+    model if a member or the augmentation needs one, then find each member's learning rate and fit it, and fit
+    the classifiers with their own tokens (n-grams, transformers);
+    build the ensemble, and another one of all fits, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)

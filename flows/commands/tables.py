@@ -1,4 +1,4 @@
-"""What the tracker holds, as the tables that the command line prints."""
+"""The tables of versions and runs that the command line prints."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ VERSION_COLUMNS = ["model", "version", "aliases", "accuracy", "log loss", "examp
 FREEABLE_COLUMNS = ["kind", "count", "size", ""]
 RUN_COLUMNS = ["run", "flow", "begun", "status", "commit", "accuracy"]
 NOTHING = "-"
-# Of an md5 or a run's id: enough to tell them apart by eye.
+# The number of characters shown of an md5 or a run's id.
 ID_CHARS = 8
 
 
 def list_version_rows(registry: Registry) -> list[list[str]]:
-    """Return a row for each version of each registered model, the newest first."""
+    """Return a row for each version of each registered model, newest first."""
     return [
         _tell_version(version) for model in registry.list_models() for version in registry.list_versions(model.name)
     ]
@@ -43,7 +43,7 @@ def _tell_version(version: Version) -> list[str]:
 
 
 def tell_time(time_ms: int) -> str:
-    """Return a time since the epoch as the local one, to the minute."""
+    """Return a time, milliseconds since the epoch, as local time to the minute."""
     return f"{datetime.fromtimestamp(time_ms / 1000):%Y-%m-%d %H:%M}"
 
 
@@ -67,12 +67,12 @@ def list_run_rows(runs: Iterable[FlowRun]) -> list[list[str]]:
 
 
 def list_difference_rows(differences: Iterable[Difference], *, chars: int | None = None) -> list[list[str]]:
-    """Return a row for each difference, its values cut to so many characters."""
+    """Return a row for each difference; long values are truncated."""
     return [[one.name, (one.one or NOTHING)[:chars], (one.other or NOTHING)[:chars]] for one in differences]
 
 
 def list_freeable_rows(parts: Iterable[Part]) -> list[list[str]]:
-    """Return a row for each kind of things that may be deleted."""
+    """Return a row for each kind of thing that can be deleted."""
     return [
         [part.kind, str(part.count), NOTHING if part.size_bytes is None else tell_size(part.size_bytes), part.note]
         for part in parts
@@ -80,7 +80,7 @@ def list_freeable_rows(parts: Iterable[Part]) -> list[list[str]]:
 
 
 def tell_size(size_bytes: float) -> str:
-    """Return a size with the unit that suits it, powers of 1000."""
+    """Return a size with its unit, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if size_bytes < 1000:
             return f"{size_bytes:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""The page to try a registered model on: Gradio, on loopback, with nothing fetched from elsewhere and nothing told."""
+"""The page to try a registered model: Gradio on loopback, without analytics or network access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 USUAL_PORT = 7860
 LARGEST_FILE = "100mb"
-# Of a request under way when Ctrl-C comes, seconds; a browser's open page is one.
+# How long a request may continue after Ctrl-C, seconds; a browser's open page is a request.
 PATIENCE_S = 1
 FONT = ("system-ui", "sans-serif")
 CSS = """
@@ -45,7 +45,7 @@ CSS = """
 
 
 def serve_page(registry: Registry, flow: str, *, tell: Callable[[str], None]) -> None:
-    """Serve the page for a flow's champion and challenger until Ctrl-C; `tell` is given its address.
+    """Serve the page for a flow's champion and challenger until Ctrl-C; `on_start` receives its address.
 
     Raises EngineError when there is no champion, and UserError when a version cannot be read.
     """
@@ -58,7 +58,7 @@ def serve_page(registry: Registry, flow: str, *, tell: Callable[[str], None]) ->
 
 
 def _set_quiet(uploads: Path) -> None:
-    """Have Gradio, when it is imported, tell and ask nobody, and keep what is uploaded in a folder that is deleted."""
+    """Turn off Gradio's analytics and network access, and keep uploads in a folder that is deleted."""
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(uploads),

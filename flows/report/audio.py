@@ -1,4 +1,4 @@
-"""The page of a run of the sounds flow."""
+"""The report of a run of the audio flow."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SHOWN = 8
 
 
 def render_report(record: FlowRecord) -> str:
-    """Return the page of a run."""
+    """Return the report of a run as HTML."""
     return render_run(record, learning=tell_learning(record), examples=show_sounds(record))
 
 
 def show_sounds(record: FlowRecord) -> Section:
-    """Return sounds to hear and spectrograms to see: those judged worst, and one of each class that was judged best."""
+    """Return sounds and spectrograms of the worst errors and of each class's most confident correct prediction."""
     ensemble, clips, archive = map(record.folder, (Role.PREDICTIONS, Role.CLEAN_TABLE, Role.ARCHIVE))
     if ensemble is None or clips is None or archive is None:
         return Section("Examples")
@@ -50,14 +50,14 @@ def show_sounds(record: FlowRecord) -> Section:
 
     wrong = [int(place) for place in order if told.probabilities[place].argmax() != told.labels[place]]
     surest = {int(told.labels[place]): int(place) for place in order}
-    places = {"Worst errors": wrong, "Surest of each class": list(surest.values())}
-    note = "bold: what it is; spectrograms have time from left to right and low sounds at the bottom"
+    places = {"Worst errors": wrong, "Most confident of each class": list(surest.values())}
+    note = "bold: actual class; spectrograms show time from left to right, low frequencies at the bottom"
     galleries = [Gallery(title, [exhibit(n) for n in found[:SHOWN]], note) for title, found in places.items() if found]
     return Section("Examples", galleries)
 
 
 def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:
-    """Return the spectrograms of all clips (clips, mels, frames), where there are any, and the clips' length."""
+    """Return the spectrograms of all clips (clips, mels, frames), None if the flow has none, and the clips' seconds."""
     from tasks.features import open_features
 
     for task in (precompute_spectrograms, precompute_waveforms):

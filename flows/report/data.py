@@ -1,4 +1,4 @@
-"""What the flow learnt from: counts, what was dropped and why, and the balance of the classes."""
+"""The report's data chapter: counts, dropped examples with reasons, class balance, folds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APART = ("classes", "dropped", "examples", "groups")
 
 
 def tell_data(record: FlowRecord) -> Section:
-    """Return the counts of the clean table, its classes, what was dropped, and how it was dealt into folds."""
+    """Return the counts of the clean table, its classes, the dropped examples, and the folds."""
     folder = record.folder(Role.CLEAN_TABLE)
     if folder is None:
         return Section("Data")
@@ -34,22 +34,22 @@ def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
     classes, dropped = read_rows(folder / "classes.csv", ["category", "examples"]), report.get("dropped", {})
     tiles = [Tile("examples", f"{report['examples']:,}"), Tile("classes", str(len(classes)))]
     if "groups" in report:
-        tiles.append(Tile("groups", f"{report['groups']:,}", "kept together in one fold"))
-    yield Tiles([*tiles, Tile("set aside", f"{sum(dropped.values()):,}")])
+        tiles.append(Tile("groups", f"{report['groups']:,}", "each group is in one fold"))
+    yield Tiles([*tiles, Tile("dropped", f"{sum(dropped.values()):,}")])
     counts = [{"category": row["category"], "examples": int(row["examples"])} for row in classes]
-    yield Chart("Class balance", draw_bars(counts, name="category", value="examples"), note="examples of each class")
+    yield Chart("Class balance", draw_bars(counts, name="category", value="examples"), note="examples per class")
     if dropped:
         most = max(dropped.values())
         worst_first = sorted(dropped.items(), key=lambda pair: -pair[1])
         rows = [[reason, Bar(f"{count:,}", count / most)] for reason, count in worst_first]
-        yield Table(("why", "set aside"), rows, title="Set aside, and why", wide=False)
+        yield Table(("reason", "dropped"), rows, title="Dropped examples by reason", wide=False)
     facts = [
         [name.replace("_", " "), ", ".join(f"{key}: {_tell(value)}" for key, value in values.items())]
         for name, values in report.items()
         if name not in APART and isinstance(values, Mapping)
     ]
     if facts:
-        yield Table(("", ""), facts, title="Of what kind they are", wide=False)
+        yield Table(("", ""), facts, title="Properties", wide=False)
 
 
 def _show_dropped(path: Path) -> Table:
@@ -59,7 +59,7 @@ def _show_dropped(path: Path) -> Table:
         reader = csv.DictReader(file)
         columns = list(reader.fieldnames or [])
         rows = [[row[name] or "" for name in columns] for row in islice(reader, SHOWN)]
-    return Table(columns, rows, title=f"The first rows of {path.name}")
+    return Table(columns, rows, title=f"First rows of {path.name}")
 
 
 def _list_folds(record: FlowRecord) -> Iterator[Part]:

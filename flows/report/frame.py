@@ -1,4 +1,4 @@
-"""The frame that the pages of all domains have."""
+"""The chapters that the reports of all domains have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.report.scores import tell_ensemble, tell_scores
 
 
 def render_run(record: FlowRecord, *, learning: Section, examples: Section) -> str:
-    """Return the page of a run, with what its domain tells of the learning and shows of the data."""
+    """Return the report of a run as HTML, with the domain's chapters on training and examples."""
     sections = [
         tell_overview(record),
         tell_stages(record),

@@ -1,4 +1,4 @@
-// Draws each chart from the description beside it; the page's own colours follow light and dark by themselves.
+// Draws each chart from its specification; the colours follow light and dark mode by CSS.
 for (const place of document.querySelectorAll(".chart")) {
   const spec = JSON.parse(place.firstElementChild.textContent);
   const options = { actions: false, renderer: "svg", tooltip: { theme: "page" } };

@@ -1,4 +1,4 @@
-"""What ran: the figures at a glance, the stages, and what the registry said."""
+"""The report's chapters on the overview and the stages of a run."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from flows.report.parts import Badge, Bar, Note, Part, Section, Table, Tile, Til
 
 
 def tell_overview(record: FlowRecord) -> Section:
-    """Return the figures of the ensemble, how it compares with the champion, and what failed."""
+    """Return the ensemble's metrics, the gate's decision, and the errors of failed stages."""
     return Section("Overview", tuple(_list_overview(record)))
 
 
 def tell_stages(record: FlowRecord) -> Section:
-    """Return what became of each stage and what it took."""
+    """Return how each stage ended, with time and memory."""
     counts = Counter(stage.verdict for stage in record.stages)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     took = sum(stage.seconds for stage in record.stages)
-    note = f"{len(record.stages)} stages: {told}. Together they took {tell_duration(took)} in this run."
+    note = f"{len(record.stages)} stages: {told}. They took {tell_duration(took)} in total in this run."
     longest = max((stage.cost.seconds for stage in record.stages if stage.cost), default=1.0)
     rows = [
         [stage.name, Badge(stage.verdict), f"{stage.seconds:.1f}", _tell_cost(stage, longest), _tell_peak(stage)]
         for stage in record.stages
     ]
-    columns = ("stage", "", "seconds, now", "to compute it", "peak memory")
+    columns = ("stage", "result", "seconds in this run", "time when computed", "peak memory")
     return Section("Stages", (Table(columns, rows, figures=(2, 4)),), note)
 
 
 def tell_duration(seconds: float) -> str:
-    """Return a duration as a person would say it."""
+    """Return a duration with a suitable unit."""
     if seconds < 90:
         return f"{seconds:.1f} s"
     minutes = seconds / 60
@@ -48,14 +48,17 @@ def _list_overview(record: FlowRecord) -> Iterator[Part]:
     if record.verdict:
         yield Note(record.verdict, title="Registry:")
     elif any(stage.exports and stage.folder for stage in record.stages):
-        yield Note("nothing is known of this version here; `python -m flows models` lists all.", title="Registry:")
+        yield Note(
+            "no decision on this version is recorded here; `python -m flows models` lists all versions.",
+            title="Registry:",
+        )
 
 
 def _list_scores(scores: dict[str, float]) -> list[Tile]:
     spread = f", ± {scores['accuracy_spread']:.1%} over {scores['folds']} folds" if scores["folds"] > 1 else ""
     return [
         Tile("accuracy", f"{scores['accuracy_mean']:.1%}", f"on {scores['examples']:,} test examples{spread}"),
-        Tile("macro F1", f"{scores['macro_f1']:.3f}", "the mean over classes"),
+        Tile("macro F1", f"{scores['macro_f1']:.3f}", "mean over classes"),
         Tile("log loss", f"{scores['log_loss']:.3f}", "nats"),
         Tile("calibration error", f"{scores['calibration_error']:.3f}", "0 is best"),
     ]

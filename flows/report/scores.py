@@ -1,4 +1,4 @@
-"""What the model is worth: classes, confusions, how far its confidence can be trusted, its members."""
+"""The report's chapters on results: classes, confusion matrix, calibration, members."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from flows.report.charts import draw_bars, draw_calibration, draw_confusion
 from flows.report.parts import Bar, Chart, Part, Section, Table
 from tasks.tables import read_rows
 
-TABLED = 60  # classes in a table; a person reads no more
+TABLED = 60  # the number of classes in the table
 
 
 def tell_scores(record: FlowRecord) -> Section:
-    """Return the classes' figures, the confusion matrix and the calibration."""
+    """Return the classes' metrics, the confusion matrix and the calibration."""
     folder = record.folder(Role.EVALUATION)
     return Section("Results", tuple(_list_scores(folder)) if folder else ())
 
 
 def tell_ensemble(record: FlowRecord) -> Section:
-    """Return the members with their weights and figures, beside the ensemble's."""
+    """Return the weights and metrics of the members, and the ensemble's metrics."""
     together, folder = record.folder(Role.PREDICTIONS), record.folder(Role.EVALUATION)
     if together is None or folder is None:
         return Section("Ensemble")
@@ -58,16 +58,14 @@ def _list_scores(folder: Path) -> Iterator[Part]:
     worst_first = sorted(figures, key=lambda row: row["f1"])
     told = ("precision", "recall", "examples")
     bars = draw_bars(worst_first, name="category", value="f1", tooltip=told, scale={"domain": [0, 1]})
-    yield Chart("F1 of each class", bars, note="the worst first")
+    yield Chart("F1 of each class", bars, note="worst first")
     yield Chart(
         "Confusion matrix",
         _count_confusions(folder, [row["category"] for row in classes]),
-        note="actual down, predicted across; shaded by the share of the actual class",
+        note="rows: actual class, columns: predicted class; shade: share of the actual class",
     )
     bins = [{key: float(value) for key, value in row.items()} for row in read_rows(folder / "calibration.csv")]
-    yield Chart(
-        "Calibration", draw_calibration(bins), note="how often it is right, by how sure it is; dashed: as it should be"
-    )
+    yield Chart("Calibration", draw_calibration(bins), note="accuracy by confidence; dashed: perfect calibration")
     rows = [
         [row["category"], *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), f"{row['examples']:.0f}"]
         for row in worst_first[:TABLED]
@@ -81,7 +79,7 @@ def _count_confusions(folder: Path, classes: list[str]) -> dict[str, Any]:
     totals: Counter[str] = Counter()
     for (actual, _), count in pairs.items():
         totals[actual] += count
-    # Of many classes only what occurs is drawn.
+    # With many classes, only pairs that occur are drawn.
     cells = [(a, p) for a in classes for p in classes if pairs[a, p] or len(classes) <= 20]
     rows = [
         {"actual": a, "predicted": p, "examples": pairs[a, p], "share": pairs[a, p] / max(1, totals[a])}

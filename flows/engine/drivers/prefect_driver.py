@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """One run of a flow: what is to be made fresh, and what became of each stage."""
+    """One run of a flow: its stages, and how each of them ended."""
 
     stages: list[Stage]
     force: bool
@@ -51,7 +51,7 @@ class Run:
     failures: list[Failure] = field(default_factory=list)
 
     def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
-        """Make one stage fresh and note what it took."""
+        """Make one stage fresh and note its verdict, time and memory."""
         report = StageReport(stage.name, tell, self.stop)
         try:
             with report, Recorder(stage, self.journal, run=self.name) as recorder:
@@ -59,7 +59,7 @@ class Run:
                     stage,
                     lambda: recorder.compute(report),
                     force=self.force,
-                    on_wait=lambda: report.say("waits: another run computes it"),
+                    on_wait=lambda: report.say("waiting: another run computes this stage"),
                     check=report.check,
                 )
                 recorder.record(outcome)
@@ -79,23 +79,23 @@ class Run:
 
 
 def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:
-    """Run a flow under the project's own Prefect server and print what became of each stage.
+    """Run a flow under the project's own Prefect server, or the team's, and print how each stage ended.
 
-    Raises the first stage's error when one failed; stages that do not need it run all the same.
+    Raises the error of the first stage that failed; stages that do not depend on a failed one run all the same.
     """
-    # A name that is not there is refused before anything is written.
+    # An unknown flow is refused before anything is written.
     load_pipeline(flow)
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
-    # Asked now, since this process is about to name the project's own servers there.
+    # Read now, because `_use_server` sets these variables to the project's own servers.
     is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
     run = prepare_run(flow, Request(preset, overrides, stages), force=force)
     _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if run.page is not None:
-        say(f"its report: {run.page.relative_to(ROOT)}")
-    say(f"this run: {_find_page(state)} (Prefect)")
+        say(f"report: {run.page.relative_to(ROOT)}")
+    say(f"Prefect: {_find_page(state)}")
     if run.journal is not None and (waiting := count_waiting(ROOT)).why:
         say(str(waiting))
     for told in take_told(ROOT):
@@ -103,11 +103,11 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     _raise_first(run, state)
     print_figures(run)
     if not is_team:
-        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")
+        say("to browse the runs: `mlflow ui`, or `make up` for the pages of both Prefect and MLflow")
 
 
 def _run_under_prefect(name: str, run: Run) -> Any:
-    """Make a flow run of a run that is prepared, and return its final state."""
+    """Execute a prepared run as a Prefect flow run, and return its final state."""
     from prefect import flow
 
     made: Any = flow(name=name, validate_parameters=False, persist_result=False)(lambda: execute(run))
@@ -118,17 +118,18 @@ def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
     """Trace a flow, choose the stages to run, and bring dvc.yaml up to date with the flow."""
     choose_stages(trace_flow(flow), request.stages)  # an unknown stage is refused before anything is written
     if write_graph():
-        say("dvc.yaml lagged behind the flows and was rewritten")
+        say("dvc.yaml did not match the flows and was rewritten")
     update_code()
     chosen = read_fingerprints(choose_stages(trace_flow(flow), request.stages))
     return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter)
 
 
 def execute(run: Run) -> State[Any] | None:
-    """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
+    """Run the stages as Prefect tasks in the current flow run; fresh stages end in the state Cached.
 
-    Its report is made and its MLflow run ends with it. Raises the first stage's error; stages that do not need that
-    one run all the same. Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
+    At the end it writes the report and ends the MLflow run. Raises the error of the first stage that failed; stages
+    that do not depend on a failed one run all the same. Ctrl-C and SIGTERM stop each stage at its next batch and cancel
+    the run.
     """
     from prefect.runtime import flow_run
     from prefect.states import Cancelled
@@ -148,7 +149,7 @@ def execute(run: Run) -> State[Any] | None:
     if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
         tell_failure(run.failures[0])
         raise error
-    return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
+    return None if finished else Cancelled(message="stopped; the next run resumes it")
 
 
 def _run_stages(run: Run) -> None:
@@ -165,7 +166,7 @@ def _run_stages(run: Run) -> None:
             futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
         wait(list(futures.values()))
     except (KeyboardInterrupt, TerminationSignal):
-        say("stopping at the next batch")
+        say("stopping: each stage stops at its next batch")
         run.stop.ask()
         wait(list(futures.values()))
 
@@ -186,18 +187,18 @@ def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
 
 
 def _use_server() -> None:
-    """Have this process use the team's Prefect server, or the project's own, started when it is not up."""
+    """Make this process use the team's Prefect server, or the project's own, which is started if needed."""
     from flows.engine.servers.server import up, use_prefect
     from flows.engine.servers.team import use_team_prefect
 
     if use_team_prefect(ROOT) is None:
         use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"].api_url)
-    # Stages tell their own progress; Prefect's lines still reach its page.
+    # Stages print their own progress, so Prefect's log lines go to its page only.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
 def _find_page(state: Any) -> str:
-    """Return the address of Prefect's page of the run that ended in `state`."""
+    """Return the address of Prefect's page for the run that ended in `state`."""
     from prefect.utilities.urls import url_for
 
     return strip_secrets(str(url_for("flow-run", obj_id=state.state_details.flow_run_id)))
@@ -221,11 +222,13 @@ def _raise_first(run: Run, state: Any) -> None:
             raise error
         raise EngineError(f"{name}: {explain(error)}") from error
     if not state.is_completed():
-        raise EngineError(f"the flow ended as {state.name}: {state.message}")
+        raise EngineError(
+            f"Prefect ended the flow run as {state.name}: {state.message}; `python -m flows doctor` checks the servers"
+        )
 
 
 def print_figures(run: Run) -> None:
-    """Print the flow's figures, and where its model lies."""
+    """Print the flow's metrics and the path of its model."""
     for stage in run.stages:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:

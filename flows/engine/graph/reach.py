@@ -1,8 +1,8 @@
-"""All project code that a definition or a module can reach, found by reading the source, never by importing it.
+"""Finds all project code that a definition or a module can reach, by reading the source, never by importing it.
 
-From a definition, every name is followed to what binds it: functions, classes, constants, imported modules, through
-aliases and attributes. A reached module is run when it is imported, and so are the modules that it imports: what that
-does beyond binding names counts too. A module that is used as a value counts whole.
+From a definition, every name is followed to its binding: functions, classes, constants, imported modules, through
+aliases and attributes. Importing a reached module runs it and the modules that it imports, so their import-time
+effects count too. A module that is used as a value counts as a whole.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from flows.engine.graph.definitions import (
     read_chain,
 )
 
-# What a node stands for besides a statement of its module.
+# The values of `Node.place` that are not the index of a statement.
 RUN, WHOLE, LIBRARY = -1, -2, -3
-# Decorators of libraries that only change what they decorate; others may register it somewhere.
+# Library decorators that only change the decorated object; other decorators may register it somewhere.
 INERT = {
     "abc.abstractmethod",
     "classmethod",
@@ -52,9 +52,9 @@ INERT = {
     "typing.override",
     "typing.runtime_checkable",
 }
-# Calls of libraries that keep the project code which they are given to what they return.
+# Library calls whose project-code arguments are used by the returned object only.
 KEEPING = {"dataclasses.field", "pydantic.Field", "typing.NewType", "typing.ParamSpec", "typing.TypeVar"}
-# Methods of built-in values that change nothing.
+# Methods of built-in types that have no side effect.
 READING = {"copy", "encode", "format", "get", "index", "items", "join", "keys", "lower", "replace", "split", "values"}
 LITERALS = (ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple)
 
@@ -62,20 +62,20 @@ Signature = tuple[int, int, int, int]
 
 
 class Node(NamedTuple):
-    """A statement of a module by its index, or RUN (its import), WHOLE (all that it defines), LIBRARY (not ours)."""
+    """A statement of a module by its index, or RUN (its import), WHOLE (all its definitions), LIBRARY (other code)."""
 
     module: str
     place: int
 
 
 class Sources:
-    """The project's source files as they stand at one moment, and what in them reaches what.
+    """The project's source files at one moment, and the references between them.
 
-    `parsed` keeps the files that were read, for the next one.
+    `parsed` keeps parsed files for the next instance.
     """
 
     def __init__(self, root: Path, parsed: dict[Path, tuple[Signature, Module]]) -> None:
-        self.texts: dict[tuple[frozenset[str], frozenset[str]], str] = {}  # the fingerprints that were asked for
+        self.texts: dict[tuple[frozenset[str], frozenset[str]], str] = {}  # the fingerprints computed so far
         self.root = root
         self._parsed = parsed
         self._signed: dict[Path, Signature | None] = {}
@@ -86,11 +86,11 @@ class Sources:
         self._lookups: dict[tuple[str, Chain], frozenset[Node]] = {}
 
     def is_current(self) -> bool:
-        """Tell whether no file that was read, or looked for, has changed since."""
+        """Return whether no file that was read, or searched for, has changed since."""
         return all(_sign(path) == signed for path, signed in self._signed.items())
 
     def locate(self, name: str) -> Path | None:
-        """Return the project file of a dotted module name, or None when it is not one of the project's."""
+        """Return the project file of a dotted module name, or None for a module outside the project."""
         if name not in self._located:
             paths: tuple[Path, ...] = ()
             if "." not in name or self._is_package(name.rpartition(".")[0]):
@@ -100,11 +100,11 @@ class Sources:
         return self._located[name]
 
     def is_module(self, name: str) -> bool:
-        """Tell whether a dotted name is a module or a package of the project."""
+        """Return whether a dotted name is a module or a package of the project."""
         return self.locate(name) is not None or self._is_package(name)
 
     def read(self, name: str) -> Module:
-        """Return a module of the project. Raises SyntaxError where it is no Python."""
+        """Return a module of the project. Raises SyntaxError when it is not valid Python."""
         if name not in self._modules:
             path = self.locate(name)
             assert path is not None, name
@@ -120,7 +120,7 @@ class Sources:
         return self._look_up(module, (name,)) if self.locate(module) else frozenset()
 
     def reach(self, starts: Iterable[Node]) -> set[Node]:
-        """Return what can be reached from `starts`, these included."""
+        """Return all nodes that can be reached from `starts`, including these."""
         seen: set[Node] = set()
         waiting = list(starts)
         lists_subclasses = False
@@ -137,7 +137,7 @@ class Sources:
         return seen
 
     def digest(self, node: Node) -> str:
-        """Return the digest of a statement, with what the names that its module imports stand for."""
+        """Return the digest of a statement, including the targets of the imported names that it uses."""
         if node not in self._digests:
             module = self.read(node.module)
             parts = [module.digest(node.place), str(module.is_lazy)]
@@ -149,7 +149,7 @@ class Sources:
         return self._digests[node]
 
     def name(self, node: Node) -> str:
-        """Return the dotted name of what a node stands for."""
+        """Return the dotted name of a node."""
         if node.place < 0:
             return node.module + (".*" if node.place == WHOLE else "")
         return f"{node.module}.{','.join(self.read(node.module).names.get(node.place, ()))}"
@@ -160,13 +160,13 @@ class Sources:
         return self._signed[path]
 
     def _is_package(self, name: str) -> bool:
-        """Tell whether a dotted name is a folder of the project; it needs no `__init__.py`."""
+        """Return whether a dotted name is a folder of the project; it needs no `__init__.py`."""
         return self.root.joinpath(*name.split(".")).is_dir()
 
     def _look_up(self, module: str, chain: Chain) -> frozenset[Node]:
-        """Return what a name of a module, with attributes, stands for; nothing for a built-in one."""
+        """Return the nodes that a module's name, with attributes, refers to; none for a built-in name."""
         if (module, chain) not in self._lookups:
-            self._lookups[module, chain] = frozenset()  # where imports go round in a circle
+            self._lookups[module, chain] = frozenset()  # in case of circular imports
             source = self.read(module)
             found = {Node(module, index) for index in source.binds.get(chain[0], ())}
             for target in source.imports.get(chain[0], ()):
@@ -177,7 +177,7 @@ class Sources:
         return self._lookups[module, chain]
 
     def _resolve(self, target: Import, chain: Chain) -> frozenset[Node] | set[Node]:
-        """Return what an imported name, with attributes, stands for."""
+        """Return the nodes that an imported name, with attributes, refers to."""
         module, name = target
         if name is None:
             return self._walk(module, chain)
@@ -189,7 +189,7 @@ class Sources:
         return {Node(module, WHOLE) if self.locate(module) else Node(".".join([module, name, *chain]), LIBRARY)}
 
     def _walk(self, module: str, chain: Chain) -> frozenset[Node] | set[Node]:
-        """Return what a module, with attributes, stands for; an attribute that nothing binds may be any."""
+        """Return the nodes that a module, with attributes, refers to; an unbound attribute may be any of its names."""
         if not self.is_module(module):
             return {Node(".".join([module, *chain]), LIBRARY)}
         found: set[Node] = set()
@@ -226,7 +226,7 @@ class Sources:
             return self._list_submodules(node.module)
         module = self.read(node.module)
         found = {Node(node.module, RUN)} | {Node(node.module, index) for index in module.defined}
-        # What it imports from elsewhere can be read of it too.
+        # Names that it imports are attributes of it too.
         for target in (target for targets in module.imports.values() for target in targets if target.name):
             found |= {one for one in self._resolve(target, ()) if one.place >= 0}
         return found | (self._list_submodules(node.module) if module.is_package else set())
@@ -241,7 +241,7 @@ class Sources:
         return {Node(name, RUN) for name in names if self.locate(name)}
 
     def _find_subclasses(self, name: str) -> set[Node]:
-        """Return the classes of a module that are built on the project's."""
+        """Return the classes of a module that are derived from the project's classes."""
         module = self.read(name)
         classes = ((index, module.statements[index]) for index in module.defined)
         return {
@@ -251,7 +251,7 @@ class Sources:
         }
 
     def _acts(self, module: Module, node: ast.stmt) -> bool:
-        """Tell whether a statement does something beyond binding names when its module is imported."""
+        """Return whether a statement has an effect besides binding names when its module is imported."""
         if isinstance(node, IMPORTS):
             return False
         if isinstance(node, ast.Assign | ast.AnnAssign):
@@ -286,7 +286,7 @@ class Sources:
         return next((one.module for one in found), ".".join(chain)) in INERT
 
     def _calls_ours(self, module: Module, call: ast.Call) -> bool:
-        """Tell whether a call may run or keep code of the project."""
+        """Return whether a call may run or store code of the project."""
         chain = read_chain(call.func)
         found = self._look_up(module.name, chain) if chain else frozenset()
         ours = [one for one in found if one.place != LIBRARY]
@@ -302,7 +302,7 @@ class Sources:
         return isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, LITERALS)
 
     def _is_ours(self, module: Module, node: ast.AST) -> bool:
-        """Tell whether an expression names a function, a class or a module of the project."""
+        """Return whether an expression names a function, a class or a module of the project."""
         return any(one.place == WHOLE or self._is_definition(one) for one in self._find_named(module, node))
 
     def _is_definition(self, node: Node) -> bool:
@@ -315,7 +315,7 @@ class Sources:
         return self._look_up(module.name, chain) if chain else frozenset()
 
     def _has_hook(self, module: Module, node: ast.ClassDef) -> bool:
-        """Tell whether the making of a class runs code of the project: a metaclass, or a base that looks at it."""
+        """Return whether defining a class runs code of the project: a metaclass, or a base's `__init_subclass__`."""
         if any(self._is_ours(module, one.value) for one in node.keywords if one.arg == "metaclass"):
             return True
         for base in (one for each in node.bases for one in self._find_named(module, each) if one.place != LIBRARY):

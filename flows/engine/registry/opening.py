@@ -1,4 +1,4 @@
-"""Opens the registry and the runs: MLflow, which takes some seconds to import, is imported when they are asked for."""
+"""Opens the registry and the runs. MLflow, which takes some seconds to import, is imported only then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def open_registry() -> Registry:
     """Return the registered models. Raises EngineError when there is no store yet, or it does not answer."""
-    # First, since it sets what MLflow reads when it is imported.
+    # This comes first: it sets the variables that MLflow reads at import.
     client = look_into_store()
     from flows.engine.registry.versions import Registry
 
