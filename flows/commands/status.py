@@ -46,13 +46,8 @@ def show_plan(flow: str, *, preset: str, overrides: list[str], force: bool, stag
     traced = trace_flow(flow, read_changed(flow, preset=preset, overrides=overrides))
     rows = _describe(choose_stages(traced, stages))
     planned = [row for row in rows if force or row.status.state is not State.FRESH]
-    print_table(
-        ["stage", "status", "seconds last time", "why"],
-        [
-            [row.status.stage, row.status.state, _tell_seconds(row.made), "; ".join(row.status.reasons)]
-            for row in planned
-        ],
-    )
+    columns = ["stage", "status", "seconds last time", "why"]
+    print_table(columns, [[*_name(row), _tell_seconds(row.made), _tell_why(row)] for row in planned])
     say(f"at most {len(planned)} of {len(rows)} stages would run{_tell_minutes(planned)}")
 
 
@@ -71,10 +66,14 @@ def _describe(stages: list[Stage]) -> list[Row]:
     return rows
 
 
+def _name(row: Row) -> tuple[str, str]:
+    return row.status.stage, row.status.state
+
+
 def _tell(row: Row) -> list[str]:
     made = row.made
     when, run = (tell_time(made.ended_ms), made.run) if made else ("", "")
-    return [row.status.stage, row.status.state, when, run, _tell_why(row)]
+    return [*_name(row), when, run, _tell_why(row)]
 
 
 def _tell_why(row: Row) -> str:

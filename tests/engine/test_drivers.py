@@ -44,7 +44,6 @@ def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny:
     told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
     assert tiny.call(*command).check().output.splitlines()[-1] == told
     (server,) = where(tiny.root)
-    (tiny.root / ".env").unlink()  # now the address is no longer known as the project's own
     # What an editor loads from the project's own `.env` names no team.
     assert told in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
     team = server.api_url.replace("127.0.0.1", "localhost")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.console import StageReport, print_results, say
-from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.cache.store import Verdict
+from flows.engine.console import print_results, say
+from flows.engine.drivers.failure import tell_failure
 from flows.engine.drivers.first import update_code
 from flows.engine.drivers.record import report_run
-from flows.engine.drivers.recorder import Recorder, begin_flow_run, end_flow_run, read_metrics
+from flows.engine.drivers.recorder import begin_flow_run, end_flow_run, read_metrics
 from flows.engine.drivers.request import Request
+from flows.engine.drivers.run import Run
 from flows.engine.errors import EngineError, explain, is_mendable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
@@ -23,59 +21,12 @@ from flows.engine.graph.stage import Stage, choose_stages
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
-from flows.engine.stop import Stop, StoppedError
-from flows.engine.tracking.journal import Journal, count_waiting
-from flows.engine.tracking.ledger import Cost
+from flows.engine.stop import StoppedError
+from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.outbox import take_told
 
 if TYPE_CHECKING:
     from prefect.states import State
-
-
-@dataclass
-class Run:
-    """One run of a flow: its stages, and how each of them ended."""
-
-    stages: list[Stage]
-    force: bool
-    journal: Journal | None = None
-    request: Request = field(default_factory=Request)
-    reporter: str = ""
-    name: str = ""
-    page: Path | None = None
-    stop: Stop = field(default_factory=Stop)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-
-    def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
-        """Make one stage fresh and note its verdict, time and memory."""
-        report = StageReport(stage.name, tell, self.stop)
-        try:
-            with report, Recorder(stage, self.journal, run=self.name) as recorder:
-                outcome = bring_up_to_date(
-                    stage,
-                    lambda: recorder.compute(report),
-                    force=self.force,
-                    on_wait=lambda: report.say("waiting: another run computes this stage"),
-                    check=report.check,
-                )
-                recorder.record(outcome)
-        except Exception as error:
-            self.errors[stage.name] = error
-            if not isinstance(error, StoppedError):
-                self.failures.append(Failure.of(stage.name, error, report.said, flow=stage.flow, request=self.request))
-            raise
-        finally:
-            self.seconds[stage.name] = report.seconds
-        if outcome.verdict is Verdict.RAN and recorder.usage is not None:
-            began_ms = round(time.time() * 1000 - report.seconds * 1000)
-            peak_bytes = recorder.usage.peak_bytes
-            self.costs[stage.name] = Cost(report.seconds, began_ms, peak_bytes=peak_bytes, epochs=report.figures)
-        self.outcomes[stage.name] = outcome
-        return outcome.verdict
 
 
 def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:

@@ -21,7 +21,7 @@ from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cos
 from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
-    from flows.engine.drivers.prefect_driver import Run
+    from flows.engine.drivers.run import Run
 
 PAGE = "report.html"
 # MLflow takes some seconds to register and compare a model; after this time the report is made without the decision.
