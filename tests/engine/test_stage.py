@@ -152,13 +152,13 @@ WHOLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("role", [*ONCE, Role.FIT])
 def test_a_flow_that_lacks_what_its_report_reads_is_refused(role: Role) -> None:
     assert len(trace_reported(**WHOLE)) == len(WHOLE)
-    mend = re.escape(f"declare it by stage(..., role=Role.{role.name})")
-    with pytest.raises(EngineError, match=f"no stage is {role.value}, .*{mend}"):
+    mend = re.escape(f"declare one with stage(..., role=Role.{role.name})")
+    with pytest.raises(EngineError, match=f"no stage makes {role.value}, .*{mend}"):
         trace_reported(**{name: values for name, values in WHOLE.items() if name != role.name})
 
 
 MUDDLED = {
-    "two clean tables": ({"other": {"role": Role.CLEAN_TABLE}}, "some-CLEAN_TABLE and some-other are both the clean"),
+    "two clean tables": ({"other": {"role": Role.CLEAN_TABLE}}, "both some-CLEAN_TABLE and some-other make the clean"),
     "no export": ({"export": {}}, "some has 0 stages that export a model"),
     "two exports": ({"other": WHOLE["export"]}, "some has 2 stages that export a model"),
     "a loader that cannot be asked": (

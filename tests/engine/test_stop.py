@@ -71,7 +71,7 @@ def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyPro
     os.kill(run.pid, number)
     done = run.finish()
     assert done.code == 1, done.output
-    assert "error: stopped; the next run goes on from what is finished" in done.output
+    assert "error: stopped; the next run resumes it" in done.output
     assert read_flow_run(tiny.record, done)["state"]["name"] == "Cancelled"
     assert "Traceback" not in done.output
     assert tiny.outputs() == before

@@ -198,7 +198,7 @@ def test_what_waits_is_told_in_one_line(tmp_path: Path) -> None:
     begin(tmp_path)
     (tmp_path / ".trifold" / "outbox" / "trouble.json").write_text(json.dumps({"why": "connection refused"}))
     assert str(count_waiting(tmp_path)) == (
-        "2 MLflow runs kept in .trifold/outbox, the next run sends what is left: connection refused"
+        "2 MLflow runs not sent yet, kept in .trifold/outbox until the next run: connection refused"
     )
     assert len(list_journals(tmp_path)) == 2
 
