@@ -1,7 +1,7 @@
 """Audio: from a raw archive of clips to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.audio import bands, clean, explain, member, predict, sample, sections, spectrograms, waveforms
@@ -26,20 +26,20 @@ class AudioParams(Params):
 
 
 # DVC's plots of the clips.
-BALANCE = Look(plots={"balance.png": {}, "durations.png": {}})
+BALANCE = Published(plots={"balance.png": {}, "durations.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
-clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
 precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
 measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
-find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
 @pipeline("audio", AudioParams, reporter="flows.report.audio")

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
@@ -35,8 +35,8 @@ class ImagesParams(Params):
 
 
 # DVC's plots of the pictures' sizes and classes, and of the ensemble's errors.
-BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
-SHEETS = Look(
+BALANCE = Published(plots={"balance.png": {}, "sizes.png": {}})
+SHEETS = Published(
     plots={
         "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
         **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
@@ -46,15 +46,15 @@ SHEETS = Look(
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
 fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE)
-clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+look_at_pictures = stage(look.look_at_pictures, "look", learns=True, publish=SHEETS)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")

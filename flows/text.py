@@ -1,7 +1,7 @@
 """Text: from a raw archive of tweets to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate, export, train
@@ -43,26 +43,26 @@ class TextParams(Params):
 
 
 # DVC's plots of the tweets, and of the ensemble's accuracy on kinds of tweets.
-BALANCE = Look(plots={"balance.png": {}, "lengths.png": {}})
-SLICES = Look(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
+BALANCE = Published(plots={"balance.png": {}, "lengths.png": {}})
+SLICES = Published(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
-clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 translate_texts = stage(translate.translate_texts, "translated-fold{fold}")
 tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
-find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
-find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, publish=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-score_slices = stage(slices.score_slices, "slices", look=SLICES)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+score_slices = stage(slices.score_slices, "slices", publish=SLICES)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict))
 
 
 @pipeline("text", TextParams, reporter="flows.report.text")

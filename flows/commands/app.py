@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.engine.errors import explain, is_mendable
+from flows.engine.errors import explain, is_fixable
 from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry, open_runs
@@ -129,7 +129,7 @@ def try_model(flow: Flow) -> None:
     registry = open_registry()
     from flows.commands.try_page import serve_page
 
-    serve_page(registry, flow, tell=lambda address: typer.echo(f"{address}   Ctrl-C stops it"))
+    serve_page(registry, flow, on_start=lambda address: typer.echo(f"{address}   Ctrl-C stops it"))
 
 
 @models.callback()
@@ -199,7 +199,7 @@ def gc(
 
     # MLflow reads this when it is imported, so it is set before.
     prepare_environment()
-    from flows.commands.tables import FREEABLE_COLUMNS, list_freeable_rows, tell_size
+    from flows.commands.tables import FREEABLE_COLUMNS, format_size, list_freeable_rows
     from flows.engine.console import print_table
     from flows.engine.housekeeping.freeable import find_freeable
 
@@ -208,7 +208,7 @@ def gc(
         if free:
             for part in parts:
                 part.delete()
-    size = tell_size(sum(part.size_bytes or 0 for part in parts))
+    size = format_size(sum(part.size_bytes or 0 for part in parts))
     typer.echo(
         f"{size} deleted" if free else f"nothing was deleted; `python -m flows gc --days {days} --free` deletes {size}"
     )
@@ -251,10 +251,10 @@ def doctor() -> None:
 
     findings = examine()
     for finding in findings:
-        typer.echo(f"{'ok ' if finding.well else 'FIX'}  {finding.subject:<16}  {finding.seen}")
-        if not finding.well:
+        typer.echo(f"{'ok ' if finding.is_ok else 'FIX'}  {finding.subject:<16}  {finding.seen}")
+        if not finding.is_ok:
             typer.echo(f"{'':>23}-> {finding.fix}")
-    raise typer.Exit(not all(finding.well for finding in findings))
+    raise typer.Exit(not all(finding.is_ok for finding in findings))
 
 
 def main() -> None:
@@ -265,7 +265,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise
         sys.stderr.write(f"error: {explain(error)}\n")
         sys.exit(1)

@@ -22,17 +22,17 @@ from flows.engine.redact import strip_secrets
 from flows.engine.servers.server import where
 from flows.engine.servers.team import MLFLOW, PREFECT, use_team_prefect
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.mlflow_store import look_into_store
+from flows.engine.tracking.mlflow_store import open_existing_store
 
 FREE_DISK_GB = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: whether all is well, what was seen, and how to fix it."""
+    """The result of one check: whether it passed, what was seen, and how to fix it."""
 
     subject: str
-    well: bool
+    is_ok: bool
     seen: str
     fix: str = ""
 
@@ -56,8 +56,8 @@ def examine() -> list[Finding]:
 
 def _check_python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    well = sys.version_info[:2] in ((3, 11), (3, 12))
-    return Finding("Python", well, version, "make a new .venv: `rm -rf .venv; make PYTHON=python3.12 check`")
+    is_ok = sys.version_info[:2] in ((3, 11), (3, 12))
+    return Finding("Python", is_ok, version, "make a new .venv: `rm -rf .venv; make PYTHON=python3.12 check`")
 
 
 def _check_libraries() -> Finding:
@@ -125,7 +125,7 @@ def _check_graph() -> Finding:
 def _check_store() -> Finding:
     if address := os.environ.get(MLFLOW):
         try:
-            look_into_store()
+            open_existing_store()
         except EngineError as error:
             return Finding(
                 "MLflow store", False, str(error), f"start it, or `unset {MLFLOW}`; until then runs wait on disk"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from flows.commands.tables import tell_time
+from flows.commands.tables import format_time
 from flows.engine.cache.status import State, Status, explain_stages
 from flows.engine.console import print_table, say
 from flows.engine.graph.dvc_yaml import trace_all, trace_flow
@@ -36,7 +36,8 @@ def show_status(flow: str, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(["stage", "status", "computed", "by", "why, or library versions then"], [_tell(row) for row in rows])
+    columns = ["stage", "status", "computed", "by", "why, or library versions then"]
+    print_table(columns, [_list_cells(row) for row in rows])
     counts = {state: sum(row.status.state is state for row in rows) for state in State}
     say(", ".join(f"{count} {state}" for state, count in counts.items()))
 
@@ -47,8 +48,8 @@ def show_plan(flow: str, *, preset: str, overrides: list[str], force: bool, stag
     rows = _describe(choose_stages(traced, stages))
     planned = [row for row in rows if force or row.status.state is not State.FRESH]
     columns = ["stage", "status", "seconds last time", "why"]
-    print_table(columns, [[*_name(row), _tell_seconds(row.made), _tell_why(row)] for row in planned])
-    say(f"at most {len(planned)} of {len(rows)} stages would run{_tell_minutes(planned)}")
+    print_table(columns, [[*_name(row), _format_seconds(row.made), _format_reasons(row)] for row in planned])
+    say(f"at most {len(planned)} of {len(rows)} stages would run{_format_minutes(planned)}")
 
 
 def print_json(rows: Sequence[Row]) -> None:
@@ -70,13 +71,13 @@ def _name(row: Row) -> tuple[str, str]:
     return row.status.stage, row.status.state
 
 
-def _tell(row: Row) -> list[str]:
+def _list_cells(row: Row) -> list[str]:
     made = row.made
-    when, run = (tell_time(made.ended_ms), made.run) if made else ("", "")
-    return [*_name(row), when, run, _tell_why(row)]
+    when, run = (format_time(made.ended_ms), made.run) if made else ("", "")
+    return [*_name(row), when, run, _format_reasons(row)]
 
 
-def _tell_why(row: Row) -> str:
+def _format_reasons(row: Row) -> str:
     reasons = row.status.reasons
     more = f"; and {len(reasons) - REASONS_SHOWN} more (--json lists all)" if len(reasons) > REASONS_SHOWN else ""
     if reasons:
@@ -84,10 +85,10 @@ def _tell_why(row: Row) -> str:
     return f"made with {', '.join(row.moved)}" if row.moved else ""
 
 
-def _tell_seconds(made: Made | None) -> str:
+def _format_seconds(made: Made | None) -> str:
     return f"{made.seconds:.1f}" if made else "unknown"
 
 
-def _tell_minutes(planned: Iterable[Row]) -> str:
+def _format_minutes(planned: Iterable[Row]) -> str:
     seconds = [row.made.seconds for row in planned if row.made]
     return f"; {len(seconds)} of them took {sum(seconds) / 60:.1f} min last time" if seconds else ""

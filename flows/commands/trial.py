@@ -56,8 +56,8 @@ class Contender:
         (answer,) = ask_model(self.served, [asked], top=len(self.served.labels))
         picture = self.explain(Named(given)) if self.explain and isinstance(given, Path) else None
         drawn = "" if picture is None else _draw_picture(picture, answer.classes[0][0])
-        told = f"version {self.version.number}{_tell_accuracy(self.version)}"
-        heading = f"<h3>{escape(self.alias)} <small>{escape(told)}</small></h3>"
+        subtitle = f"version {self.version.number}{_format_accuracy(self.version)}"
+        heading = f"<h3>{escape(self.alias)} <small>{escape(subtitle)}</small></h3>"
         return f'<section class="contender" data-alias="{self.alias}">{heading}{_draw_bars(answer)}{drawn}</section>'
 
 
@@ -98,7 +98,7 @@ def render_answers(contenders: Sequence[Contender], given: Path | str | None) ->
     return f'<div class="contenders">{answers}</div>'
 
 
-def _tell_accuracy(version: Version) -> str:
+def _format_accuracy(version: Version) -> str:
     from flows.engine.tags import FIGURE
 
     accuracy = version.tags.get(f"{FIGURE}accuracy")
@@ -121,6 +121,7 @@ def _draw_picture(picture: NDArray[np.uint8], label: str) -> str:
 
     png = BytesIO()
     Image.fromarray(picture).save(png, "PNG")
-    told = f"Support for {escape(label)}: brighter parts support it more"
+    caption = f"Support for {escape(label)}: brighter parts support it more"
     content = base64.b64encode(png.getvalue()).decode()
-    return f'<figure><img alt="{told}" src="data:image/png;base64,{content}"><figcaption>{told}</figcaption></figure>'
+    image = f'<img alt="{caption}" src="data:image/png;base64,{content}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

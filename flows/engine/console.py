@@ -39,10 +39,10 @@ def print_graph(flows: Mapping[str, list[Stage]]) -> None:
 def print_results(rows: list[tuple[str, str, float]]) -> None:
     """Print the stages of a run: how each ended, and its seconds."""
     colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
-    told = [
-        [name, f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", f"{seconds:.1f}"] for name, verdict, seconds in rows
+    rows_shown = [
+        [name, f"[{colours.get(result, 'yellow')}]{result}[/]", f"{seconds:.1f}"] for name, result, seconds in rows
     ]
-    print_table(["stage", "", "seconds"], told)
+    print_table(["stage", "", "seconds"], rows_shown)
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -91,13 +91,13 @@ class _Bars:
 _shared = _Bars()
 
 
-class StageReport:
+class ConsoleReport:
     """Shows a stage's progress: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
+    def __init__(self, name: str, log: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
         """`log` also receives each line; `stop` is the run's."""
         self._name = name
-        self._tell = tell
+        self._log = log
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self.figures: list[dict[str, float]] = []
         self._stop = stop or Stop()
@@ -105,7 +105,7 @@ class StageReport:
         self._began_s = self._last_line_s = time.monotonic()
         self._works = False
 
-    def __enter__(self) -> StageReport:
+    def __enter__(self) -> ConsoleReport:
         return self
 
     def __exit__(
@@ -154,4 +154,4 @@ class StageReport:
         """Print one line for the user."""
         self.said.append(text)
         say(f"{self._name}: {text}")
-        self._tell(text)
+        self._log(text)

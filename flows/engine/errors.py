@@ -24,7 +24,7 @@ class TaskError(Exception):
     """A bug in a task's code: the task's exception, with the traceback of the stage's process as a note."""
 
 
-def is_mendable(error: BaseException) -> bool:
+def is_fixable(error: BaseException) -> bool:
     """Return whether the message alone says what to do, so that a traceback would only hide it.
 
     The engine imports no task, so it recognises the tasks' own error class by its name.

@@ -147,9 +147,9 @@ def describe_source(root: Path) -> dict[str, str]:
     commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
     names = [line[3:] for line in changed.splitlines()]
-    told = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
+    commit_tags = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
     # MLflow's pages show the commit under this name.
-    return told | ({tags.SOURCE_COMMIT: commit} if commit else {})
+    return commit_tags | ({tags.SOURCE_COMMIT: commit} if commit else {})
 
 
 def _ask_git(root: Path, *words: str) -> str:
@@ -168,7 +168,7 @@ def _name_user() -> str:
         return str(os.getuid())
 
 
-def tell_command() -> str:
+def format_command() -> str:
     """Return this process's command as a user would type it, without the installation's path."""
     program = Path(sys.argv[0])
     words = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
@@ -182,7 +182,7 @@ def describe_machine() -> dict[str, str]:
     return {
         tags.USER: _name_user(),
         tags.SOURCE_TYPE: "LOCAL",
-        tags.SOURCE_NAME: tell_command(),
+        tags.SOURCE_NAME: format_command(),
         tags.HOST: me.host,
         tags.PID: str(me.pid),
         tags.STARTED: me.started,
@@ -190,6 +190,6 @@ def describe_machine() -> dict[str, str]:
         tags.CPU: name_cpu(),
         tags.GPU: ", ".join(gpus) or NO_GPU,
         tags.PLATFORM: platform.platform(),
-        tags.COMMAND: tell_command(),
+        tags.COMMAND: format_command(),
         **{f"{tags.VERSION}{name}": version for name, version in read_versions().items()},
     }

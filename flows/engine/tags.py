@@ -19,7 +19,7 @@ RUN = "run"
 DATA_MD5 = "data.md5."
 FIGURE = "figure."
 # The alias that the gate gave it, and the gate's decision, which the exporting run and the flow's run have too.
-GATE, VERDICT = "gate", "verdict"
+GATE, DECISION = "gate", "verdict"
 # When it became champion and when it stopped being it; of a model: all champions, oldest first, the current one last.
 CHAMPION_SINCE, CHAMPION_UNTIL = "champion.since", "champion.until"
 CHAMPIONS = "champions"

@@ -55,9 +55,9 @@ def draw_lines(
     names = list(dict.fromkeys(row[series] for row in rows))
     colour: dict[str, Any] = {"field": series, "type": "nominal", "sort": names, "title": None}
     colour["legend"] = {"orient": "top", "columns": 2} if 1 < len(names) <= MOST_SERIES else None
-    told = [{"field": series, "title": series}, _tell(x), _tell(y)]
-    told += [{"field": channel["field"]} for channel in (more or {}).values() if channel["field"] != series]
-    encoding = {"x": _quantify(x), "y": _quantify(y), "color": colour, **(more or {}), "tooltip": told}
+    tips = [{"field": series, "title": series}, _make_tooltip(x), _make_tooltip(y)]
+    tips += [{"field": channel["field"]} for channel in (more or {}).values() if channel["field"] != series]
+    encoding = {"x": _quantify(x), "y": _quantify(y), "color": colour, **(more or {}), "tooltip": tips}
     lines = {"mark": {"type": "line"}, "encoding": encoding}
     near = {"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"}}
     points = {
@@ -80,9 +80,9 @@ def draw_bars(rows: Sequence[Row], *, name: str, value: str, tooltip: Sequence[s
         "title": None,
         "axis": {"domain": False, "ticks": False, "labelPadding": 8},
     }
-    told = [{"field": field} for field in (name, value, *tooltip)]
+    tips = [{"field": field} for field in (name, value, *tooltip)]
     bar = {"type": "bar", "color": SERIES[0], "cornerRadiusEnd": 3, "height": {"band": 0.7}}
-    return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": told}, height=ROW_PX * len(rows))
+    return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": tips}, height=ROW_PX * len(rows))
 
 
 def draw_confusion(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
@@ -144,13 +144,13 @@ def add_marks(chart: dict[str, Any], marks: Sequence[Row], *, x: str, y_px: int 
     return chart | {"layer": [rules, words, *chart["layer"]]}
 
 
-def _chart(rows: Iterable[Row], *, height: Any = HEIGHT_PX, **parts: Any) -> dict[str, Any]:
+def _chart(rows: Iterable[Row], *, height: Any = HEIGHT_PX, **spec: Any) -> dict[str, Any]:
     return {
         "width": "container",
         "height": height,
         "data": {"values": list(rows)},
         "config": CONFIG,
-        **parts,
+        **spec,
     }
 
 
@@ -158,7 +158,7 @@ def _quantify(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "quantitative", "scale": {"zero": False}, **channel}
 
 
-def _tell(channel: Mapping[str, Any]) -> dict[str, Any]:
+def _make_tooltip(channel: Mapping[str, Any]) -> dict[str, Any]:
     axis = channel.get("axis", {})
-    told = {"field": channel["field"], "title": channel.get("title", channel["field"])}
-    return told | {"format": ".1%" if axis.get("format") == "%" else ".4~g"}
+    tips = {"field": channel["field"], "title": channel.get("title", channel["field"])}
+    return tips | {"format": ".1%" if axis.get("format") == "%" else ".4~g"}

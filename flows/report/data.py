@@ -10,27 +10,27 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Bar, Block, Chapter, Chart, Table, Tile, Tiles
 from flows.report.charts import draw_bars
-from flows.report.parts import Bar, Chart, Part, Section, Table, Tile, Tiles
 from tasks.tables import read_rows
 
 SHOWN = 8  # dropped rows
 APART = ("classes", "dropped", "examples", "groups")
 
 
-def tell_data(record: FlowRecord) -> Section:
+def show_data(record: FlowRecord) -> Chapter:
     """Return the counts of the clean table, its classes, the dropped examples, and the folds."""
     folder = record.folder(Role.CLEAN_TABLE)
     if folder is None:
-        return Section("Data")
+        return Chapter("Data")
     report = json.loads((folder / "report.json").read_text())
-    parts = [*_list_parts(folder, report), *_list_folds(record)]
+    blocks = [*_list_blocks(folder, report), *_list_folds(record)]
     if report.get("dropped"):
-        parts.append(_show_dropped(folder / "dropped.csv"))
-    return Section("Data", parts)
+        blocks.append(_show_dropped(folder / "dropped.csv"))
+    return Chapter("Data", blocks)
 
 
-def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
+def _list_blocks(folder: Path, report: Mapping[str, Any]) -> Iterator[Block]:
     classes, dropped = read_rows(folder / "classes.csv", ["category", "examples"]), report.get("dropped", {})
     tiles = [Tile("examples", f"{report['examples']:,}"), Tile("classes", str(len(classes)))]
     if "groups" in report:
@@ -44,7 +44,7 @@ def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
         rows = [[reason, Bar(f"{count:,}", count / most)] for reason, count in worst_first]
         yield Table(("reason", "dropped"), rows, title="Dropped examples by reason", wide=False)
     facts = [
-        [name.replace("_", " "), ", ".join(f"{key}: {_tell(value)}" for key, value in values.items())]
+        [name.replace("_", " "), ", ".join(f"{key}: {_format(value)}" for key, value in values.items())]
         for name, values in report.items()
         if name not in APART and isinstance(values, Mapping)
     ]
@@ -62,7 +62,7 @@ def _show_dropped(path: Path) -> Table:
     return Table(columns, rows, title=f"First rows of {path.name}")
 
 
-def _list_folds(record: FlowRecord) -> Iterator[Part]:
+def _list_folds(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(Role.FOLDS)
     if folder is None:
         return
@@ -72,5 +72,5 @@ def _list_folds(record: FlowRecord) -> Iterator[Part]:
     yield Table(("training", "validation", "test"), rows, title=f"Folds of each round, {mode}", wide=False)
 
 
-def _tell(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

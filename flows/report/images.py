@@ -8,11 +8,11 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Sheet
 from flows.report.charts import draw_lines
 from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture
-from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
-from flows.report.training import SHARE, tell_learning
+from flows.report.training import SHARE, show_training
 from tasks.images.look import look_at_pictures
 from tasks.images.resize import resize_pictures
 from tasks.learning.fitted import read_fit
@@ -23,15 +23,15 @@ SHOWN = 21
 
 def render_report(record: FlowRecord) -> str:
     """Return the report of a run as HTML."""
-    learning = tell_learning(record)
+    training = show_training(record)
     return render_run(
         record,
-        learning=Section(learning.title, (*learning.parts, *draw_sizes(record))),
-        examples=Section("Examples", tuple(_show_pictures(record))),
+        training=Chapter(training.title, (*training.blocks, *draw_sizes(record))),
+        examples=Chapter("Examples", tuple(_show_pictures(record))),
     )
 
 
-def draw_sizes(record: FlowRecord) -> Iterator[Part]:
+def draw_sizes(record: FlowRecord) -> Iterator[Block]:
     """Draw each member's validation and test accuracy at the end of each of its sizes."""
     evaluate = record.folder(Role.EVALUATION)
     tested = json.loads((evaluate / "metrics.json").read_text())["members"] if evaluate else {}
@@ -52,7 +52,7 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
     yield Chart("Accuracy by picture size", draw_lines(rows, x=side, y=SHARE, series="of", more=more))
 
 
-def _show_pictures(record: FlowRecord) -> Iterator[Part]:
+def _show_pictures(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(look_at_pictures)
     if folder is None:
         return

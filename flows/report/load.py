@@ -8,9 +8,9 @@ from statistics import mean
 from typing import Any
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.report.blocks import Block, Chapter, Chart, Note, Table
 from flows.report.charts import HEIGHT_PX, add_marks, draw_lines
-from flows.report.parts import Chart, Note, Part, Section, Table
-from flows.report.run import tell_duration
+from flows.report.run import format_duration
 
 CPU, MEMORY = "cpu_utilization_percentage", "system_memory_usage_percentage"
 GPU, GPU_MEMORY = "gpu_0_utilization_percentage", "gpu_0_memory_usage_percentage"
@@ -37,12 +37,12 @@ class Training:
     peak_gpu_memory: float | None
 
 
-def tell_load(record: FlowRecord) -> Section:
+def show_load(record: FlowRecord) -> Chapter:
     """Return the machine's load during the stages, and the bottleneck of the trainings."""
     trainings = [found for stage in record.stages if (found := measure_training(stage))]
-    return Section(
+    return Chapter(
         "Machine",
-        tuple(_list_parts(record, trainings)),
+        tuple(_list_blocks(record, trainings)),
         "The load of the whole machine, sampled each second while each stage was computed; for a cached stage, in the "
         "run that computed it. The stages are drawn one after the other, without pauses.",
     )
@@ -69,17 +69,17 @@ def measure_training(stage: StageRecord) -> Training | None:
     )
 
 
-def judge_trainings(trainings: list[Training]) -> str:
+def name_bottleneck(trainings: list[Training]) -> str:
     """Return the bottleneck of the trainings with its figures, in words; longer trainings count more."""
     share = _weigh(trainings, "input_share")
     cpu, gpu = _weigh(trainings, "cpu"), _weigh(trainings, "gpu")
     memory = max((one.peak_memory for one in trainings if one.peak_memory is not None), default=0.0)
     gpu_memory = max((one.peak_gpu_memory for one in trainings if one.peak_gpu_memory is not None), default=0.0)
-    told = [f"preparing batches took {share:.0%} of the time"]
-    told += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
-    told += [f"memory use peaked at {memory:.0f} %"] if memory else []
-    told += [f"GPU memory use peaked at {gpu_memory:.0f} %"] if gpu_memory else []
-    return f"{_name_limit(share or 0.0, cpu, gpu, max(memory, gpu_memory))}: {', '.join(told)}."
+    figures = [f"preparing batches took {share:.0%} of the time"]
+    figures += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
+    figures += [f"memory use peaked at {memory:.0f} %"] if memory else []
+    figures += [f"GPU memory use peaked at {gpu_memory:.0f} %"] if gpu_memory else []
+    return f"{_name_limit(share or 0.0, cpu, gpu, max(memory, gpu_memory))}: {', '.join(figures)}."
 
 
 def _name_limit(share: float, cpu: float | None, gpu: float | None, memory: float) -> str:
@@ -100,9 +100,9 @@ def _weigh(trainings: list[Training], name: str) -> float | None:
     return sum(value * seconds for value, seconds in pairs) / sum(seconds for _, seconds in pairs) if pairs else None
 
 
-def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]:
+def _list_blocks(record: FlowRecord, trainings: list[Training]) -> Iterator[Block]:
     if trainings:
-        yield Note(judge_trainings(trainings), title="Bottleneck of training:")
+        yield Note(name_bottleneck(trainings), title="Bottleneck of training:")
     if rows := list(_lay_end_to_end(record)):
         percent = {"field": "percent", "title": "% in use", "scale": {"domain": [0, 100]}}
         second = {"field": "second", "title": "seconds of computation"}
@@ -114,16 +114,16 @@ def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]
         yield Chart(f"{title[0].upper()}{title[1:]} over time", chart, wide=True)
     if trainings:
         columns = ("training", "time", "examples/s", "input", "CPU", "GPU", "peak memory", "peak GPU memory")
-        told = [_tell_training(one) for one in trainings]
-        there = [n for n in range(len(columns)) if any(row[n] for row in told)]
-        rows_there = [[row[n] for n in there] for row in told]
-        yield Table([columns[n] for n in there], rows_there, figures=range(1, len(there)), title="Trainings")
+        cells = [_list_cells(one) for one in trainings]
+        shown = [n for n in range(len(columns)) if any(row[n] for row in cells)]
+        rows_shown = [[row[n] for n in shown] for row in cells]
+        yield Table([columns[n] for n in shown], rows_shown, figures=range(1, len(shown)), title="Trainings")
 
 
-def _tell_training(one: Training) -> list[str]:
+def _list_cells(one: Training) -> list[str]:
     loads = (one.cpu, one.gpu, one.peak_memory, one.peak_gpu_memory)
     percents = ["" if load is None else f"{load:.0f} %" for load in loads]
-    return [one.name, tell_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
+    return [one.name, format_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
 
 
 def _mark_stages(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ for (const place of document.querySelectorAll(".chart")) {
 const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
 const watcher = new IntersectionObserver(
   (entries) => {
-    for (const entry of entries.filter((one) => one.isIntersecting)) {
+    for (const entry of entries.filter((entry) => entry.isIntersecting)) {
       for (const [name, link] of links) link.classList.toggle("here", name === entry.target.id);
     }
   },

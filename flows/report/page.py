@@ -11,12 +11,12 @@ from flows.engine.drivers.record import FlowRecord
 from flows.engine.files import write_whole
 from flows.engine.project import make_state_folder
 from flows.engine.tags import CHANGED, COMMAND, COMMIT, DEVICE, HOST, VERSION
-from flows.report.parts import Section
+from flows.report.blocks import Chapter
 
 HERE = Path(__file__).parent
 
 
-def render_page(record: FlowRecord, sections: Sequence[Section]) -> str:
+def render_page(record: FlowRecord, chapters: Sequence[Chapter]) -> str:
     """Return the report of a run as HTML, without empty chapters. All texts are escaped."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -25,15 +25,15 @@ def render_page(record: FlowRecord, sections: Sequence[Section]) -> str:
     commit, changed = record.about.get(COMMIT, "none")[:8], record.about.get(CHANGED, "none") != "none"
     about = [f"{began:%Y-%m-%d %H:%M %Z}", f"commit {commit}{' with uncommitted changes' if changed else ''}"]
     about += [record.about[name] for name in (DEVICE, HOST) if name in record.about]
-    told = sorted(record.about.items())
-    versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in told if key.startswith(VERSION)]
+    tags = sorted(record.about.items())
+    versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in tags if key.startswith(VERSION)]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
         title=f"{record.flow}, {began:%Y-%m-%d %H:%M}",
         flow=record.flow,
         status=record.status,
         subtitle=" · ".join(about),
-        sections=[section for section in sections if section.parts],
+        chapters=[chapter for chapter in chapters if chapter.blocks],
         footer=" · ".join([*versions, record.about.get(COMMAND, "")]),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.engine.drivers.record import FlowRecord
+from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Table
 from flows.report.charts import draw_bars
 from flows.report.frame import render_run
-from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
-from flows.report.training import tell_learning
+from flows.report.training import show_training
 from tasks.tables import read_rows
 from tasks.text.ngrams import fit_ngrams
 from tasks.text.slices import score_slices
@@ -19,11 +19,11 @@ PHRASES = 12  # per class
 
 def render_report(record: FlowRecord) -> str:
     """Return the report of a run as HTML."""
-    examples = Section("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
-    return render_run(record, learning=tell_learning(record), examples=examples)
+    examples = Chapter("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
+    return render_run(record, training=show_training(record), examples=examples)
 
 
-def _draw_slices(record: FlowRecord) -> Iterator[Part]:
+def _draw_slices(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(score_slices)
     if folder is None:
         return
@@ -35,7 +35,7 @@ def _draw_slices(record: FlowRecord) -> Iterator[Part]:
     yield Chart("Accuracy by kind of tweet", bars)
 
 
-def _show_tweets(record: FlowRecord) -> Iterator[Part]:
+def _show_tweets(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(score_slices)
     if folder is None:
         return
@@ -48,7 +48,7 @@ def _show_tweets(record: FlowRecord) -> Iterator[Part]:
         yield Gallery("Worst errors", worst, note=note)
 
 
-def _list_phrases(record: FlowRecord) -> Iterator[Part]:
+def _list_phrases(record: FlowRecord) -> Iterator[Block]:
     """Yield the n-grams with the largest weights, of the last n-gram model."""
     fits = list(record.find(fit_ngrams))
     if not fits:

@@ -9,8 +9,8 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Block, Chapter, Chart
 from flows.report.charts import SERIES, add_marks, draw_lines
-from flows.report.parts import Chart, Part, Section
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
@@ -19,12 +19,12 @@ SHARE = {"field": "accuracy", "title": "accuracy", "axis": {"format": "%"}}
 Rows = list[dict[str, Any]]
 
 
-def tell_learning(record: FlowRecord) -> Section:
+def show_training(record: FlowRecord) -> Chapter:
     """Return the charts of all trainings; the fits of a member at several sizes are joined."""
-    return Section("Training", (*_draw_rates(record), *_draw_courses(record), *_draw_activations(record)))
+    return Chapter("Training", (*_draw_rates(record), *_draw_courses(record), *_draw_activations(record)))
 
 
-def _draw_rates(record: FlowRecord) -> Iterator[Part]:
+def _draw_rates(record: FlowRecord) -> Iterator[Block]:
     rows: Rows = []
     chosen: Rows = []
     for name, folder in _find_with(record, Role.RANGE_TEST, "curve.csv"):
@@ -45,7 +45,7 @@ def _draw_rates(record: FlowRecord) -> Iterator[Part]:
     yield Chart("Learning-rate range tests", chart, note=note)
 
 
-def _draw_courses(record: FlowRecord) -> Iterator[Part]:
+def _draw_courses(record: FlowRecord) -> Iterator[Block]:
     epochs, marks = _read_courses(record)
     if not epochs:
         return
@@ -92,7 +92,7 @@ def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
     return epochs, [{"at": at, "label": label} for at, label in marks.items()]
 
 
-def _draw_activations(record: FlowRecord) -> Iterator[Part]:
+def _draw_activations(record: FlowRecord) -> Iterator[Block]:
     fits = _find_with(record, Role.FIT, "activations.csv")
     if not fits:
         return

@@ -68,8 +68,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "data/ is a link": (link_elsewhere("data"), "error: data is a symbolic link, behind which DVC tracks no data"),
     "a folder in data/ is a link": (link_elsewhere("data/tiny"), "error: data/tiny is a symbolic link"),
     "an output is a link": (link_elsewhere("data/tiny/join"), "error: data/tiny/join is a symbolic link"),
-    "a cache on a disk that is away": (unmount_cache, "links to /nowhere/cache, which is missing: mount its disk"),
-    "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: delete it when no DVC command is under way"),
+    "a cache on a disk that is away": (unmount_cache, "links to /nowhere/cache, which is missing: mount that disk"),
+    "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: end all DVC commands, then `rm "),
 }
 
 

@@ -24,7 +24,7 @@ WAIT_S = 30.0
 BEGIN = """
 import json, os, pathlib, threading, time
 from flows.engine.compute import process
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.stop import Stop
 from probe import compute, make
 from tasks import odd
@@ -85,7 +85,7 @@ tell(noted=note["peak_bytes"])
 
 def test_what_a_stage_tells_arrives_as_plain_numbers(tiny: TinyProject) -> None:
     script = """
-class Hearing(StageReport):
+class Hearing(ConsoleReport):
     def progress(self, *told, **figures): tell(event="progress", told=told, figures=figures)
     def metrics(self, figures, step): tell(event="metrics", told=step, figures=figures)
     def say(self, text): tell(event="say", told=text)
@@ -140,7 +140,7 @@ def test_a_stop_reaches_a_stage_at_its_next_batch(tiny: TinyProject) -> None:
     script = """
 stop = Stop()
 threading.Timer(0.5, stop.ask).start()
-tell(**try_to(make(odd.wait), StageReport("odd", stop=stop)))
+tell(**try_to(make(odd.wait), ConsoleReport("odd", stop=stop)))
 """
     (told,) = run(tiny, script)
     assert (told["kind"], told["text"][:16]) == ("StoppedError", "odd was stopped:")

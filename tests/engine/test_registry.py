@@ -18,7 +18,7 @@ from flows.engine.registry.versions import Registry
 from flows.engine.tags import DATA_MD5
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.outbox import EVENTS, append_event, take_told
+from flows.engine.tracking.outbox import EVENTS, append_event, take_messages
 from flows.engine.tracking.relocation import follow_move
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
 from tests.engine.versions import N_SAMPLES, TEST_DATA, export, make_version
@@ -35,7 +35,7 @@ def register(root: Path, *rights: int, tags: dict[str, str] = TEST_DATA) -> list
     for right in rights:
         export(root, f"flow{len(list(root.glob('flow*')))}", right, tags)
         sender.follow_journals(0)
-    return take_told(root)
+    return take_messages(root)
 
 
 CASES = {
@@ -55,7 +55,7 @@ def test_only_what_beats_the_champion_becomes_champion(root: Path, case: str) ->
     told = register(root, *rights)
     assert read_aliases(root) == aliases
     assert reason in told[-1]
-    assert not take_told(root), "it is told once"
+    assert not take_messages(root), "it is told once"
 
 
 def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Path) -> None:
@@ -140,7 +140,7 @@ def test_what_was_sent_before_a_break_is_judged_once(root: Path) -> None:
     sender.follow_journals(0)
     assert read_aliases(root) == {"champion": "2"}
     assert [version.number for version in Registry(open_client(root)).list_versions("audio")] == ["2", "1"]
-    (told,) = take_told(root)
+    (told,) = take_messages(root)
     assert "compared with champion 1" in told
     assert Registry(open_client(root)).rollback("audio") == "1"
 
@@ -153,7 +153,7 @@ def test_a_tracker_that_is_down_delays_the_verdict_only(root: Path, monkeypatch:
     assert count_waiting(root).journals == 2
     use_tracker(monkeypatch, f"sqlite:///{root}/mlflow.db")
     sender.follow_journals(0)
-    assert "there was no champion yet" in take_told(root)[0]
+    assert "there was no champion yet" in take_messages(root)[0]
     assert read_aliases(root) == {"champion": "1"}
 
 
@@ -277,7 +277,7 @@ def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",
-        "from flows.engine.tracking.mlflow_store import look_into_store; look_into_store()",
+        "from flows.engine.tracking.mlflow_store import open_existing_store; open_existing_store()",
     ]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "there is no mlflow.db yet" in done.stderr.splitlines()[-1]

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import ONCE, Artifact, Look, Pipeline, Registered, Role, Stage, stage
+from flows.engine.graph.stage import ONCE, Artifact, Pipeline, Published, Registered, Role, Stage, stage
 from tasks import folds
 from tasks.audio import predict
 
@@ -129,7 +129,7 @@ def test_codes_are_named_after_the_task_and_what_tells_them_apart() -> None:
 
 @pytest.mark.parametrize("function", [lambda *, out: None, partial(make, size=2), len], ids=["lambda", "partial", "C"])
 def test_what_has_no_code_of_its_own_is_refused(function: Callable[..., None]) -> None:
-    with pytest.raises(EngineError, match="defines by `def`"):
+    with pytest.raises(EngineError, match="defined with `def`"):
         stage(function, "make")
 
 
@@ -145,7 +145,7 @@ def trace_reported(**kinds: dict[str, Any]) -> list[Stage]:
 
 WHOLE: dict[str, dict[str, Any]] = {
     **{role.name: {"role": role} for role in (*ONCE, Role.FIT)},
-    "export": {"look": Look(model=Registered(loader=predict, judge=folds))},
+    "export": {"publish": Published(model=Registered(loader=predict, judge=folds))},
 }
 
 
@@ -162,7 +162,7 @@ MUDDLED = {
     "no export": ({"export": {}}, "some has 0 stages that export a model"),
     "two exports": ({"other": WHOLE["export"]}, "some has 2 stages that export a model"),
     "a loader that cannot be asked": (
-        {"export": {"look": Look(model=Registered(loader=folds, judge=folds))}},
+        {"export": {"publish": Published(model=Registered(loader=folds, judge=folds))}},
         "tasks.folds has no GIVEN, read_given, open_model, _load_pyfunc",
     ),
 }

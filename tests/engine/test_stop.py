@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
@@ -125,14 +125,14 @@ def test_waiting_for_others_is_no_part_of_the_limit_and_can_be_stopped(
 ) -> None:
     monkeypatch.setenv("TRIFOLD_STAGE_LIMIT_S", "0.01")
     stop = Stop()
-    report = StageReport("tiny", stop=stop)
+    report = ConsoleReport("tiny", stop=stop)
     time.sleep(0.02)
     report.check()
     with hold_lock(tmp_path / "lock"):
         threading.Timer(0.2, stop.ask).start()
         with pytest.raises(StoppedError, match="tiny was stopped"), hold_lock(tmp_path / "lock", check=report.check):
             pass
-    late = StageReport("tiny")
+    late = ConsoleReport("tiny")
     late.begin()
     time.sleep(0.02)
     with pytest.raises(LateError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment, tell_command
+from flows.engine.machine import describe_machine, describe_source, format_command, identify, set_quiet_environment
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.journal import COPIED_BYTES, Journal, NewVersion, count_waiting
 from flows.engine.tracking.outbox import EVENTS, OutgoingJournal, list_journals
@@ -222,4 +222,4 @@ def test_telemetry_is_off_unless_someone_has_turned_it_on() -> None:
 )
 def test_a_command_is_told_as_it_is_typed(argv: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", argv)
-    assert tell_command() == told
+    assert format_command() == told

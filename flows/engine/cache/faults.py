@@ -47,23 +47,23 @@ def _explain(error: Exception) -> str:
     from dvc.config import ConfigError
     from dvc.scm import SCMError
 
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if isinstance(error, SCMError):
-        return f"{told}, and DVC needs one: `git init && git add --all && git commit -m start` in {ROOT}"
+        return f"{message}, and DVC needs one: `git init && git add --all && git commit -m start` in {ROOT}"
     if isinstance(error, ConfigError):
-        return f"DVC's {told}: {_name_remedies('.dvc/config', '.dvc/config.local')}"
+        return f"DVC's {message}: {_name_remedies('.dvc/config', '.dvc/config.local')}"
     for name in ("dvc.lock", "dvc.yaml"):
-        if name in told:
-            return _explain_file(name, told)
-    return f"DVC: {told}; `python -m flows doctor` checks the repository, `dvc status -v` shows DVC's details"
+        if name in message:
+            return _explain_file(name, message)
+    return f"DVC: {message}; `python -m flows doctor` checks the repository, `dvc status -v` shows DVC's details"
 
 
-def _explain_file(name: str, told: str) -> str:
+def _explain_file(name: str, message: str) -> str:
     path = ROOT / name
     if path.is_file() and any(line.startswith(CONFLICT) for line in path.read_text(errors="replace").splitlines()):
-        told = f"{name} contains merge conflict markers: `git checkout --ours {name}` (or --theirs) takes one side"
-        return f"{told}; if no merge is in progress: {REMEDIES[name]}"
-    return f"{told}: {REMEDIES[name]}"
+        message = f"{name} contains merge conflict markers: `git checkout --ours {name}` (or --theirs) takes one side"
+        return f"{message}; if no merge is in progress: {REMEDIES[name]}"
+    return f"{message}: {REMEDIES[name]}"
 
 
 def _name_remedies(*names: str) -> str:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
-from flows.engine.errors import EngineError, TaskError, explain, is_mendable
+from flows.engine.errors import EngineError, TaskError, explain, is_fixable
 from flows.engine.stop import LateError, StoppedError
 
 Message = dict[str, Any]
@@ -22,14 +22,14 @@ _KINDS = {kind.__name__: kind for kind in (StoppedError, LateError, DisturbedErr
 def pack_error(error: BaseException) -> Message:
     """Return an error as plain values."""
     kind = type(error).__name__
-    mendable = is_mendable(error)
-    trace = "" if mendable else "".join(traceback.format_exception(error)).rstrip()
-    return {"kind": kind, "text": explain(error) or kind, "mendable": mendable, "trace": trace}
+    fixable = is_fixable(error)
+    trace = "" if fixable else "".join(traceback.format_exception(error)).rstrip()
+    return {"kind": kind, "text": explain(error) or kind, "fixable": fixable, "trace": trace}
 
 
 def unpack_error(message: Message) -> Exception:
     """Return the error that `pack_error` described; a bug has its traceback as a note."""
-    if message["mendable"]:
+    if message["fixable"]:
         return _KINDS.get(message["kind"], EngineError)(message["text"])
     error = TaskError(message["text"])
     error.add_note(message["trace"])

@@ -39,10 +39,10 @@ SERVER = Path(__file__).with_name("stage_server.py")
 LIBRARIES = ("pydantic", "ruamel.yaml")
 LEARNING = ("torch", "scipy.signal", "matplotlib.figure")
 # How often the driver checks a stage that sends nothing, seconds.
-LOOK_S = 0.1
+CHECK_S = 0.1
 
 
-class Report(Protocol):
+class StageReport(Protocol):
     """Receives a stage's progress, metrics and messages while it is computed."""
 
     def begin(self) -> None:
@@ -61,7 +61,7 @@ class Report(Protocol):
         """Print one line for the user."""
 
 
-def run_stage(stage: Stage, report: Report) -> Usage:
+def run_stage(stage: Stage, report: StageReport) -> Usage:
     """Compute a stage in a process of its own and move its output into place, all or nothing.
 
     The caller holds the stage's lock. The process holds it too, so nobody else computes the stage before the process
@@ -75,7 +75,7 @@ def run_stage(stage: Stage, report: Report) -> Usage:
         return _compute(stage, report)
 
 
-def _compute(stage: Stage, report: Report) -> Usage:
+def _compute(stage: Stage, report: StageReport) -> Usage:
     report.check()
     locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
     process = _server.fork((*LIBRARIES, *LEARNING) if stage.learns else LIBRARIES, find_held(*locks))
@@ -137,7 +137,7 @@ atexit.register(_server.stop)
 class _Supervisor:
     """Forwards a stage process's messages to its report, and ends the process when the report asks for it."""
 
-    def __init__(self, stage: Stage, process: _Process, report: Report) -> None:
+    def __init__(self, stage: Stage, process: _Process, report: StageReport) -> None:
         self._stage, self._process, self._report = stage, process, report
         self._last: Message = {}
         self._exit: Message = {}
@@ -150,7 +150,7 @@ class _Supervisor:
             with suppress(BrokenPipeError):
                 self._process.channel.send_bytes(pickle.dumps(Job.of(self._stage)))
             while not self._exit:
-                self._look()
+                self._step()
         finally:
             self._clean_up()
         if self._last.get("event") == "done":
@@ -159,9 +159,9 @@ class _Supervisor:
             raise unpack_error(self._last["error"])
         raise self._killed_for or EngineError(_explain_end(self._stage.name, **self._exit))
 
-    def _look(self) -> None:
+    def _step(self) -> None:
         try:
-            if wait([self._process.channel, self._process.ended], LOOK_S):
+            if wait([self._process.channel, self._process.ended], CHECK_S):
                 self._read()
             self._report.check()
         except EngineError as error:

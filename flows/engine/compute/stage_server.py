@@ -42,14 +42,14 @@ def serve() -> None:
         ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, REQUEST_BYTES)
-            report_ended(listeners)
+            send_ended(listeners)
         if control.fileno() in ready:
             request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, MOST_DESCRIPTORS)
             if not request:
                 return
             pid, listener = fork(json.loads(request), descriptors)
             listeners[pid] = listener
-            tell(listener, {"pid": pid})
+            send(listener, {"pid": pid})
 
 
 def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[int, Connection]:
@@ -94,7 +94,7 @@ def become_stage(module: str, channel: Connection, server: int) -> None:
         os._exit(code)
 
 
-def report_ended(listeners: dict[int, Connection]) -> None:
+def send_ended(listeners: dict[int, Connection]) -> None:
     """Report each process that has ended: its exit code, negative for a signal, and its peak memory."""
     while listeners:
         pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -102,10 +102,10 @@ def report_ended(listeners: dict[int, Connection]) -> None:
             return
         with listeners.pop(pid) as listener:
             code = os.waitstatus_to_exitcode(status)
-            tell(listener, {"code": code, "peak_bytes": usage.ru_maxrss * MAXRSS_BYTES})
+            send(listener, {"code": code, "peak_bytes": usage.ru_maxrss * MAXRSS_BYTES})
 
 
-def tell(listener: Connection, message: dict[str, int]) -> None:
+def send(listener: Connection, message: dict[str, int]) -> None:
     """Send one message to a driver's thread, which may have stopped listening."""
     try:
         listener.send_bytes(json.dumps(message).encode())

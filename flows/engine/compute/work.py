@@ -19,7 +19,7 @@ from typing import Any
 from flows.engine.compute.guard import Guard
 from flows.engine.compute.job import Job
 from flows.engine.compute.messages import Messenger, pack_error
-from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.files import write_whole
 from flows.engine.graph.stage import Artifact
 from flows.engine.project import ROOT, STATE, make_state_folder
@@ -64,7 +64,7 @@ def do_work(stage: Job, report: Messenger) -> float:
     try:
         stage.function(**arguments)
     except OSError as error:
-        if is_mendable(error):
+        if is_fixable(error):
             raise EngineError(f"{stage.name}: {explain(error)}") from error
         raise
     finally:

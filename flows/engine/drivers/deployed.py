@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import say
-from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.drivers.failure import Failure, notify_failure
 from flows.engine.drivers.prefect_driver import execute, prepare_run
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
@@ -40,7 +40,7 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
             say(start_from_committed(name, preset=preset, overrides=overrides))
             prepared = prepare_run(name, request, force=force)
         except Exception as error:
-            tell_failure(Failure.of(name, error, [], flow=name, request=request))
+            notify_failure(Failure.of(name, error, [], flow=name, request=request))
             raise
         return execute(prepared)
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.drivers.first import update_code
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
-from flows.engine.machine import tell_command
+from flows.engine.machine import format_command
 from flows.engine.project import STATE
 
 # The possible error of the kernel's start time of a process.
@@ -36,8 +36,8 @@ def run_stage_command(name: str, values: list[str]) -> None:
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
     refuse_links(stage)
-    run = tell_command() if decided_s is None else "dvc repro"
-    with StageReport(stage.name) as report, Recorder(stage, run=run) as recorder:
+    run = format_command() if decided_s is None else "dvc repro"
+    with ConsoleReport(stage.name) as report, Recorder(stage, run=run) as recorder:
 
         def work() -> None:
             recorder.compute(report)

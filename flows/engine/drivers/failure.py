@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from flows.engine.console import say
 from flows.engine.drivers.request import Request
-from flows.engine.errors import explain, is_mendable
+from flows.engine.errors import explain, is_fixable
 from flows.engine.redact import strip_secrets
 
 HOOK = "TRIFOLD_FAILURE_URL"
@@ -33,12 +33,12 @@ class Failure:
     def of(cls, stage: str, error: BaseException, said: Sequence[str], *, flow: str, request: Request) -> Failure:
         """Describe the error of a stage that printed the lines `said`; a bug gets the end of its traceback."""
         lines = list(said)
-        if not is_mendable(error):
+        if not is_fixable(error):
             lines += "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
         log = "\n".join(lines)
-        told = explain(error) or type(error).__name__
+        message = explain(error) or type(error).__name__
         resume = request.as_command(flow)
-        return cls(flow, stage, strip_secrets(told), strip_secrets(log), strip_secrets(resume))
+        return cls(flow, stage, strip_secrets(message), strip_secrets(log), strip_secrets(resume))
 
     def as_markdown(self) -> str:
         """Return a page for Prefect."""
@@ -54,7 +54,7 @@ class Failure:
         return json.dumps({"text": text, **asdict(self)}).encode()
 
 
-def tell_failure(failure: Failure) -> None:
+def notify_failure(failure: Failure) -> None:
     """Write an artifact of the current flow run and call the web hook; a failure of either is only printed."""
     from prefect.artifacts import create_markdown_artifact
 

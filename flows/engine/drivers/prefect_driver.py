@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache.store import Verdict
 from flows.engine.console import print_results, say
-from flows.engine.drivers.failure import tell_failure
+from flows.engine.drivers.failure import notify_failure
 from flows.engine.drivers.first import update_code
-from flows.engine.drivers.record import report_run
+from flows.engine.drivers.record import write_report
 from flows.engine.drivers.recorder import begin_flow_run, end_flow_run, read_metrics
 from flows.engine.drivers.request import Request
 from flows.engine.drivers.run import Run
-from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
 from flows.engine.graph.stage import Stage, choose_stages
@@ -23,7 +23,7 @@ from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
 from flows.engine.stop import StoppedError
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.outbox import take_told
+from flows.engine.tracking.outbox import take_messages
 
 if TYPE_CHECKING:
     from prefect.states import State
@@ -49,8 +49,8 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
     say(f"Prefect: {_find_page(state)}")
     if run.journal is not None and (waiting := count_waiting(ROOT)).why:
         say(str(waiting))
-    for told in take_told(ROOT):
-        say(told)
+    for message in take_messages(ROOT):
+        say(message)
     _raise_first(run, state)
     print_figures(run)
     if not is_team:
@@ -94,11 +94,11 @@ def execute(run: Run) -> State[Any] | None:
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             try:
-                run.page = report_run(run, run.journal, ended) if run.reporter else None
+                run.page = write_report(run, run.journal, ended) if run.reporter else None
             finally:
                 end_flow_run(run.journal, run.stages, run.outcomes, ended)
     if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
-        tell_failure(run.failures[0])
+        notify_failure(run.failures[0])
         raise error
     return None if finished else Cancelled(message="stopped; the next run resumes it")
 
@@ -156,12 +156,12 @@ def _find_page(state: Any) -> str:
 
 
 def _list_results(run: Run) -> list[tuple[str, str, float]]:
-    def verdict(name: str) -> str:
+    def read_result(name: str) -> str:
         if name in run.errors:
             return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
         return run.outcomes[name].verdict if name in run.outcomes else "not reached"
 
-    return [(stage.name, verdict(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
+    return [(stage.name, read_result(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
 
 
 def _raise_first(run: Run, state: Any) -> None:
@@ -169,7 +169,7 @@ def _raise_first(run: Run, state: Any) -> None:
         raise EngineError(state.message)
     if run.errors:
         name, error = next(iter(run.errors.items()))
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise error
         raise EngineError(f"{name}: {explain(error)}") from error
     if not state.is_completed():
@@ -184,5 +184,5 @@ def print_figures(run: Run) -> None:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
-        if stage.look.model:
+        if stage.published.model:
             say(f"model: {stage.artifact.path}/model.pt")

@@ -17,7 +17,7 @@ from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 from flows.engine.stop import StoppedError
 from flows.engine.tracking.journal import Journal, count_waiting
-from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_verdict
+from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_decision
 from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 # MLflow takes some seconds to register and compare a model; after this time the report is made without the decision.
-VERDICT_TIMEOUT_S = 60.0
+DECISION_TIMEOUT_S = 60.0
 POLL_S = 0.1
 
 
@@ -38,7 +38,7 @@ class StageRecord:
     function: Callable[..., None]
     exports: bool
     folder: Path | None
-    verdict: str
+    result: str
     seconds: float
     learns: bool
     cost: Cost | None
@@ -59,7 +59,7 @@ class FlowRecord:
     began_ms: int
     stages: list[StageRecord]
     about: dict[str, str]
-    verdict: str
+    decision: str
 
     def find(self, what: Role | Callable[..., None]) -> Iterator[tuple[StageRecord, Path]]:
         """Yield the fresh stages that have a role, or call a task function, with their outputs."""
@@ -72,7 +72,7 @@ class FlowRecord:
         return next((folder for _, folder in self.find(what)), None)
 
 
-def report_run(run: Run, journal: Journal, status: str) -> Path | None:
+def write_report(run: Run, journal: Journal, status: str) -> Path | None:
     """Write a run's report, keep it in MLflow and link it from Prefect.
 
     Returns its path, or None when the report failed, which never fails the run.
@@ -83,7 +83,7 @@ def report_run(run: Run, journal: Journal, status: str) -> Path | None:
         page = make_state_folder("reports", record.flow) / PAGE
         write_whole({page: module.render_report(record)})
         journal.artifact(page)
-        _tell_prefect(record, page, journal)
+        _write_artifact(record, page, journal)
     except Exception as error:  # noqa: BLE001 - a faulty report must not fail the run
         say(f"the report could not be written: {type(error).__name__}: {' '.join(str(error).split())}")
         return None
@@ -92,7 +92,7 @@ def report_run(run: Run, journal: Journal, status: str) -> Path | None:
 
 def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
     outgoing = OutgoingJournal(journal.folder)
-    verdict = _await_verdict(run) if status == "FINISHED" else ""
+    decision = _await_decision(run) if status == "FINISHED" else ""
     measured = [line.event for line in outgoing.read_samples()]
     return FlowRecord(
         flow=run.stages[0].flow,
@@ -100,7 +100,7 @@ def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
         began_ms=outgoing.opening["time_ms"],
         stages=[_describe_stage(run, stage, measured) for stage in run.stages],
         about=outgoing.opening["tags"],
-        verdict=verdict,
+        decision=decision,
     )
 
 
@@ -111,9 +111,9 @@ def _describe_stage(run: Run, stage: Stage, measured: list[Event]) -> StageRecor
         name=stage.name.removeprefix(f"{stage.flow}-"),
         role=stage.role,
         function=stage.function,
-        exports=stage.look.model is not None,
+        exports=stage.published.model is not None,
         folder=ROOT / stage.artifact.path if outcome else None,
-        verdict=outcome.verdict if outcome else "stopped" if stopped else "failed" if error else "not reached",
+        result=outcome.verdict if outcome else "stopped" if stopped else "failed" if error else "not reached",
         seconds=run.seconds.get(stage.name, 0.0),
         learns=stage.learns,
         cost=_weigh(run, stage, outcome.output, measured) if outcome else None,
@@ -131,33 +131,33 @@ def _weigh(run: Run, stage: Stage, output: str, measured: list[Event]) -> Cost |
     return cost
 
 
-def _await_verdict(run: Run) -> str:
+def _await_decision(run: Run) -> str:
     """Return the gate's decision on the flow's model; wait for it if the model is new; empty after the time-out."""
-    deadline = time.monotonic() + VERDICT_TIMEOUT_S
+    deadline = time.monotonic() + DECISION_TIMEOUT_S
     for stage in run.stages:
-        if not stage.look.model:
+        if not stage.published.model:
             continue
         output = run.outcomes[stage.name].output
         if stage.name in run.costs:
-            say(f"waiting up to {VERDICT_TIMEOUT_S:.0f} s for the gate's decision on the new version of {stage.flow}")
-        while not (verdict := read_verdict(ROOT, stage.name, output)) and stage.name in run.costs:
+            say(f"waiting up to {DECISION_TIMEOUT_S:.0f} s for the gate's decision on the new version of {stage.flow}")
+        while not (decision := read_decision(ROOT, stage.name, output)) and stage.name in run.costs:
             if time.monotonic() > deadline or count_waiting(ROOT).why:
                 break
             time.sleep(POLL_S)
-        return verdict
+        return decision
     return ""
 
 
-def _tell_prefect(record: FlowRecord, page: Path, journal: Journal) -> None:
+def _write_artifact(record: FlowRecord, page: Path, journal: Journal) -> None:
     from prefect.artifacts import create_markdown_artifact
 
-    rows = [f"| {stage.name} | {stage.verdict} | {stage.seconds:.1f} |" for stage in record.stages]
+    rows = [f"| {stage.name} | {stage.result} | {stage.seconds:.1f} |" for stage in record.stages]
     lines = [
         f"# {record.flow}: {record.status}",
         "",
         f"Report: `{page}`" + _link_tracker(journal),
         "",
-        record.verdict,
+        record.decision,
         "",
         "| stage | result | seconds |",
         "|---|---|---:|",

@@ -12,7 +12,7 @@ from typing import Any
 from flows.engine.cache.store import Outcome, Verdict, read_recorded
 from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.machine import read_versions
@@ -51,7 +51,7 @@ class Recorder:
             by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
             self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
-    def compute(self, report: StageReport) -> None:
+    def compute(self, report: ConsoleReport) -> None:
         """Compute the stage; if it learns, its metrics and its peak memory are sent to MLflow too."""
         self.usage = usage = run_stage(self._stage, self._listen(report))
         made = Made(round(time.time() * 1000), self._run, round(usage.seconds, 3), usage.peak_bytes, read_versions())
@@ -59,7 +59,7 @@ class Recorder:
         if self._journal is not None:
             self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
 
-    def _listen(self, report: StageReport) -> StageReport | Listener:
+    def _listen(self, report: ConsoleReport) -> ConsoleReport | TrackedReport:
         if not self._stage.learns:
             return report
         self._journal = Journal.begin(
@@ -71,7 +71,7 @@ class Recorder:
             params=dict(flatten(self._stage.values)),
         )
         start_sender(ROOT)
-        return Listener(report, self._journal)
+        return TrackedReport(report, self._journal)
 
     def record(self, outcome: Outcome) -> None:
         """Record the stage's output in its MLflow run; for a cached stage, link the run that made it."""
@@ -84,7 +84,7 @@ class Recorder:
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
-        if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
+        if (model := self._stage.published.model) and outcome.verdict is Verdict.RAN:
             self._journal.model(self._describe_version(model), tags | self._list_data())
 
     def _describe_version(self, model: Registered) -> NewVersion:
@@ -106,10 +106,10 @@ class Recorder:
         return {f"{DATA_MD5}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 
-class Listener:
+class TrackedReport:
     """A stage report that is both shown to the user and sent to MLflow."""
 
-    def __init__(self, report: StageReport, journal: Journal) -> None:
+    def __init__(self, report: ConsoleReport, journal: Journal) -> None:
         self._report = report
         self._journal = journal
 
@@ -164,7 +164,7 @@ def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, O
 
 def read_metrics(stage: Stage) -> Iterator[tuple[str, float]]:
     """Yield the numbers in a stage's metrics files; nested keys are joined by dots."""
-    for name in stage.look.metrics:
+    for name in stage.published.metrics:
         path = ROOT / stage.artifact.path / name
         for key, value in flatten(json.loads(path.read_text(encoding="utf-8"))):
             if isinstance(value, int | float) and not isinstance(value, bool):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.drivers.failure import Failure
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.drivers.request import Request
@@ -36,9 +36,9 @@ class Run:
     errors: dict[str, Exception] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
-    def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
+    def do_stage(self, stage: Stage, log: Callable[[str], None]) -> Verdict:
         """Make one stage fresh and note its verdict, time and memory."""
-        report = StageReport(stage.name, tell, self.stop)
+        report = ConsoleReport(stage.name, log, self.stop)
         try:
             with report, Recorder(stage, self.journal, run=self.name) as recorder:
                 outcome = bring_up_to_date(

@@ -16,7 +16,7 @@ from ruamel.yaml.comments import CommentedSeq
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.params import Params, params_file
-from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, Stage
+from flows.engine.graph.stage import Artifact, Pipeline, Published, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Generated from flows/*.py by `python -m flows graph --write`: edit those files, not this one.\n"
@@ -62,7 +62,7 @@ def check_stage() -> Stage:
         {},
         Params(),
         learns=False,
-        look=Look(),
+        published=Published(),
         extra_deps=("flows", "tasks", *params),
         persists=True,
     )
@@ -98,17 +98,17 @@ def find_stage(name: str) -> Stage:
 def find_export(flow: str) -> tuple[Artifact, Registered]:
     """Return the output with a flow's exported model, and how to open it. Raises EngineError when there is none."""
     for stage in trace_flow(flow):
-        if model := stage.look.model:
+        if model := stage.published.model:
             return stage.artifact, model
-    raise EngineError(f"{flow} exports no model: declare the stage that exports one with look=register(...)")
+    raise EngineError(f"{flow} exports no model: declare the stage that exports one with publish=register(...)")
 
 
 def render_graph(given: Mapping[str, Params] | None = None) -> str:
     """Return the text of dvc.yaml for all flows."""
     stages = [check_stage(), *(stage for flow in trace_all(given).values() for stage in flow)]
     content: dict[str, Any] = {"stages": {stage.name: _describe(stage) for stage in stages}}
-    metrics = [f"{s.artifact.path}/{name}" for s in stages for name in s.look.metrics]
-    plots = [{f"{s.artifact.path}/{name}": dict(axes)} for s in stages for name, axes in s.look.plots.items()]
+    metrics = [f"{s.artifact.path}/{name}" for s in stages for name in s.published.metrics]
+    plots = [{f"{s.artifact.path}/{name}": dict(axes)} for s in stages for name, axes in s.published.plots.items()]
     content |= {"metrics": metrics} if metrics else {}
     content |= {"plots": plots} if plots else {}
     text = StringIO()

@@ -53,14 +53,14 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
     if preset or overrides:
         text = _change(flow, committed, preset, overrides)
     standing = (ROOT / name).read_text(encoding="utf-8")
-    told = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
+    message = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
     if standing not in (committed, text):
         digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
         kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
         kept.write_text(standing, encoding="utf-8")
-        told += f"; the replaced file is kept in {kept.relative_to(ROOT)}"
+        message += f"; the replaced file is kept in {kept.relative_to(ROOT)}"
     _write(flow, text)
-    return told
+    return message
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:

@@ -70,7 +70,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Look:
+class Published:
     """What a stage's output is published as: metrics files, plots with their axes for DVC, a registered model."""
 
     metrics: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Stage:
     arguments: Mapping[str, Any]
     params: Params
     learns: bool
-    look: Look
+    published: Published
     role: Role | None = None
     extra_deps: tuple[str, ...] = ()
     # The output is updated file by file, because other processes read it meanwhile.
@@ -119,7 +119,7 @@ class Stage:
         named = {module for section in self._single_sections() for module in section.modules()}
         begins = {_name_definition(self.function), *map(_name_definition, classes)}
         # The loader opens its output.
-        loaders = {self.look.model.loader.__name__} if self.look.model else set()
+        loaders = {self.published.model.loader.__name__} if self.published.model else set()
         return Code(self._name_code(classes, named), frozenset(begins), frozenset(named | loaders))
 
     def _name_code(self, classes: set[type], modules: set[str]) -> str:
@@ -198,7 +198,7 @@ def stage(
     *,
     role: Role | None = None,
     learns: bool = False,
-    look: Look | None = None,
+    publish: Published | None = None,
 ) -> Callable[..., Artifact]:
     """Make a stage of a task function, to be called in a flow's body.
 
@@ -232,7 +232,7 @@ def stage(
             arguments=arguments,
             params=trace.params,
             learns=learns,
-            look=look or Look(),
+            published=publish or Published(),
             role=role,
         )
         if made.name in trace.stages:
@@ -281,7 +281,7 @@ class Pipeline:
         finally:
             _trace.reset(token)
         stages = list(trace.stages.values())
-        if self.reporter or any(stage.look.model for stage in stages):
+        if self.reporter or any(stage.published.model for stage in stages):
             _check_roles(self.name, stages)
         return stages
 
@@ -299,12 +299,12 @@ def _check_roles(flow: str, stages: list[Stage]) -> None:
             raise EngineError(
                 f"{flow}: both {' and '.join(names)} make {role.value}: remove role=Role.{role.name} from one of them"
             )
-    exports = [stage for stage in stages if stage.look.model]
-    if len(exports) != 1 or exports[0].look.model is None:
+    exports = [stage for stage in stages if stage.published.model]
+    if len(exports) != 1 or exports[0].published.model is None:
         raise EngineError(
-            f"{flow} has {len(exports)} stages that export a model: declare exactly one with look=register(...)"
+            f"{flow} has {len(exports)} stages that export a model: declare exactly one with publish=register(...)"
         )
-    loader = exports[0].look.model.loader
+    loader = exports[0].published.model.loader
     if lacking := [name for name in ASKED if not hasattr(loader, name)]:
         raise EngineError(
             f"{loader.__name__} has no {', '.join(lacking)}, which a model's loader must have: define it there"

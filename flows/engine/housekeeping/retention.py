@@ -66,9 +66,9 @@ class Retention:
 
         Raises EngineError when the dvc.lock of a flow's run cannot be read, so that its data are unknown.
         """
-        told: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
-        told += [version.tags for version in self.kept_versions]
-        md5s = {value for tags in told for key, value in tags.items() if key.startswith(MD5_TAGS)}
+        all_tags: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
+        all_tags += [version.tags for version in self.kept_versions]
+        md5s = {value for tags in all_tags for key, value in tags.items() if key.startswith(MD5_TAGS)}
         for run in self.kept.values():
             if JOURNAL in run.data.tags and STAGE not in run.data.tags:
                 md5s |= _read_lock(self.client, run)

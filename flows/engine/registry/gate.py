@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from mlflow.artifacts import download_artifacts, list_artifacts
 
 from flows.engine.registry.versions import CHALLENGER, CHAMPION, Registry, Version
-from flows.engine.tags import DATA_MD5, GATE, VERDICT
+from flows.engine.tags import DATA_MD5, DECISION, GATE
 
 # A version's predictions of the test data, stored beside its model.
 PREDICTIONS = "predictions.csv"
@@ -37,7 +37,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """The alias that a new version gets, and the reason."""
 
     alias: str
@@ -47,38 +47,38 @@ class Verdict:
 def admit_version(registry: Registry, version: Version, predictions: Path, judge: Judge) -> str:
     """Give a new version its alias and return the decision in one line; may be called twice."""
     name, number, tags = version.name, version.number, version.tags
-    if VERDICT not in tags:
-        verdict = reach_verdict(registry, version, predictions, judge)
-        told = f"{name} version {number} {'becomes' if verdict.alias == CHAMPION else 'is'} {verdict.alias}"
-        tags = {GATE: verdict.alias, VERDICT: f"{told}: {verdict.reason}"}
-        registry.client.update_model_version(name, number, tags[VERDICT])
+    if DECISION not in tags:
+        decision = decide_alias(registry, version, predictions, judge)
+        message = f"{name} version {number} {'becomes' if decision.alias == CHAMPION else 'is'} {decision.alias}"
+        tags = {GATE: decision.alias, DECISION: f"{message}: {decision.reason}"}
+        registry.client.update_model_version(name, number, tags[DECISION])
         for key, value in tags.items():
             registry.client.set_model_version_tag(name, number, key, value)
     if tags[GATE] == CHAMPION:
         registry.promote(name, number)
     else:
         registry.challenge(name, number)
-    return tags[VERDICT]
+    return tags[DECISION]
 
 
-def reach_verdict(registry: Registry, version: Version, predictions: Path, judge: Judge) -> Verdict:
+def decide_alias(registry: Registry, version: Version, predictions: Path, judge: Judge) -> Decision:
     """Compare a new version with the champion; if they cannot be compared, a user must decide."""
     by_hand = f"to make it champion anyway: `python -m flows models promote {version.name} {version.number}`"
     champion = registry.find_champion(version.name)
     if champion is None:
-        return Verdict(CHAMPION, "there was no champion yet")
+        return Decision(CHAMPION, "there was no champion yet")
     if other := list_other_data(version.tags, champion.tags):
-        return Verdict(
+        return Decision(
             CHALLENGER, f"champion {champion.number} was tested on other data ({', '.join(other)}); {by_hand}"
         )
     with tempfile.TemporaryDirectory() as folder:
         other_table = fetch_predictions(champion, Path(folder))
         if other_table is None:
-            return Verdict(CHALLENGER, f"champion {champion.number} has no stored predictions; {by_hand}")
+            return Decision(CHALLENGER, f"champion {champion.number} has no stored predictions; {by_hand}")
         comparison = ask(judge.compare_tables, predictions, other_table)
     if comparison is None:
-        return Verdict(CHALLENGER, f"its predictions and those of champion {champion.number} cannot be compared")
-    return Verdict(
+        return Decision(CHALLENGER, f"its predictions and those of champion {champion.number} cannot be compared")
+    return Decision(
         CHAMPION if comparison.is_better else CHALLENGER, f"compared with champion {champion.number}, {comparison}"
     )
 

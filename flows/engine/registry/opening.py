@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows.engine.tracking.mlflow_store import look_into_store
+from flows.engine.tracking.mlflow_store import open_existing_store
 
 if TYPE_CHECKING:
     from flows.engine.registry.runs import FlowRuns
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def open_registry() -> Registry:
     """Return the registered models. Raises EngineError when there is no store yet, or it does not answer."""
     # This comes first: it sets the variables that MLflow reads at import.
-    client = look_into_store()
+    client = open_existing_store()
     from flows.engine.registry.versions import Registry
 
     return Registry(client)
@@ -22,7 +22,7 @@ def open_registry() -> Registry:
 
 def open_runs() -> FlowRuns:
     """Return the runs of flows. Raises as `open_registry` does."""
-    client = look_into_store()
+    client = open_existing_store()
     from flows.engine.registry.runs import FlowRuns
 
     return FlowRuns(client)

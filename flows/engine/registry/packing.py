@@ -13,7 +13,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
-from flows.engine.errors import is_mendable
+from flows.engine.errors import is_fixable
 from flows.engine.graph.fingerprint import find_files, find_libraries
 from flows.engine.project import ROOT
 from flows.engine.registry.versions import Version
@@ -30,7 +30,7 @@ def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> No
         request = served.make_request()
         signature = infer_signature(request, served.predict(request))
     except Exception as error:
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise
         raise ValueError(f"the exported model fails: {error}") from error
     with TemporaryDirectory() as folder:

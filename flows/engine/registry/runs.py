@@ -87,8 +87,8 @@ class FlowRuns:
         """Return the run whose id begins with `start`. Raises EngineError when there is none, or more than one."""
         found = [run for run in self.list_last(SEARCHED) if run.id.startswith(start)]
         if len(found) != 1:
-            told = f"{len(found)} runs have an id that begins" if found else "no flow's run has an id that begins"
-            raise EngineError(f"{told} with {start!r}: `python -m flows runs` lists all ids")
+            message = f"{len(found)} runs have an id that begins" if found else "no flow's run has an id that begins"
+            raise EngineError(f"{message} with {start!r}: `python -m flows runs` lists all ids")
         return found[0]
 
     def compare(self, one: FlowRun, other: FlowRun, judge: Judge) -> RunPair:

@@ -87,10 +87,10 @@ class Registry:
     def list_champions(self, name: str) -> list[str]:
         """Return the existing versions that were champion, the current one last, even if MLflow's page set it."""
         versions = self.list_versions(name)
-        told = self._get_model(name).tags.get(CHAMPIONS, "").split()
+        champions = self._get_model(name).tags.get(CHAMPIONS, "").split()
         now = [version.number for version in versions if CHAMPION in version.aliases]
         there = {version.number for version in versions}
-        return [number for number in told if number in there and number not in now] + now
+        return [number for number in champions if number in there and number not in now] + now
 
     def challenge(self, name: str, version: str) -> None:
         """Move the alias `challenger` to a version."""

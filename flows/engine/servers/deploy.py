@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from flows.engine.errors import EngineError
-from flows.engine.servers.kinds import POOL
 from flows.engine.servers.server import Server, up, use_prefect
+from flows.engine.servers.specs import POOL
 from flows.engine.servers.team import PREFECT, use_team_prefect
 
 # The pool's limit of concurrent runs, over all deployments: they share one machine.

@@ -19,7 +19,7 @@ from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
 from flows.engine.processes import launch, list_children, list_connections, list_group, list_ports, stop_group
-from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
+from flows.engine.servers.specs import HEARTBEAT_S, HOST, SPECS, ServerSpec, find_record
 from flows.engine.tracking.outbox import read_json, write_json
 from flows.engine.tracking.relocation import follow_move
 
@@ -34,7 +34,7 @@ POLL_S = 0.1
 # Servers end by themselves after a day without clients. An open page and a run are clients.
 IDLE_S = 24 * 3600.0
 # How often they check; clients keep a connection open for some seconds after a request.
-LOOK_S = 5.0
+CHECK_S = 5.0
 PORTS_TRIED = 100
 LOG_LINES = 15
 
@@ -63,7 +63,7 @@ class Server:
 
     def is_up(self) -> bool:
         """Return whether the server answers, and the answering process is one that the project started."""
-        if self.members[0].is_gone() or not _answers(self.port, KINDS[self.name].health):
+        if self.members[0].is_gone() or not _answers(self.port, SPECS[self.name].health):
             return False
         return any(self.port in list_ports(member) for member in self.members)
 
@@ -150,12 +150,12 @@ def stop(server: Server) -> bool:
 
 def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:
     """Return the first port to try: the previous one, because clients may remember the address."""
-    return recorded[name].port if name in recorded else KINDS[name].usual_port
+    return recorded[name].port if name in recorded else SPECS[name].usual_port
 
 
 def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
     """Start servers in parallel, then wait for each; when one fails, all are stopped."""
-    started = [_start(root, KINDS[name], port) for name, port in ports.items()]
+    started = [_start(root, SPECS[name], port) for name, port in ports.items()]
     try:
         return {server.name: _wait_up(root, server, started) for server in list(started)}
     except BaseException:
@@ -164,20 +164,20 @@ def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
         raise
 
 
-def _start(root: Path, kind: Kind, first_port: int) -> Server:
+def _start(root: Path, spec: ServerSpec, first_port: int) -> Server:
     port = find_port(first_port)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    env |= kind.env(root.resolve(), port)
+    env |= spec.env(root.resolve(), port)
     set_quiet_environment(env)
     bypass_proxy(env)
-    log = _find_log(root, kind.name)
+    log = _find_log(root, spec.name)
     log.unlink(missing_ok=True)
-    folder = _make_state(root) if kind.name == "prefect" else root
+    folder = _make_state(root) if spec.name == "prefect" else root
     # The project may be in another folder than this code.
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), env.get("PYTHONPATH")]))
-    watched = [sys.executable, "-m", "flows.engine.servers.watched", str(root.resolve()), str(IDLE_S), str(LOOK_S)]
-    leader = launch([*watched, *kind.command(port)], folder=folder, env=env, log=log)
-    return Server(kind.name, port, (leader,))
+    watched = [sys.executable, "-m", "flows.engine.servers.watched", str(root.resolve()), str(IDLE_S), str(CHECK_S)]
+    leader = launch([*watched, *spec.command(port)], folder=folder, env=env, log=log)
+    return Server(spec.name, port, (leader,))
 
 
 def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
@@ -187,14 +187,14 @@ def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
         if _lost_port(root, server) or (gone and not _is_free(server.port)):
             # Another process took the port between the check and the start. The worker would run on without a port.
             stop_group(server.members, patience_s=STOP_S)
-            server = _start(root, KINDS[server.name], server.port + 1)
+            server = _start(root, SPECS[server.name], server.port + 1)
             started.append(server)
             continue
         if gone:
-            raise ServerError(_tell(root, server, "ended while it started"))
+            raise ServerError(_explain(root, server, "ended while it started"))
         if time.monotonic() > deadline:
             stop_group(server.members, patience_s=STOP_S)
-            raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
+            raise ServerError(_explain(root, server, f"did not answer within {START_S:.0f} s"))
         time.sleep(POLL_S)
         server = _count_members(server)
     return server
@@ -212,7 +212,7 @@ def _lost_port(root: Path, server: Server) -> bool:
     return "already in use" in _find_log(root, server.name).read_text(errors="replace")
 
 
-def _tell(root: Path, server: Server, what: str) -> str:
+def _explain(root: Path, server: Server, what: str) -> str:
     log = _find_log(root, server.name)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
     return f"the {server.name} server on port {server.port} {what}; the last lines of {log}:\n{last}"

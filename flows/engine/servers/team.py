@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.redact import strip_secrets
-from flows.engine.servers.kinds import HOST
 from flows.engine.servers.server import read_dotenv, use_prefect
+from flows.engine.servers.specs import HOST
 
 PREFECT, MLFLOW = "PREFECT_API_URL", "MLFLOW_TRACKING_URI"
 # Retries, with growing waits of some seconds in all.

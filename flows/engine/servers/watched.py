@@ -1,4 +1,4 @@
-"""A server that ends by itself: `python -m flows.engine.servers.watched ROOT IDLE_S LOOK_S MODULE ARGUMENTS`.
+"""A server that ends by itself: `python -m flows.engine.servers.watched ROOT IDLE_S CHECK_S MODULE ARGUMENTS`.
 
 It runs `python -m MODULE ARGUMENTS` in this process. A thread checks whether the project's folder still exists and
 whether any client was connected to one of the project's servers lately.
@@ -17,19 +17,19 @@ from pathlib import Path
 from flows.engine.servers.server import STOP_S, has_clients
 
 
-def main(root: Path, idle_s: float, look_s: float, *command: str) -> None:
+def main(root: Path, idle_s: float, check_s: float, *command: str) -> None:
     """Run the server until it ends, its project's folder is gone, or no client was connected for `idle_s`."""
     # Prefect's worker is stopped with SIGINT, which a shell makes background processes ignore.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_watch, args=(root, idle_s, look_s), daemon=True).start()
+    threading.Thread(target=_watch, args=(root, idle_s, check_s), daemon=True).start()
     sys.argv = list(command)
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
-def _watch(root: Path, idle_s: float, look_s: float) -> None:
+def _watch(root: Path, idle_s: float, check_s: float) -> None:
     used_s = time.monotonic()
     while (root / ".trifold").is_dir() and time.monotonic() - used_s < idle_s:
-        time.sleep(look_s)
+        time.sleep(check_s)
         if has_clients(root):
             used_s = time.monotonic()
     # This process leads its own group, which holds all processes that it started.

@@ -71,15 +71,15 @@ def read_cost(root: Path, stage: str, output: str) -> Cost | None:
     return Cost(**found["cost"]) if found.get("output") == output else None
 
 
-def keep_verdict(root: Path, stage: str, output: str, verdict: str) -> None:
+def keep_decision(root: Path, stage: str, output: str, decision: str) -> None:
     """Keep the gate's decision on the version registered from an output."""
-    write_json(_make_place(root, stage, "verdict"), {"output": output, "verdict": verdict})
+    write_json(_make_place(root, stage, "decision"), {"output": output, "decision": decision})
 
 
-def read_verdict(root: Path, stage: str, output: str) -> str:
+def read_decision(root: Path, stage: str, output: str) -> str:
     """Return the gate's decision on this output; empty if there is none yet."""
-    found = read_json(_make_place(root, stage, "verdict"))
-    return str(found["verdict"]) if found.get("output") == output else ""
+    found = read_json(_make_place(root, stage, "decision"))
+    return str(found["decision"]) if found.get("output") == output else ""
 
 
 def pick_samples(events: Sequence[Event], began_ms: int, ended_ms: int) -> list[dict[str, float]]:

@@ -48,7 +48,7 @@ def open_store() -> MlflowClient:
     return client
 
 
-def look_into_store() -> MlflowClient:
+def open_existing_store() -> MlflowClient:
     """Open the store for a command that reads or moves an alias. Raises EngineError when there is none yet."""
     _await_sender()
     prepare_environment()

@@ -18,7 +18,7 @@ from flows.engine.machine import Identity
 EVENTS = "events.jsonl"
 SYSTEM = "system.jsonl"
 SENT = "sent.json"
-TOLD = "told"
+MESSAGES = "messages"
 # A writer on another host or in another container cannot be checked: after this much silence it counts as ended.
 UNSEEN_WRITER_S = 24 * 3600.0
 
@@ -122,7 +122,7 @@ class OutgoingJournal:
 
     def leave_message(self, text: str) -> None:
         """Leave one message for the user, which the next run prints; it outlives the journal."""
-        folder = self.folder.parent / TOLD
+        folder = self.folder.parent / MESSAGES
         folder.mkdir(exist_ok=True)
         (folder / f"{self.name}.txt").write_text(text)
 
@@ -193,10 +193,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def take_told(root: Path) -> list[str]:
+def take_messages(root: Path) -> list[str]:
     """Return the messages left for the user, the oldest first, and delete them."""
     lines = []
-    for path in sorted((find_outbox(root) / TOLD).glob("*.txt")):
+    for path in sorted((find_outbox(root) / MESSAGES).glob("*.txt")):
         lines.append(path.read_text())
         path.unlink(missing_ok=True)
     return lines

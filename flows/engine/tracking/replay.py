@@ -8,7 +8,7 @@ from dataclasses import replace
 from mlflow.exceptions import MlflowException
 
 from flows.engine import tags
-from flows.engine.tracking.ledger import keep_verdict
+from flows.engine.tracking.ledger import keep_decision
 from flows.engine.tracking.outbox import Line, OutgoingJournal, Sent
 from flows.engine.tracking.sampler import Sampler
 from flows.engine.tracking.tracker import Tracker, is_refusal
@@ -87,11 +87,11 @@ def _send(lines: list[Line], journal: OutgoingJournal, run_id: str, tracker: Tra
         case "artifact":
             tracker.keep(run_id, journal.folder / event["file"], event["folder"])
         case "model":
-            verdict = tracker.register(run_id, event, journal.folder)
+            decision = tracker.register(run_id, event, journal.folder)
             # The message comes first: a run that waits for the decision reads the messages next.
-            journal.leave_message(verdict)
+            journal.leave_message(decision)
             if output := event["tags"].get(tags.OUTPUT_MD5):
-                keep_verdict(journal.folder.parents[2], event["tags"][tags.STAGE], output, verdict)
+                keep_decision(journal.folder.parents[2], event["tags"][tags.STAGE], output, decision)
 
 
 def _keep_samples(journal: OutgoingJournal, sent: Sent, sampler: Sampler) -> Sent:

@@ -22,6 +22,7 @@ from flows.engine.registry.packing import pack_model
 from flows.engine.registry.versions import Registry
 from flows.engine.tags import (
     CACHED,
+    DECISION,
     EXPERIMENT_KIND,
     FIGURE,
     HOST,
@@ -32,7 +33,6 @@ from flows.engine.tags import (
     RUN,
     STAGE,
     STARTED,
-    VERDICT,
 )
 from flows.engine.tracking.outbox import Event
 
@@ -99,17 +99,17 @@ class Tracker:
         version = registry.find_made_by([run_id], event["name"])
         if version is None:
             figures = ask(judge.score_table, predictions) or {}
-            told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
+            figure_tags = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
             logged = self._log_model(run_id, event, files)
-            tags = {RUN: run_id, **told, **event["tags"]}
+            tags = {RUN: run_id, **figure_tags, **event["tags"]}
             made = mlflow.register_model(logged.model_uri, event["name"], tags=tags)
             version = registry.get_version(made.name, str(made.version))
-        verdict = admit_version(registry, version, predictions, judge)
+        decision = admit_version(registry, version, predictions, judge)
         parent = self.client.get_run(run_id).data.tags.get(PARENT_RUN)
         for run in filter(None, (run_id, parent)):
-            self.describe(run, params={}, tags={VERDICT: verdict})
-            self._add_note(run, f"- {verdict}")
-        return verdict
+            self.describe(run, params={}, tags={DECISION: decision})
+            self._add_note(run, f"- {decision}")
+        return decision
 
     def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
         """Add the earlier run of a cached stage to a run, as a tag and in its description."""

@@ -107,15 +107,15 @@ class Sheet:
     note: str = ""
 
 
-Part = Table | Chart | Tiles | Note | Gallery | Sheet
+Block = Table | Chart | Tiles | Note | Gallery | Sheet
 
 
 @dataclass(frozen=True)
-class Section:
+class Chapter:
     """A chapter of the page, with a heading and blocks; an empty chapter is left out."""
 
     title: str
-    parts: Sequence[Part] = field(default_factory=tuple)
+    blocks: Sequence[Block] = field(default_factory=tuple)
     note: str = ""
 
     @property

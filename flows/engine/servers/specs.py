@@ -16,7 +16,7 @@ HEARTBEAT_S = 30
 
 
 @dataclass(frozen=True)
-class Kind:
+class ServerSpec:
     """How a server is started, and how its health is checked."""
 
     name: str
@@ -78,8 +78,8 @@ def _worker_env(root: Path, port: int) -> dict[str, str]:
     }
 
 
-KINDS = {
-    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
-    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
-    "worker": Kind("worker", 4300, "/health", _worker_command, _worker_env),
+SPECS = {
+    "prefect": ServerSpec("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
+    "mlflow": ServerSpec("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
+    "worker": ServerSpec("worker", 4300, "/health", _worker_command, _worker_env),
 }
