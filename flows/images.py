@@ -8,7 +8,7 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
+from tasks.images import addresses, clean, error_analysis, explain, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 
@@ -38,8 +38,8 @@ class ImagesParams(Params):
 BALANCE = Published(plots={"balance.png": {}, "sizes.png": {}})
 SHEETS = Published(
     plots={
-        "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
-        **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
+        "learning_curves.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
+        **{name: {} for name in ("learning_curves.png", "worst.png", "uncertain.png", "maps.png")},
     }
 )
 
@@ -53,7 +53,7 @@ find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_
 fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
-look_at_pictures = stage(look.look_at_pictures, "look", learns=True, publish=SHEETS)
+analyse_errors = stage(error_analysis.analyse_errors, "errors", learns=True, publish=SHEETS)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
@@ -76,7 +76,7 @@ def images(p: ImagesParams) -> Artifact:
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
-    look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
+    analyse_errors(together, squares[max(squares)], pictures, fitted, p.members)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)
 
 

@@ -56,10 +56,10 @@ find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, publish=HISTORY)
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
 fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
-cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
+build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
 score_slices = stage(slices.score_slices, "slices", publish=SLICES)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict))
@@ -73,12 +73,12 @@ def text(p: TextParams) -> Artifact:
     for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
     model if a member or the augmentation needs one, then find each member's learning rate and fit it, and fit
     the classifiers with their own tokens (n-grams, transformers);
-    build the ensemble, and another one of all fits, evaluate both, score kinds of tweets, export the ensemble.
+    build the ensemble, and another one of all members, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, one) for name, one in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
@@ -100,6 +100,6 @@ def text(p: TextParams) -> Artifact:
             outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
-    evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
+    evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
     return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)

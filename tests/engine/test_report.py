@@ -24,13 +24,13 @@ EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.t
 
 
 def make_stage(name: str, folder: Path | None = None, **values: object) -> StageRecord:
-    known = {"verdict": "ran", "seconds": 1.0, "learns": False, "cost": None}
+    known = {"result": "ran", "seconds": 1.0, "learns": False, "cost": None}
     known |= {"role": None, "function": make_stage, "exports": False}
     return StageRecord(name, folder=folder, **{**known, **values})  # type: ignore[arg-type]
 
 
 def make_record(*stages: StageRecord, flow: str = "text", **values: object) -> FlowRecord:
-    known = {"status": "finished", "began_ms": 1_700_000_000_000, "about": {}, "verdict": ""}
+    known = {"status": "finished", "began_ms": 1_700_000_000_000, "about": {}, "decision": ""}
     return FlowRecord(flow, stages=list(stages), **{**known, **values})  # type: ignore[arg-type]
 
 

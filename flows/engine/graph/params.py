@@ -175,10 +175,22 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
     return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
+def find_new_name(model: type[BaseModel], where: Sequence[str]) -> str:
+    """Return the present dotted key of a key that was renamed, or nothing; a section's `renamed` lists them."""
+    *parents, key = where
+    sections = [find_type(model, parents)]
+    if parents == [RECIPE] and issubclass(model, Params):
+        sections = [find_heir(model, heir) for heir in model.heirs]
+    names = [getattr(section, "renamed", {}).get(key) for section in sections]
+    return next((".".join([*parents, name]) for name in names if name), "")
+
+
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     where = [str(part) for part in _locate(detail["loc"], model, content)]
     key = ".".join(where)
     if detail["type"] == "extra_forbidden":
+        if new_name := find_new_name(model, where):
+            return f"{key} was renamed: write {new_name}"
         return f"{key} is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
     if detail["type"] == "missing":
         return f"{key} is missing"
