@@ -54,18 +54,18 @@ def audio(p: AudioParams) -> Artifact:
     clips = clean_clips(archive, p.clean)
     split = split_folds(clips, p.folds)
     features = {}
-    if any(one.features == "spectrogram" for one in p.members.values()):
+    if any(settings.features == "spectrogram" for settings in p.members.values()):
         features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
-    if any(one.features == "waveform" for one in p.members.values()):
+    if any(settings.features == "waveform" for settings in p.members.values()):
         features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
 
     fitted = []
     for fold in p.folds.held_out:
         measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
-        for name, one in p.members.items():
-            inputs = {"features": features[one.features], "folds": split, "bands": measured[one.features]}
-            lr = find_lr(one, p.compute, fold=fold, **inputs)
-            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs))
+        for name, settings in p.members.items():
+            inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
+            lr = find_lr(settings, p.compute, fold=fold, **inputs)
+            fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, clips)

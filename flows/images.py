@@ -30,7 +30,7 @@ class ImagesParams(Params):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
-        sections.check_sizes(self.sizes, {name: one.sizes for name, one in self.members.items()})
+        sections.check_sizes(self.sizes, {name: settings.sizes for name, settings in self.members.items()})
         return self
 
 

@@ -78,22 +78,22 @@ def text(p: TextParams) -> Artifact:
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: tokenise_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, settings) for name, settings in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
         texts = translate_texts(tweets, split, p.translate, fold=fold) if p.translate.translated_share else tweets
         words.append(tokenise(texts, split, p.tokens, fold=fold))
         inputs, language = {"tokens": words[-1], "folds": split}, None
-        if p.augment.uses_vectors or any(one.weights == "pretrained" for one in p.members.values()):
+        if p.augment.uses_vectors or any(settings.weights == "pretrained" for settings in p.members.values()):
             lr = find_language_lr(p.pretrain, p.compute, fold=fold, **inputs)
             language = pretrain_encoder(p.pretrain, p.compute, lr, fold=fold, **inputs)
-        for name, one in p.members.items():
-            start = language if one.weights == "pretrained" else None
-            lr = find_lr(one, p.compute, fold=fold, **inputs, language=start)
+        for name, settings in p.members.items():
+            start = language if settings.weights == "pretrained" else None
+            lr = find_lr(settings, p.compute, fold=fold, **inputs, language=start)
             altered = {"augment": p.augment, "language": language if p.augment.uses_vectors else start}
-            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs, **altered))
-        outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
+            fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs, **altered))
+        outside += [fit_ngrams(tweets, split, settings, name=name, fold=fold) for name, settings in p.ngrams.items()]
         for name, own in p.transformers.items():
             inputs = {"tokens": subwords[name], "folds": split}
             lr = find_lr(own, p.compute, fold=fold, **inputs)

@@ -15,7 +15,12 @@ from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry, open_runs
 from flows.engine.stop import end_at_hangup
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run flows from raw data to registered models; inspect, serve and clean up their results.",
+)
 models = typer.Typer(help="List the versions of the registered models; choose the champion.")
 app.add_typer(models, name="models", invoke_without_command=True)
 runs = typer.Typer(help="List the newest runs of flows; compare two of them.")
@@ -115,7 +120,7 @@ def predict(
         typer.echo(f"model: {exported.name}", err=True)
         served = exported.loader.open_model(exported.model)
         answers = ask_model(served, exported.loader.read_given(given, STARTED_IN), top=top)
-    rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
+    rows = [[_name(answer.file), *(f"{name} {share:.1%}" for name, share in answer.classes)] for answer in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 
 
@@ -170,8 +175,8 @@ def list_runs(
 
 @runs.command()
 def compare(
-    one: Annotated[str, typer.Argument(help="The first run's id, or the beginning of it")],
-    other: Annotated[str, typer.Argument(help="The second run's id, or the beginning of it")],
+    first: Annotated[str, typer.Argument(help="The first run's id, or the beginning of it")],
+    second: Annotated[str, typer.Argument(help="The second run's id, or the beginning of it")],
 ) -> None:
     """Compare two runs: params, data (md5) and metrics, and whether one model is better by more than noise."""
     found = open_runs()
@@ -179,11 +184,11 @@ def compare(
     from flows.engine.console import print_table
     from tasks.learning import comparison
 
-    pair = found.compare(found.find(one), found.find(other), comparison)
-    parts = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "metric": (pair.figures, None)}
-    for name, (differences, chars) in parts.items():
+    pair = found.compare(found.find(first), found.find(second), comparison)
+    tables = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "metric": (pair.figures, None)}
+    for name, (differences, chars) in tables.items():
         if differences:
-            print_table([name, one, other], list_difference_rows(differences, chars=chars))
+            print_table([name, first, second], list_difference_rows(differences, chars=chars))
         else:
             typer.echo(f"{name}: no difference")
     typer.echo(pair.noise)

@@ -66,7 +66,7 @@ def list_run_rows(runs: Iterable[FlowRun]) -> list[list[str]]:
 
 def list_difference_rows(differences: Iterable[Difference], *, chars: int | None = None) -> list[list[str]]:
     """Return a row for each difference; long values are truncated."""
-    return [[one.name, (one.one or NOTHING)[:chars], (one.other or NOTHING)[:chars]] for one in differences]
+    return [[each.name, (each.first or NOTHING)[:chars], (each.second or NOTHING)[:chars]] for each in differences]
 
 
 def list_freeable_rows(freeables: Iterable[Freeable]) -> list[list[str]]:

@@ -66,7 +66,7 @@ def open_contenders(registry: Registry, flow: str, folder: Path) -> list[Contend
 
     Raises EngineError when there is no champion, and UserError when a version cannot be read.
     """
-    versions = {alias: one for one in registry.list_versions(flow) for alias in one.aliases}
+    versions = {alias: version for version in registry.list_versions(flow) for alias in version.aliases}
     if CHAMPION not in versions:
         raise EngineError(f"{flow} has no champion: choose one with `python -m flows models promote {flow} VERSION`")
     chosen = {alias: versions[alias] for alias in (CHAMPION, CHALLENGER) if alias in versions}
@@ -92,7 +92,7 @@ def render_answers(contenders: Sequence[Contender], given: Path | str | None) ->
     try:
         if given is None:
             raise UserError("no file was given: drop one on the field, or click the field to choose one")
-        answers = "".join(one.render(given) for one in contenders)
+        answers = "".join(contender.render(given) for contender in contenders)
     except UserError as error:
         return f'<div class="refusal" role="alert">{escape(str(error))}</div>'
     return f'<div class="contenders">{answers}</div>'

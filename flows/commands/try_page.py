@@ -111,7 +111,7 @@ def _build_page(flow: str, contenders: Sequence[Contender]) -> gradio.Blocks:
 
 def _write_heading(flow: str, contenders: Sequence[Contender]) -> str:
     what = "Drop a file" if takes_files(contenders) else "Type a text"
-    asked = " and ".join(f"the {one.alias}" for one in contenders)
+    asked = " and ".join(f"the {contender.alias}" for contender in contenders)
     return f"# Try {flow}\n{what} and ask {asked}{' side by side' if len(contenders) > 1 else ''}."
 
 

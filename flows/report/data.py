@@ -67,7 +67,7 @@ def _list_folds(record: FlowRecord) -> Iterator[Block]:
     if folder is None:
         return
     dealt = json.loads((folder / "folds.json").read_text())
-    rows = [[", ".join(map(str, one[part])) or "–" for part in ("train", "valid", "test")] for one in dealt["rounds"]]
+    rows = [[", ".join(map(str, each[part])) or "–" for part in ("train", "valid", "test")] for each in dealt["rounds"]]
     mode = dealt["mode"].replace("_", " ")
     yield Table(("training", "validation", "test"), rows, title=f"Folds of each round, {mode}", wide=False)
 

@@ -56,7 +56,7 @@ def measure_training(stage: StageRecord) -> Training | None:
     # Epochs are weighted by their time.
     times = [1 / epoch["examples_per_s"] for epoch in epochs]
     share = sum(epoch["input_share"] * time for epoch, time in zip(epochs, times, strict=True)) / sum(times)
-    loads = {name: [one[name] for one in stage.cost.samples if name in one] for name in LINES}
+    loads = {name: [item[name] for item in stage.cost.samples if name in item] for name in LINES}
     return Training(
         stage.name,
         stage.cost.seconds,
@@ -73,8 +73,8 @@ def name_bottleneck(trainings: list[Training]) -> str:
     """Return the bottleneck of the trainings with its figures, in words; longer trainings count more."""
     share = _weigh(trainings, "input_share")
     cpu, gpu = _weigh(trainings, "cpu"), _weigh(trainings, "gpu")
-    memory = max((one.peak_memory for one in trainings if one.peak_memory is not None), default=0.0)
-    gpu_memory = max((one.peak_gpu_memory for one in trainings if one.peak_gpu_memory is not None), default=0.0)
+    memory = max((item.peak_memory for item in trainings if item.peak_memory is not None), default=0.0)
+    gpu_memory = max((item.peak_gpu_memory for item in trainings if item.peak_gpu_memory is not None), default=0.0)
     figures = [f"preparing batches took {share:.0%} of the time"]
     figures += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
     figures += [f"memory use peaked at {memory:.0f} %"] if memory else []
@@ -96,7 +96,7 @@ def _name_limit(share: float, cpu: float | None, gpu: float | None, memory: floa
 
 
 def _weigh(trainings: list[Training], name: str) -> float | None:
-    pairs = [(getattr(one, name), one.seconds) for one in trainings if getattr(one, name) is not None]
+    pairs = [(getattr(item, name), item.seconds) for item in trainings if getattr(item, name) is not None]
     return sum(value * seconds for value, seconds in pairs) / sum(seconds for _, seconds in pairs) if pairs else None
 
 
@@ -114,16 +114,16 @@ def _list_blocks(record: FlowRecord, trainings: list[Training]) -> Iterator[Bloc
         yield Chart(f"{title[0].upper()}{title[1:]} over time", chart, wide=True)
     if trainings:
         columns = ("training", "time", "examples/s", "input", "CPU", "GPU", "peak memory", "peak GPU memory")
-        cells = [_list_cells(one) for one in trainings]
+        cells = [_list_cells(item) for item in trainings]
         shown = [n for n in range(len(columns)) if any(row[n] for row in cells)]
         rows_shown = [[row[n] for n in shown] for row in cells]
         yield Table([columns[n] for n in shown], rows_shown, figures=range(1, len(shown)), title="Trainings")
 
 
-def _list_cells(one: Training) -> list[str]:
-    loads = (one.cpu, one.gpu, one.peak_memory, one.peak_gpu_memory)
+def _list_cells(item: Training) -> list[str]:
+    loads = (item.cpu, item.gpu, item.peak_memory, item.peak_gpu_memory)
     percents = ["" if load is None else f"{load:.0f} %" for load in loads]
-    return [one.name, format_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
+    return [item.name, format_duration(item.seconds), f"{item.speed:.0f}", f"{item.input_share:.1%}", *percents]
 
 
 def _mark_stages(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

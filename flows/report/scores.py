@@ -33,8 +33,8 @@ def show_ensemble(record: FlowRecord) -> Chapter:
         json.loads((together / "ensemble.json").read_text()),
         json.loads((folder / "metrics.json").read_text()),
     )
-    reasons = "; ".join(dict.fromkeys(one["reason"] for one in made["rounds"]))
-    weights = {name: mean(one["weights"].get(name, 0.0) for one in made["rounds"]) for name in made["members"]}
+    reasons = "; ".join(dict.fromkeys(each["reason"] for each in made["rounds"]))
+    weights = {name: mean(each["weights"].get(name, 0.0) for each in made["rounds"]) for name in made["members"]}
     rows = [
         _list_cells(name.replace("_", " "), figures[name], "")
         for name in ("ensemble", "all_members")

@@ -316,8 +316,8 @@ def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
         raise EngineError(f"{tmp_dir}/rwlock is damaged: end all DVC commands, then `rm {tmp_dir}/rwlock`") from None
 
 
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+def _overlap(first: str, other: str) -> bool:
+    return f"{first}/".startswith(f"{other}/") or f"{other}/".startswith(f"{first}/")
 
 
 def _is_foreign(pid: int) -> bool:

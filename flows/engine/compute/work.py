@@ -98,7 +98,7 @@ def _resolve(value: Any) -> Any:
             raise EngineError(f"{value.path} is missing: compute it with `dvc repro {value.stage}`")
         return path
     if isinstance(value, list | tuple):
-        return [_resolve(one) for one in value]
+        return [_resolve(item) for item in value]
     return value
 
 

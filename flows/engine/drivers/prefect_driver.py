@@ -97,7 +97,7 @@ def execute(run: Run) -> State[Any] | None:
                 run.page = write_report(run, run.journal, ended) if run.reporter else None
             finally:
                 end_flow_run(run.journal, run.stages, run.outcomes, ended)
-    if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
+    if error := next((e for e in run.errors.values() if not isinstance(e, StoppedError)), None):
         notify_failure(run.failures[0])
         raise error
     return None if finished else Cancelled(message="stopped; the next run resumes it")

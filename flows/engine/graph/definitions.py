@@ -63,10 +63,10 @@ class Module:
             # An import inside a condition: the condition counts too.
             if not isinstance(node, IMPORTS):
                 self.binds.setdefault(name, []).append(index)
-        for one in _find_imports(node):
-            self.runs |= list_modules(one, self.package)
-            if isinstance(one, ast.ImportFrom) and one.names[0].name == "*":
-                self.stars.append(_find_base(one, self.package))
+        for part in _find_imports(node):
+            self.runs |= list_modules(part, self.package)
+            if isinstance(part, ast.ImportFrom) and part.names[0].name == "*":
+                self.stars.append(_find_base(part, self.package))
 
     @cached_property
     def names(self) -> dict[int, tuple[str, ...]]:
@@ -103,7 +103,7 @@ class Module:
         names = self.names.get(index, ())
         if not names or any(len(self.binds[name]) > 1 for name in names):
             return True
-        return any(isinstance(one, ast.Call) for one in list_run(self.statements[index]))
+        return any(isinstance(part, ast.Call) for part in list_run(self.statements[index]))
 
     def read_references(self, index: int) -> References:
         """Return the names that a statement uses."""
@@ -138,7 +138,7 @@ def _write(node: ast.AST, parts: list[str]) -> None:
         parts.append(_write_constant(node.value))
     elif isinstance(node, ast.JoinedStr):
         # Python 3.12 adds an empty string after a nested format.
-        _write_field([one for one in node.values if getattr(one, "value", None) != ""], parts)
+        _write_field([part for part in node.values if getattr(part, "value", None) != ""], parts)
     else:
         for name in node._fields:
             # `ctx` follows from a node's position.
@@ -155,8 +155,8 @@ def _write_field(value: object, parts: list[str]) -> None:
         if value and isinstance(value[0], ast.stmt):
             value = drop_idle(value)
         parts.append(f"[{len(value)}")
-        for one in value:
-            _write_field(one, parts)
+        for part in value:
+            _write_field(part, parts)
     else:
         parts.append(_write_constant(value))
 
@@ -198,7 +198,7 @@ def list_children(node: ast.AST) -> list[ast.AST]:
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, list):
-            children += [one for one in value if isinstance(one, ast.AST)]
+            children += [part for part in value if isinstance(part, ast.AST)]
         elif isinstance(value, ast.AST) and name != "ctx":
             children.append(value)
     return children
@@ -291,12 +291,12 @@ def _list_same_scope(node: ast.AST) -> list[ast.AST]:
         return _list_defaults(node.args)
     if isinstance(node, COMPREHENSIONS):
         # `:=` binds a name outside the comprehension; the comprehension's own targets do not.
-        return [one for one in ast.walk(node) if isinstance(one, ast.NamedExpr)]
+        return [part for part in ast.walk(node) if isinstance(part, ast.NamedExpr)]
     return list(list_children(node))
 
 
 def _list_defaults(arguments: ast.arguments) -> list[ast.AST]:
-    return [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+    return [*arguments.defaults, *(part for part in arguments.kw_defaults if part is not None)]
 
 
 class _Reader:
@@ -355,19 +355,19 @@ class _Reader:
     def _read_comprehension(self, node: ast.AST, scopes: tuple[dict[str, list[Import]], ...]) -> None:
         first, *others = node.generators  # type: ignore[attr-defined]
         self.read(first.iter, scopes)
-        targets = [one.target for one in (first, *others)]
+        targets = [part.target for part in (first, *others)]
         inner = (*scopes, _find_bindings(targets, self._package))
         values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
         self._read_all([*values, *targets, *first.ifs, *others], inner)
 
     def _read_quoted(self, annotation: ast.AST | None, scopes: tuple[dict[str, list[Import]], ...]) -> None:
-        for one in ast.walk(annotation) if annotation else ():
-            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+        for part in ast.walk(annotation) if annotation else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 try:
-                    self.read(ast.parse(one.value, mode="eval"), scopes)
+                    self.read(ast.parse(part.value, mode="eval"), scopes)
                 except SyntaxError:
                     continue  # a string in Literal[...] or Annotated[...]
 
 
 def _list_arguments(arguments: ast.arguments) -> dict[str, list[Import]]:
-    return {one.arg: [] for one in ast.walk(arguments) if isinstance(one, ast.arg)}
+    return {part.arg: [] for part in ast.walk(arguments) if isinstance(part, ast.arg)}

@@ -120,4 +120,4 @@ def _describe(sources: Sources, reached: set[Node]) -> list[str]:
         if node.place in sources.read(node.module).ordered:
             # Code that runs at import may depend on the code that ran before it.
             digests.setdefault(f"{node.module}:import", []).append(sources.digest(node))
-    return [f"{name}  {one[0] if len(one) == 1 else hash_text(' '.join(one))}" for name, one in digests.items()]
+    return [f"{name}  {parts[0] if len(parts) == 1 else hash_text(' '.join(parts))}" for name, parts in digests.items()]

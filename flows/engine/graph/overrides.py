@@ -79,8 +79,8 @@ def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) ->
         if is_mapping(model, [key]) or not isinstance(content.get(key), Mapping):
             content[key] = value
         else:
-            for name, one in value.items():
-                _put(content[key], name, one)
+            for name, setting in value.items():
+                _put(content[key], name, setting)
 
 
 def _describe(preset: str, overrides: list[str]) -> str:

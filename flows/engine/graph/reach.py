@@ -133,7 +133,9 @@ class Sources:
             if node.place >= 0 and self.read(node.module).read_references(node.place).lists_subclasses:
                 lists_subclasses = True
             if not waiting and lists_subclasses:
-                waiting += {one for run in seen if run.place == RUN for one in self._find_subclasses(run.module)} - seen
+                waiting += {
+                    item for run in seen if run.place == RUN for item in self._find_subclasses(run.module)
+                } - seen
         return seen
 
     def digest(self, node: Node) -> str:
@@ -143,7 +145,7 @@ class Sources:
             parts = [module.digest(node.place), str(module.is_lazy)]
             for chain in sorted(module.read_references(node.place).chains):
                 if chain[0] in module.imports or (module.stars and chain[0] not in module.binds):
-                    names = sorted(self.name(one) for one in self._look_up(node.module, chain))
+                    names = sorted(self.name(item) for item in self._look_up(node.module, chain))
                     parts.append(f"{'.'.join(chain)} = {', '.join(names)}")
             self._digests[node] = hash_text("\n".join(parts))
         return self._digests[node]
@@ -203,7 +205,7 @@ class Sources:
         if node not in self._edges:
             finder = {RUN: self._follow_run, WHOLE: self._follow_whole, LIBRARY: lambda node: set()}
             found = finder.get(node.place, self._follow_statement)(node)
-            self._edges[node] = {one for one in found if one.place != LIBRARY}
+            self._edges[node] = {item for item in found if item.place != LIBRARY}
         return self._edges[node]
 
     def _follow_statement(self, node: Node) -> set[Node]:
@@ -228,14 +230,16 @@ class Sources:
         found = {Node(node.module, RUN)} | {Node(node.module, index) for index in module.defined}
         # Names that it imports are attributes of it too.
         for target in (target for targets in module.imports.values() for target in targets if target.name):
-            found |= {one for one in self._resolve(target, ()) if one.place >= 0}
+            found |= {item for item in self._resolve(target, ()) if item.place >= 0}
         return found | (self._list_submodules(node.module) if module.is_package else set())
 
     def _list_submodules(self, name: str) -> set[Node]:
         folder = self.root.joinpath(*name.split("."))
         self._note(folder)
-        names = [one.stem for one in folder.glob("*.py")] + [one.parent.name for one in folder.glob("*/__init__.py")]
-        return {Node(f"{name}.{one}", WHOLE) for one in names if one != "__init__"}
+        names = [item.stem for item in folder.glob("*.py")] + [
+            item.parent.name for item in folder.glob("*/__init__.py")
+        ]
+        return {Node(f"{name}.{item}", WHOLE) for item in names if item != "__init__"}
 
     def _run(self, names: Iterable[str]) -> set[Node]:
         return {Node(name, RUN) for name in names if self.locate(name)}
@@ -256,8 +260,8 @@ class Sources:
             return False
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            stored = [one for target in targets for one in ast.walk(target)]
-            if any(isinstance(one, ast.Attribute | ast.Subscript) for one in stored):
+            stored = [item for target in targets for item in ast.walk(target)]
+            if any(isinstance(item, ast.Attribute | ast.Subscript) for item in stored):
                 return True
         elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             if not all(self._is_inert(module, decorator) for decorator in node.decorator_list):
@@ -265,37 +269,37 @@ class Sources:
             if isinstance(node, ast.ClassDef) and (self._has_hook(module, node) or self._any_acts(module, node.body)):
                 return True
         elif isinstance(node, ast.If | ast.Try):
-            bodies = [one for one in list_children(node) if isinstance(one, ast.stmt)]
-            bodies += [one for handler in getattr(node, "handlers", ()) for one in handler.body]
+            bodies = [item for item in list_children(node) if isinstance(item, ast.stmt)]
+            bodies += [item for handler in getattr(node, "handlers", ()) for item in handler.body]
             if self._any_acts(module, bodies):
                 return True
         else:
             return True
-        return any(self._calls_ours(module, one) for one in list_run(node) if isinstance(one, ast.Call))
+        return any(self._calls_ours(module, item) for item in list_run(node) if isinstance(item, ast.Call))
 
     def _any_acts(self, module: Module, body: Iterable[ast.stmt]) -> bool:
-        return any(self._acts(module, one) for one in drop_idle(body))
+        return any(self._acts(module, item) for item in drop_idle(body))
 
     def _is_inert(self, module: Module, decorator: ast.expr) -> bool:
         chain = read_chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
         if chain[1:] and chain[-1] in ("setter", "deleter"):
             return True
         found = self._look_up(module.name, chain) if chain else ()
-        if any(one.place != LIBRARY for one in found):
+        if any(item.place != LIBRARY for item in found):
             return False
-        return next((one.module for one in found), ".".join(chain)) in INERT
+        return next((item.module for item in found), ".".join(chain)) in INERT
 
     def _calls_ours(self, module: Module, call: ast.Call) -> bool:
         """Return whether a call may run or store code of the project."""
         chain = read_chain(call.func)
         found = self._look_up(module.name, chain) if chain else frozenset()
-        ours = [one for one in found if one.place != LIBRARY]
+        ours = [item for item in found if item.place != LIBRARY]
         if ours:
-            return not (chain[-1] in READING and all(self._is_literal(one) for one in ours))
-        if any(one.module in KEEPING for one in found):
+            return not (chain[-1] in READING and all(self._is_literal(item) for item in ours))
+        if any(item.module in KEEPING for item in found):
             return False
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        return any(self._is_ours(module, one) for value in given for one in list_run(value))
+        return any(self._is_ours(module, item) for value in given for item in list_run(value))
 
     def _is_literal(self, node: Node) -> bool:
         statement = self.read(node.module).statements[node.place] if node.place >= 0 else None
@@ -303,7 +307,7 @@ class Sources:
 
     def _is_ours(self, module: Module, node: ast.AST) -> bool:
         """Return whether an expression names a function, a class or a module of the project."""
-        return any(one.place == WHOLE or self._is_definition(one) for one in self._find_named(module, node))
+        return any(item.place == WHOLE or self._is_definition(item) for item in self._find_named(module, node))
 
     def _is_definition(self, node: Node) -> bool:
         if node.place < 0:
@@ -316,13 +320,13 @@ class Sources:
 
     def _has_hook(self, module: Module, node: ast.ClassDef) -> bool:
         """Return whether defining a class runs code of the project: a metaclass, or a base's `__init_subclass__`."""
-        if any(self._is_ours(module, one.value) for one in node.keywords if one.arg == "metaclass"):
+        if any(self._is_ours(module, item.value) for item in node.keywords if item.arg == "metaclass"):
             return True
-        for base in (one for each in node.bases for one in self._find_named(module, each) if one.place != LIBRARY):
+        for base in (item for each in node.bases for item in self._find_named(module, each) if item.place != LIBRARY):
             made = self.read(base.module).statements[base.place] if base.place >= 0 else None
             if not isinstance(made, ast.ClassDef):
                 return True
-            if any("init_subclass" in one.name for one in made.body if isinstance(one, FUNCTIONS)):
+            if any("init_subclass" in item.name for item in made.body if isinstance(item, FUNCTIONS)):
                 return True
             if made is not node and self._has_hook(self.read(base.module), made):
                 return True

@@ -128,7 +128,7 @@ class Stage:
         words = [module.removeprefix("tasks.").split(".") for module in sorted(modules)]
         domains = sorted({parts[0] for parts in words} - {place.partition(".")[0]})
         known = set(re.findall(r"\w+", str(inspect.signature(self.function))))
-        apart = [*(parts[-1] for parts in words), *sorted({one.__name__ for one in classes} - known)]
+        apart = [*(parts[-1] for parts in words), *sorted({item.__name__ for item in classes} - known)]
         name = ".".join(filter(None, [place, self.function.__name__, "+".join(domains), "+".join(apart)]))
         return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{hash_text(name)}"
 
@@ -174,7 +174,7 @@ def _name_definition(defined: Callable[..., None] | type) -> str:
 
 def _dump(section: Any) -> Any:
     if isinstance(section, Mapping):
-        return {name: _dump(one) for name, one in section.items()}
+        return {name: _dump(item) for name, item in section.items()}
     return section.model_dump()
 
 
@@ -255,7 +255,7 @@ def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
         return value
     if isinstance(value, Artifact):
         return value.stage.removeprefix(f"{trace.flow}-")
-    if _listed(value) and all(isinstance(one, Artifact) for one in _listed(value)):
+    if _listed(value) and all(isinstance(item, Artifact) for item in _listed(value)):
         return argument
     raise EngineError(
         f"{trace.flow}-{stage_name}: {argument}={value!r} is neither an artifact of an earlier stage, nor a section "

@@ -90,7 +90,7 @@ class Retention:
 
 def _list_runs(client: MlflowClient) -> Iterator[Run]:
     """Yield all runs, including deleted ones."""
-    experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(view_type=ViewType.ALL)]
     token = None
     while True:
         page = client.search_runs(experiments, run_view_type=ViewType.ALL, max_results=A_PAGE, page_token=token)

@@ -49,8 +49,8 @@ class Difference:
     """One value in two runs; None where a run has none."""
 
     name: str
-    one: str | None
-    other: str | None
+    first: str | None
+    second: str | None
 
 
 @dataclass(frozen=True)
@@ -91,26 +91,26 @@ class FlowRuns:
             raise EngineError(f"{message} with {start!r}: `python -m flows runs` lists all ids")
         return found[0]
 
-    def compare(self, one: FlowRun, other: FlowRun, judge: Judge) -> RunPair:
+    def compare(self, first: FlowRun, second: FlowRun, judge: Judge) -> RunPair:
         """Return the differences between two runs, and their metrics side by side."""
         md5s = [
             {key.removeprefix(OUTPUT_OF): md5 for key, md5 in run.tags.items() if key.startswith(OUTPUT_OF)}
-            for run in (one, other)
+            for run in (first, second)
         ]
         figures = [
             {key: f"{value:.4g}" for key, value in run.metrics.items() if not key.startswith(MACHINE)}
-            for run in (one, other)
+            for run in (first, second)
         ]
         return RunPair(
-            params=[found for found in pair_up(one.params, other.params) if found.one != found.other],
-            data=[found for found in pair_up(*md5s) if found.one != found.other],
+            params=[found for found in pair_up(first.params, second.params) if found.first != found.second],
+            data=[found for found in pair_up(*md5s) if found.first != found.second],
             figures=pair_up(*figures),
-            noise=self._weigh(one, other, judge),
+            noise=self._weigh(first, second, judge),
         )
 
-    def _weigh(self, one: FlowRun, other: FlowRun, judge: Judge) -> str:
+    def _weigh(self, first: FlowRun, second: FlowRun, judge: Judge) -> str:
         """Compare the second run's model with the first one's on the same test data, or say why that is impossible."""
-        versions = [self._find_version(run) for run in (one, other)]
+        versions = [self._find_version(run) for run in (first, second)]
         if versions[0] is None or versions[1] is None:
             return "not compared example by example: a run has no registered model"
         if differing := list_other_data(versions[0].tags, versions[1].tags):
@@ -126,9 +126,9 @@ class FlowRuns:
         """Return the version that a flow's run registered, or reused from an earlier run."""
         stages = self.client.search_runs([run.experiment], f"tags.`{PARENT_RUN}` = '{run.id}'")
         cached = [run_id for key, run_id in run.tags.items() if key.startswith(CACHED)]
-        return Registry(self.client).find_made_by({*cached, *(one.info.run_id for one in stages)}, run.flow)
+        return Registry(self.client).find_made_by({*cached, *(stage.info.run_id for stage in stages)}, run.flow)
 
 
-def pair_up(one: Mapping[str, str], other: Mapping[str, str]) -> list[Difference]:
+def pair_up(first: Mapping[str, str], second: Mapping[str, str]) -> list[Difference]:
     """Return the values of two runs side by side, by name."""
-    return [Difference(name, one.get(name), other.get(name)) for name in sorted({*one, *other})]
+    return [Difference(name, first.get(name), second.get(name)) for name in sorted({*first, *second})]

@@ -47,8 +47,8 @@ class Registry:
         """Return the registered models by name."""
         found = sorted(self.client.search_registered_models(), key=lambda model: model.name)
         return [
-            RegisteredModel(one.name, {alias: str(number) for alias, number in one.aliases.items()}, one.tags)
-            for one in found
+            RegisteredModel(item.name, {alias: str(number) for alias, number in item.aliases.items()}, item.tags)
+            for item in found
         ]
 
     def list_versions(self, name: str) -> list[Version]:
@@ -58,13 +58,13 @@ class Registry:
         return [
             Version(
                 name,
-                str(one.version),
-                tuple(alias for alias, number in aliases if number == str(one.version)),
-                one.tags,
-                one.run_id or "",
-                one.creation_timestamp,
+                str(item.version),
+                tuple(alias for alias, number in aliases if number == str(item.version)),
+                item.tags,
+                item.run_id or "",
+                item.creation_timestamp,
             )
-            for one in sorted(found, key=lambda one: -int(one.version))
+            for item in sorted(found, key=lambda item: -int(item.version))
         ]
 
     def find_made_by(self, run_ids: Collection[str], name: str) -> Version | None:

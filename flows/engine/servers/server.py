@@ -253,11 +253,16 @@ def _answers(port: int, path: str) -> bool:
 
 def _read(root: Path) -> list[Server]:
     found = read_json(find_record(root)).get("servers", [])
-    return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
+    return [
+        Server(entry["name"], entry["port"], tuple(Identity(**member) for member in entry["members"]))
+        for entry in found
+    ]
 
 
 def _write(root: Path, servers: Iterable[Server]) -> None:
-    content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
+    content = [
+        {"name": entry.name, "port": entry.port, "members": [m.as_dict() for m in entry.members]} for entry in servers
+    ]
     write_json(find_record(root), {"servers": content})
 
 

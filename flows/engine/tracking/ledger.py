@@ -96,7 +96,7 @@ def _average(events: Sequence[Event], began_ms: int) -> dict[str, float]:
 
 def _mean_figures(figures: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, float]]:
     for name in figures[0]:
-        there = [one[name] for one in figures if name in one]
+        there = [sample[name] for sample in figures if name in sample]
         yield name.removeprefix("system/"), round(sum(there) / len(there), 1)
 
 
