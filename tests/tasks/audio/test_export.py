@@ -134,11 +134,11 @@ def test_a_process_with_torch_alone_reads_it(exported: Path) -> None:
     assert done.stdout.strip() == "(2, 3)", done.stderr
 
 
-def test_an_answer_that_is_off_is_an_error(exported: Path) -> None:
+def test_a_file_that_differs_from_the_python_model_is_an_error(exported: Path) -> None:
     example = np.load(exported / "example.npy")
     with torch.inference_mode():
         right = load_script(exported / "model.pt")(torch.from_numpy(example)).numpy()
-    with pytest.raises(ExportError, match="off the Python model"):
+    with pytest.raises(ExportError, match="differs from the Python model"):
         check_alone(exported / "model.pt", example, right + 2e-4)
 
 

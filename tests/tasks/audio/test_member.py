@@ -27,7 +27,7 @@ def make(network: str, **values: object):
     [
         (
             {"network": "melnot"},
-            "no network is named 'melnot'; those in tasks/audio/members are audionet, melnet, resnet18",
+            "there is no network 'melnot'; tasks/audio/members has audionet, melnet, resnet18",
         ),
         (
             {"features": "waveform"},

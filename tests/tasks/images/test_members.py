@@ -51,7 +51,7 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
     [
         (
             {"network": "resnet19"},
-            "no network is named 'resnet19'; those in tasks/images/members are cnnnet, compactnet, ",
+            "there is no network 'resnet19'; tasks/images/members has cnnnet, compactnet, ",
         ),
         ({"colour": "yuv"}, "colour"),
         ({"crop_scale": 0.0}, "crop_scale"),
