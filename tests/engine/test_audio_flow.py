@@ -1,4 +1,4 @@
-"""The whole sounds flow, small, under both drivers: what MLflow keeps, and that a second run computes nothing."""
+"""The whole audio flow, on small data, under both drivers: MLflow's content, and a second run that computes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs unattended: deployed by `make up`, always from the committed params, one run at a time."""
+"""Deployed runs: deployed by `make up`, always from the committed params, one run at a time."""
 
 from __future__ import annotations
 

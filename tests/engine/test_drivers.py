@@ -1,4 +1,4 @@
-"""What the two drivers show, and that a clone needs nothing but the cache."""
+"""The output of the two drivers; a clone needs only the cache."""
 
 from __future__ import annotations
 

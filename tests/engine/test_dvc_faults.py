@@ -1,4 +1,4 @@
-"""What DVC cannot read or do is told in a line with the command for it, before any work, and never as a traceback."""
+"""What DVC cannot read or do gives a one-line message with the fix, before any work, and never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What old runs left is deleted when told to, and nothing that a run kept, a champion or the working tree needs."""
+"""`gc --free` deletes what old runs left behind, but nothing that a kept run, a champion or the working tree needs."""
 
 from __future__ import annotations
 

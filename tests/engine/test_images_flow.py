@@ -1,4 +1,4 @@
-"""The whole pictures flow, small: from size to size under Prefect, after which `dvc repro` has nothing to do."""
+"""The whole images flow, on small data: all sizes under Prefect, after which `dvc repro` computes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each stage is computed in a process of its own, which can fail, hang or be killed without harm to any other."""
+"""Each stage is computed in a process of its own, which can fail, hang or be killed without affecting others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version becomes champion by beating the champion on the same test data, or by a person's word."""
+"""A version becomes champion by beating the champion on the same test data, or by a user's command."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def read_aliases(root: Path) -> Mapping[str, str]:
 
 
 def register(root: Path, *rights: int, tags: dict[str, str] = TEST_DATA) -> list[str]:
-    """Register versions one after the other; return what a person is told."""
+    """Register versions one after the other; return the messages for the user."""
     for right in rights:
         export(root, f"flow{len(list(root.glob('flow*')))}", right, tags)
         sender.follow_journals(0)

@@ -1,4 +1,4 @@
-"""The report's page: what it is given is shown as text, and what a run lacks is simply not there."""
+"""The report escapes all texts and leaves out what a run does not have."""
 
 from __future__ import annotations
 

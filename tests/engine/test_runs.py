@@ -1,4 +1,4 @@
-"""Two runs of a flow side by side: what differs, and whether it is more than noise."""
+"""The comparison of two runs: their differences, and whether a model is better by more than noise."""
 
 from __future__ import annotations
 

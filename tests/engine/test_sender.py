@@ -1,4 +1,4 @@
-"""The sender brings every journal into MLflow once, in order, whatever the tracker does meanwhile."""
+"""The sender sends every journal to MLflow once and in order, whatever the tracker does meanwhile."""
 
 import fcntl
 import math

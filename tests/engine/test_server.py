@@ -1,4 +1,4 @@
-"""The project's own servers: up once, down without a trace, and found by whoever looks in the folder."""
+"""The project's own servers: started once, stopped without leftovers, and found by clients in the folder."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tracing: what becomes a stage, and what is refused."""
+"""Tracing: which calls become stages, and which are refused."""
 
 from __future__ import annotations
 

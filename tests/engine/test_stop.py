@@ -1,4 +1,4 @@
-"""A stage ends early when it is told to or takes too long, loses nothing that was finished, and says who is to know."""
+"""A stage stops on request or after its time limit, loses no finished work, and sends a notification."""
 
 from __future__ import annotations
 

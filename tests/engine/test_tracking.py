@@ -1,4 +1,4 @@
-"""What a stage tells MLflow stands on disk at once, whole, and without secrets."""
+"""What a stage records for MLflow is on disk at once, complete and without secrets."""
 
 import json
 import os
