@@ -91,7 +91,7 @@ import shutil, statistics, time
 from dvc.utils.serialize import modify_yaml
 from flows.engine.cache.store import bring_up_to_date
 from flows.engine.compute.work import do_work
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import check_stage, read_fingerprints, trace_flow
 from flows.engine.project import ROOT
 
@@ -99,7 +99,7 @@ def record(stage):
     worked = 0.0
     def work():
         nonlocal worked
-        started = time.perf_counter(); do_work(stage, StageReport(stage.name)); worked = time.perf_counter() - started
+        started = time.perf_counter(); do_work(stage, ConsoleReport(stage.name)); worked = time.perf_counter() - started
     started = time.perf_counter(); bring_up_to_date(stage, work); return time.perf_counter() - started - worked
 
 record(check_stage())

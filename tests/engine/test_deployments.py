@@ -1,4 +1,4 @@
-"""What runs unattended: deployed by `make up`, always from the committed params, one run at a time."""
+"""Deployed runs: deployed by `make up`, always from the committed params, one run at a time."""
 
 from __future__ import annotations
 
@@ -134,7 +134,9 @@ def watch(unattended: TinyProject) -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: prefect.api_url}), get_client(sync_client=True) as client:
         watch_heartbeats(SHORT_SILENCE_S)
         yield
-        (watch,) = client.read_automations_by_name(f"crash what is silent for {SHORT_SILENCE_S:.0f} s")
+        (watch,) = client.read_automations_by_name(
+            f"mark runs without heartbeat for {SHORT_SILENCE_S:.0f} s as Crashed"
+        )
         client.delete_automation(watch.id)
 
 
@@ -199,5 +201,5 @@ def test_a_run_of_all_flows_hands_each_what_names_it() -> None:
 )
 def test_what_names_no_flow_is_refused(given: dict[str, Any]) -> None:
     everything = {"preset": "", "overrides": [], "stages": [], **given}
-    with pytest.raises(EngineError, match="names no flow; begin it with one of: audio"):
+    with pytest.raises(EngineError, match="names no flow: begin it with one of audio"):
         share_out(KNOWN, **everything)

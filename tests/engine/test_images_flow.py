@@ -1,4 +1,4 @@
-"""The whole pictures flow, small: from size to size under Prefect, after which `dvc repro` has nothing to do."""
+"""The whole images flow, on small data: all sizes under Prefect, after which `dvc repro` computes nothing."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def test_the_report_shows_sizes_errors_and_maps(project: Project) -> None:
     report = project.root / ".trifold/reports/images/report.html"
     seen, (captions, errors) = look_at(report, "figcaption", ".gallery .wrong")
     assert seen["sections"] == [
-        *("Overview", "Stages", "Machine", "Data", "Learning", "Results", "Ensemble", "Examples"),
+        *("Overview", "Stages", "Machine", "Data", "Training", "Results", "Ensemble", "Examples"),
     ]
     titles = [text.split("  ")[0] for text in captions]
-    for title in ("Accuracy over picture sizes", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
+    for title in ("Accuracy by picture size", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
         assert any(found.startswith(title) for found in titles), titles
     wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/errors/errors.csv"))
     assert len(errors) == min(wrong, 21)

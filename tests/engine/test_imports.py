@@ -1,4 +1,4 @@
-"""What imports what."""
+"""The rules about imports between folders and libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flow passes by name what the lessons and the exports of its domain take, with every preset."""
+"""With every preset, a flow passes the named inputs that its domain's lessons and exports expect."""
 
 from __future__ import annotations
 

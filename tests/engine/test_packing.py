@@ -1,4 +1,4 @@
-"""What MLflow keeps of a model answers as `predict` does: from any folder, without the project, over HTTP."""
+"""A model in MLflow predicts as `predict` does: from any folder, without the project, over HTTP."""
 
 from __future__ import annotations
 

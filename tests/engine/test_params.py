@@ -1,4 +1,4 @@
-"""The params files and their presets: what they say once, what a stage depends on, and what a new member needs."""
+"""The params files and presets: no repetition, a stage's keys, and the lines for a new member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page to try a model: what it shows is what `predict` says, and so are its refusals."""
+"""The try page shows the same predictions and the same error messages as `predict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a flow: what it has to make fresh, and what became of each stage."""
+"""One run of a flow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.drivers.failure import Failure
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.drivers.request import Request
@@ -20,7 +20,7 @@ from flows.engine.tracking.ledger import Cost
 
 @dataclass
 class Run:
-    """One run of a flow: what is to be made fresh, and what became of each stage."""
+    """One run of a flow: its stages, and how each of them ended."""
 
     stages: list[Stage]
     force: bool
@@ -36,16 +36,16 @@ class Run:
     errors: dict[str, Exception] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
-    def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
-        """Make one stage fresh and note what it took."""
-        report = StageReport(stage.name, tell, self.stop)
+    def do_stage(self, stage: Stage, log: Callable[[str], None]) -> Verdict:
+        """Make one stage fresh and note its verdict, time and memory."""
+        report = ConsoleReport(stage.name, log, self.stop)
         try:
             with report, Recorder(stage, self.journal, run=self.name) as recorder:
                 outcome = bring_up_to_date(
                     stage,
                     lambda: recorder.compute(report),
                     force=self.force,
-                    on_wait=lambda: report.say("waits: another run computes it"),
+                    on_wait=lambda: report.say("waiting: another run computes this stage"),
                     check=report.check,
                 )
                 recorder.record(outcome)
