@@ -16,7 +16,6 @@ from flows.engine.machine import read_versions
 from flows.engine.project import ROOT
 from flows.engine.tracking.ledger import Made, read_made
 
-
 # Of why a stage is stale, in a table; JSON has all.
 REASONS_SHOWN = 3
 
