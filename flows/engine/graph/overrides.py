@@ -36,11 +36,9 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     A preset starts from the committed file, overrides alone from the current file.
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
-    name = params_file(flow)
-    text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
-    _write(flow, _change(flow, text, preset, overrides))
+    _write(flow, _change_file(flow, preset, overrides))
     held = _describe(preset, overrides)
-    return f"{name} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
+    return f"{params_file(flow)} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
 
 
 def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str:
@@ -65,8 +63,14 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
-    """Return the params of a flow's file after applying a preset and then overrides. Read-only."""
-    return _check(flow, _change(flow, (ROOT / params_file(flow)).read_text(encoding="utf-8"), preset, overrides))
+    """Return the params that `apply_overrides` would write; nothing is written."""
+    return _check(flow, _change_file(flow, preset, overrides))
+
+
+def _change_file(flow: str, preset: str, overrides: list[str]) -> str:
+    name = params_file(flow)
+    text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
+    return _change(flow, text, preset, overrides)
 
 
 def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) -> None:
