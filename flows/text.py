@@ -26,6 +26,14 @@ class TextParams(Params):
     """The sections of params/text.yaml."""
 
     heirs = ("pretrain", "members", "transformers")
+    removed = {  # noqa: RUF012 - the base says that it is the class's
+        "mixup_alpha": "words cannot be blended",
+        "train_batch_norm": "no network of texts has batch normalisation",
+        "pretrain.network": "it always trains the encoder of ulmfit",
+        "pretrain.weights": "it starts from scratch",
+        "pretrain.head_epochs": "it has no head",
+        "pretrain.patience": "it has no validation part",
+    }
 
     sample: sample.SampleSection
     source: download.Source

@@ -30,6 +30,10 @@ class Params(BaseModel):
 
     heirs: ClassVar[tuple[str, ...]] = ()
     """The sections, and mappings of sections, that take from the section `recipe` what they do not say themselves."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """The new name of each key that an earlier version called otherwise: `section.key`, or `key` in any section."""
+    removed: ClassVar[Mapping[str, str]] = {}
+    """Why each key that an earlier version had is gone: `section.key`, or `key` in any section."""
     _content: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     def key_of(self, value: object) -> str | None:
@@ -87,7 +91,8 @@ def read_yaml(name: str) -> dict[str, Any]:
 def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
     """Turn plain values into typed params. Raises EngineError naming every fault in one message."""
     filled = fill_in(content, model)
-    faults = [_explain(detail, model, content) for detail in _list_faults(model, filled)]
+    found = [detail for detail in _list_faults(model, filled) if not _is_renamed(detail, model, content)]
+    faults = [_explain(detail, model, content) for detail in found]
     if model.heirs:
         faults += [
             _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
@@ -175,11 +180,37 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
     return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
+def explain_change(model: type[BaseModel], where: Sequence[str]) -> str:
+    """Return what became of a key of an earlier version; empty where that had none there either."""
+    if issubclass(model, Params):
+        if new := _look_up(model.renamed, where):
+            return f"is now called {new}: rename it"
+        if why := _look_up(model.removed, where):
+            return f"was removed ({why}): delete it"
+    return ""
+
+
+def _look_up(changes: Mapping[str, str], where: Sequence[str]) -> str | None:
+    return changes.get(f"{where[0]}.{where[-1]}", changes.get(where[-1]))
+
+
+def _is_renamed(detail: ErrorDetails, model: type[Params], content: Mapping[str, Any]) -> bool:
+    """Tell whether a key is missing because it stands under its old name."""
+    *place, name = detail["loc"]
+    there = [key for section in (place, [RECIPE]) for key in (dig(content, section) or {})]
+    return detail["type"] == "missing" and any(
+        _look_up(model.renamed, [*map(str, place), key]) == name for key in there
+    )
+
+
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     where = [str(part) for part in _locate(detail["loc"], model, content)]
     key = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        return f"{key} is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        rule = (
+            explain_change(model, where) or f"is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        )
+        return f"{key} {rule}"
     if detail["type"] == "missing":
         return f"{key} is missing"
     rule = detail["msg"].removeprefix("Value error, ")
