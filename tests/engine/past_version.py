@@ -36,6 +36,8 @@ def keep_past_lock(project: TinyProject) -> None:
                 stages[stage] = {**entry, "deps": [*kept, *files]}
         path.write_text(yaml.safe_dump({**content, "stages": stages}, sort_keys=False))
     shutil.rmtree(project.root / "data/code")
+    # DVC's record of what was computed from which inputs: of these inputs nothing was.
+    shutil.rmtree(project.root / ".dvc/cache/runs")
 
 
 def _shorten(entry: dict[str, Any]) -> dict[str, Any]:
