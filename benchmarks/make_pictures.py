@@ -28,7 +28,7 @@ DRAWN_MS = 8000
 
 
 def main(flow: str) -> None:
-    """Open each page in a browser without a screen and write its picture."""
+    """Open each page in a headless browser and write its picture."""
     folder = ROOT / "docs/pictures"
     folder.mkdir(exist_ok=True)
     for name, address in list_addresses(flow):

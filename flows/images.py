@@ -8,7 +8,7 @@ from flows.engine.graph.params import Params
 from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
+from tasks.images import addresses, clean, error_analysis, explain, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 
@@ -34,12 +34,12 @@ class ImagesParams(Params):
         return self
 
 
-# How DVC draws the pictures' sizes and classes, and what the last look shows.
+# How DVC draws the pictures' sizes and classes, and the analysis of the errors.
 BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
 SHEETS = Look(
     plots={
-        "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
-        **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
+        "learning_curves.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
+        **{name: {} for name in ("learning_curves.png", "worst.png", "uncertain.png", "maps.png")},
     }
 )
 
@@ -53,7 +53,7 @@ find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_
 fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
+analyse_errors = stage(error_analysis.analyse_errors, "errors", learns=True, look=SHEETS)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
 
 
@@ -63,7 +63,7 @@ def images(p: ImagesParams) -> Artifact:
 
     Download or fetch, clean, split folds, resize once to each size;
     for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
-    build the ensemble, evaluate it, look at what it sees, export it.
+    build the ensemble, evaluate it, analyse its errors, export it.
     """
     archive = get_archive(p)
     pictures = clean_pictures(archive, p.clean)
@@ -76,7 +76,7 @@ def images(p: ImagesParams) -> Artifact:
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
-    look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
+    analyse_errors(together, squares[max(squares)], pictures, fitted, p.members)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)
 
 

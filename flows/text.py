@@ -26,14 +26,6 @@ class TextParams(Params):
     """The sections of params/text.yaml."""
 
     heirs = ("pretrain", "members", "transformers")
-    removed = {  # noqa: RUF012 - the base says that it is the class's
-        "mixup_alpha": "words cannot be blended",
-        "train_batch_norm": "no network of texts has batch normalisation",
-        "pretrain.network": "it always trains the encoder of ulmfit",
-        "pretrain.weights": "it starts from scratch",
-        "pretrain.head_epochs": "it has no head",
-        "pretrain.patience": "it has no validation part",
-    }
 
     sample: sample.SampleSection
     source: download.Source
@@ -64,10 +56,10 @@ find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST
 pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
 fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
-cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
+build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
 score_slices = stage(slices.score_slices, "slices", look=SLICES)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
@@ -81,12 +73,12 @@ def text(p: TextParams) -> Artifact:
     for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
     their language where something starts from it, then for each member find its learning rate and fit it, and fit
     those that read the texts in their own way, by n-grams or a transformer's tokens;
-    build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
+    build the ensemble, and one with all members, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, one) for name, one in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
@@ -108,6 +100,6 @@ def text(p: TextParams) -> Artifact:
             outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
-    evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
+    evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
     return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)

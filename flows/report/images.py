@@ -13,7 +13,7 @@ from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture
 from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
 from flows.report.training import SHARE, tell_learning
-from tasks.images.look import look_at_pictures
+from tasks.images.error_analysis import analyse_errors
 from tasks.images.resize import resize_pictures
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
@@ -53,7 +53,7 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
 
 
 def _show_pictures(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder(look_at_pictures)
+    folder = record.folder(analyse_errors)
     if folder is None:
         return
     rows = read_rows(folder / "errors.csv")

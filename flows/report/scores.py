@@ -35,7 +35,11 @@ def tell_ensemble(record: FlowRecord) -> Section:
     )
     reasons = "; ".join(dict.fromkeys(one["reason"] for one in made["rounds"]))
     weights = {name: mean(one["weights"].get(name, 0.0) for one in made["rounds"]) for name in made["members"]}
-    rows = [_tell_model(name, figures[name], "") for name in ("ensemble", "everyone") if name in figures]
+    rows = [
+        _tell_model(name.replace("_", " "), figures[name], "")
+        for name in ("ensemble", "all_members")
+        if name in figures
+    ]
     rows += [
         _tell_model(name, scores, Bar(f"{weights[name]:.3f}", weights[name]) if name in weights else "not exported")
         for name, scores in figures["members"].items()

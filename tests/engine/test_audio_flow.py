@@ -182,4 +182,4 @@ def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: Au
         told = opened.page.locator(".refusal").text_content()
         opened.check_quiet()
     for text in (refused, told):
-        assert "no-sound.wav is no sound file that can be read" in " ".join(text.split())
+        assert "no-sound.wav cannot be read as a sound" in " ".join(text.split())

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from flows.engine.graph.dvc_yaml import load_pipeline
-from flows.engine.graph.overrides import merge_preset
-from flows.engine.graph.params import check_params, read_yaml
+from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.stage import Pipeline, Stage
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.export import export_ensemble
@@ -22,10 +21,8 @@ PRESETS = sorted(path.stem for path in (ROOT / "params/presets").glob("*.yaml"))
 
 
 def trace(pipeline: Pipeline, preset: str) -> list[Stage]:
-    content = read_yaml(f"params/{pipeline.name}.yaml")
-    if preset:
-        merge_preset(content, read_yaml(f"params/presets/{preset}.yaml"))
-    return pipeline.trace(check_params(content, pipeline.model, preset))
+    name = preset.removeprefix(f"{pipeline.name}-") if preset else ""
+    return pipeline.trace(read_changed(pipeline.name, preset=name, overrides=[]))
 
 
 def pick_inputs(stage: Stage) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The params files and their presets: what they say once, what a stage depends on, and what a new member needs."""
+"""The params files and presets: no repetition, a stage's keys, and the lines for a new member."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 import torch
 from pydantic import BaseModel
 
+from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.overrides import read_changed
-from flows.engine.graph.params import RECIPE, dig, is_mapping, read_yaml
+from flows.engine.graph.params import RECIPE, check_params, dig, is_mapping, read_yaml
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.networks import build_network
 from tasks.learning.recipe import list_networks
@@ -37,6 +39,24 @@ def list_leaves(content: Mapping[str, Any], *where: str) -> Iterator[tuple[tuple
             yield from list_leaves(value, *where, key)
         else:
             yield (*where, key), value
+
+
+RENAMED = {
+    "recipe": ("thaw_epochs", "recipe.thaw_epochs was renamed: write recipe.unfreeze_epochs"),
+    "members.lstm": ("thaw_epochs", "members.lstm.thaw_epochs was renamed: write members.lstm.unfreeze_epochs"),
+    "ngrams.nbsvm": ("freedom", "ngrams.nbsvm.freedom was renamed: write ngrams.nbsvm.c"),
+}
+
+
+@pytest.mark.parametrize("section", RENAMED)
+def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
+    key, message = RENAMED[section]
+    content, model = read_yaml("params/text.yaml"), load_pipeline("text").model
+    dig(content, section)[key] = 1
+    with pytest.raises(EngineError, match=re.escape(message)):
+        check_params(content, model, "params/text.yaml")
+    with pytest.raises(EngineError, match=re.escape(message)):
+        read("text", "", f"{section}.{key}=1")
 
 
 @pytest.mark.parametrize(("flow", "preset"), PRESETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -64,30 +65,30 @@ def test_its_runs_are_listed_and_its_champion_s_runs_outlive_a_cleaning(root: Pa
 
 
 class Fit(Section):
+    """A section of which one key was renamed and one removed."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"rounds": "passes"}
+    removed: ClassVar[Mapping[str, str]] = {"blend": "nothing is blended"}
+
     passes: int
     rate: float
 
 
 class ChangedParams(Params):
-    """Params of which one key was renamed, one removed, and one removed from a single section."""
-
     heirs = ("members",)
-    renamed = {"rounds": "passes"}  # noqa: RUF012
-    removed = {"blend": "nothing is blended", "other.rate": "it has none"}  # noqa: RUF012
 
     members: dict[str, Fit]
-    other: dict[str, int]
 
 
 MEMBER = {"passes": 1, "rate": 0.1}
 REFUSED = {
     "renamed in a member": (
         {"members": {"a": {"rounds": 1, "rate": 0.1}}, "recipe": {}},
-        "members.a.rounds is now called passes: rename it",
+        "members.a.rounds was renamed: write members.a.passes",
     ),
     "renamed in the recipe": (
         {"members": {"a": {"rate": 0.1}}, "recipe": {"rounds": 1}},
-        "recipe.rounds is now called passes: rename it",
+        "recipe.rounds was renamed: write recipe.passes",
     ),
     "removed": (
         {"members": {"a": {**MEMBER, "blend": 0.0}}, "recipe": {}},
@@ -104,12 +105,12 @@ REFUSED = {
 def test_a_key_of_the_previous_version_is_refused_with_what_became_of_it(case: str) -> None:
     content, message = REFUSED[case]
     with pytest.raises(EngineError) as refused:
-        check_params({"other": {}, **content}, ChangedParams, "params/past.yaml")
+        check_params(content, ChangedParams, "params/past.yaml")
     assert str(refused.value) == f"params/past.yaml: {message}"
 
 
 def test_a_params_file_in_which_members_say_all_keys_themselves_is_read_as_before() -> None:
-    content = {"members": {"a": MEMBER, "b": {**MEMBER, "passes": 2}}, "other": {}}
+    content = {"members": {"a": MEMBER, "b": {**MEMBER, "passes": 2}}}
     params = check_params(content, ChangedParams, "params/past.yaml")
     assert {name: one.passes for name, one in params.members.items()} == {"a": 1, "b": 2}
 

@@ -53,7 +53,7 @@ def prepare(root: Path, domain: str, network: str, **values: object) -> tuple[Le
 def draw_batch(lesson: Lesson) -> Tensor:
     """Return a prepared batch of two examples."""
     inputs, _ = lesson.parts.train.fetch(torch.arange(2))
-    return lesson.views.prepare(inputs)
+    return lesson.transforms.prepare(inputs)
 
 
 def test_it_turns_its_features_into_finite_logits(tmp_path: Path, domain: str, network: str) -> None:

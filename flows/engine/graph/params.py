@@ -30,10 +30,6 @@ class Params(BaseModel):
 
     heirs: ClassVar[tuple[str, ...]] = ()
     """The sections, and mappings of sections, that take from the section `recipe` what they do not say themselves."""
-    renamed: ClassVar[Mapping[str, str]] = {}
-    """The new name of each key that an earlier version called otherwise: `section.key`, or `key` in any section."""
-    removed: ClassVar[Mapping[str, str]] = {}
-    """Why each key that an earlier version had is gone: `section.key`, or `key` in any section."""
     _content: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     def key_of(self, value: object) -> str | None:
@@ -181,26 +177,29 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
 
 
 def explain_change(model: type[BaseModel], where: Sequence[str]) -> str:
-    """Return what became of a key of an earlier version; empty where that had none there either."""
-    if issubclass(model, Params):
-        if new := _look_up(model.renamed, where):
-            return f"is now called {new}: rename it"
-        if why := _look_up(model.removed, where):
-            return f"was removed ({why}): delete it"
+    """Return what became of a key that an earlier version had, as its section's `renamed` and `removed` say."""
+    *parents, key = where
+    for section in _list_sections(model, parents):
+        if new_name := getattr(section, "renamed", {}).get(key):
+            return f"was renamed: write {'.'.join([*parents, new_name])}"
+        if reason := getattr(section, "removed", {}).get(key):
+            return f"was removed ({reason}): delete it"
     return ""
 
 
-def _look_up(changes: Mapping[str, str], where: Sequence[str]) -> str | None:
-    return changes.get(f"{where[0]}.{where[-1]}", changes.get(where[-1]))
+def _list_sections(model: type[BaseModel], where: Sequence[str]) -> list[Any]:
+    """Return the type of the section at `where`; the heirs' types where it is the recipe."""
+    if list(where) == [RECIPE] and issubclass(model, Params):
+        return [find_heir(model, heir) for heir in model.heirs]
+    return [find_type(model, where)]
 
 
 def _is_renamed(detail: ErrorDetails, model: type[Params], content: Mapping[str, Any]) -> bool:
-    """Tell whether a key is missing because it stands under its old name."""
+    """Tell whether a key is missing because the file has it under its old name."""
     *place, name = detail["loc"]
-    there = [key for section in (place, [RECIPE]) for key in (dig(content, section) or {})]
-    return detail["type"] == "missing" and any(
-        _look_up(model.renamed, [*map(str, place), key]) == name for key in there
-    )
+    renamed: Mapping[str, str] = getattr(find_type(model, [str(part) for part in place]), "renamed", {})
+    given = {**(dig(content, place) or {}), **(dig(content, [RECIPE]) or {})}
+    return detail["type"] == "missing" and any(new == name and old in given for old, new in renamed.items())
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:

@@ -22,7 +22,7 @@ def make(network: str, **values: object):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (
             {"network": "melnot"},
@@ -37,12 +37,12 @@ def make(network: str, **values: object):
         ({"lr_scale": 0.0}, "lr_scale"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"time_shift": 1.5}, "time_shift"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_an_invalid_param_is_refused_by_name(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
         make_member(**values)
 
 
@@ -55,7 +55,7 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "values", "told"),
+    ("network", "values", "message"),
     [
         (
             "audionet",
@@ -68,12 +68,12 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
             "melnet cannot use features waveform: set features to spectrogram",
         ),
         ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
-        ("melnet", {"weights": "pretrained"}, "nobody publishes weights for MelNet"),
-        ("melnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("melnet", {"weights": "pretrained"}, "there are no published weights for MelNet"),
+        ("melnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
-def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         build_network(make(network, **values), 3, (32, 63))
 
 

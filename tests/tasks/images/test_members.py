@@ -44,7 +44,7 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (
             {"network": "resnet19"},
@@ -57,17 +57,17 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
         ({"rand_augment_magnitude": 31.0}, "rand_augment_magnitude"),
         ({"flip_share": 2.0}, "flip_share"),
         ({"cutmix_alpha": -1.0}, "cutmix_alpha"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"epochs": 3}, "epochs"),
     ],
 )
-def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_an_invalid_param_is_refused_by_name(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
         make_member(**values)
 
 
 @pytest.mark.parametrize("values", [{"pixels": 7}, {"pixels": 1025}, {"strength": 1.1}, {"epochs": 0}])
-def test_a_size_that_makes_no_sense_is_refused_by_name(values: dict[str, object]) -> None:
+def test_an_invalid_size_is_refused_by_name(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(values))):
         Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "lr_scale": 1.0, "strength": 1.0} | values)
 
@@ -99,27 +99,27 @@ def test_a_network_sees_the_member_s_colours(network: str, colour: str) -> None:
 
 
 @pytest.mark.parametrize(("network", "pixels"), [("cnnnet", 63), ("cnnnet", 128), ("resnet18", 33), ("resnet18", 96)])
-def test_what_was_learned_at_one_size_goes_on_at_another(network: str, pixels: int) -> None:
+def test_weights_of_one_size_load_at_another(network: str, pixels: int) -> None:
     smaller, larger = build(network), build(network, pixels=pixels)
     larger.load_state_dict(smaller.state_dict())
     assert larger.eval()(draw_pictures(2, pixels, pixels)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
-    ("network", "values", "told"),
+    ("network", "values", "message"),
     [
-        ("simplenet", {"sizes": "all"}, "it learns at one size: set sizes to the name of one"),
+        ("simplenet", {"sizes": "all"}, "it learns at one size only: set sizes to the name of one size"),
         ("simplenet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("compactnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
         ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
-        ("simplenet", {"weights": "pretrained"}, "nobody publishes weights for SimpleNet"),
-        ("cnnnet", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("simplenet", {"weights": "pretrained"}, "there are no published weights for SimpleNet"),
+        ("cnnnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
-def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         build(network, **values)
 
 
@@ -162,8 +162,8 @@ def test_checkpointing_gives_the_same_gradients_and_statistics_and_keeps_less() 
     plain, thrifty = (build("resnet18", dropout=0.0, gradient_checkpointing=on).train() for on in (False, True))
     (kept, logits), (kept_less, same) = learn(plain, plain), learn(thrifty, thrifty)
     assert torch.equal(logits, same)
-    for (name, one), other in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
-        assert torch.equal(one.grad, other.grad), name
+    for (name, parameter), other in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
+        assert torch.equal(parameter.grad, other.grad), name
     for (name, value), other in zip(plain.state_dict().items(), thrifty.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
     assert kept_less < 0.5 * kept

@@ -12,7 +12,7 @@ from tasks.learning.predictions import Predictions, write_rounds
 
 
 def make_predictions(right: NDArray[np.bool_], first: int = 0) -> Predictions:
-    """Return predictions of two classes that are right where told."""
+    """Return predictions of two classes that are right where asked."""
     labels = np.arange(len(right)) % 2
     chosen = np.where(right, labels, 1 - labels)
     return Predictions(np.arange(len(right)) + first, labels, np.eye(2, dtype=np.float32)[chosen] * 0.6 + 0.2)

@@ -10,7 +10,7 @@ from tasks.errors import UserError
 from tasks.learning.ensemble import Ensemble, build_ensemble, fit_weights, measure_log_loss
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.predictions import Predictions, read_rounds, write_predictions
-from tests.tasks.learning.toys import Told
+from tests.tasks.learning.toys import RecordingReport
 
 LABELS = np.arange(40) % 3
 
@@ -27,17 +27,17 @@ def write_member(root: Path, member: str, fold: int, valid: np.ndarray | None, t
     folder = root / f"{member}-{fold}"
     folder.mkdir()
     write_fit(folder, Fit(member, fold, 3, (4, 5)))
-    for part, told in (("valid", valid), ("test", test)):
-        if told is not None:
-            write_predictions(folder / f"{part}.csv", Predictions(np.arange(40) + 40 * fold, LABELS, told))
+    for part, probabilities in (("valid", valid), ("test", test)):
+        if probabilities is not None:
+            write_predictions(folder / f"{part}.csv", Predictions(np.arange(40) + 40 * fold, LABELS, probabilities))
     return folder
 
 
-def build(fitted: list[Path], method: str, out: Path) -> tuple[dict, Told]:
+def build(fitted: list[Path], method: str, out: Path) -> tuple[dict, RecordingReport]:
     out.mkdir()
-    told = Told()
-    build_ensemble(fitted, Ensemble.model_validate({"method": method}), out=out, report=told)
-    return json.loads((out / "ensemble.json").read_text()), told
+    report = RecordingReport()
+    build_ensemble(fitted, Ensemble.model_validate({"method": method}), out=out, report=report)
+    return json.loads((out / "ensemble.json").read_text()), report
 
 
 def test_the_mean_is_the_mean_of_probabilities(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_the_mean_is_the_mean_of_probabilities(tmp_path: Path) -> None:
 
 def test_fitted_weights_are_kept_when_they_beat_the_best_member(tmp_path: Path) -> None:
     members = [write_member(tmp_path, name, 5, draw(2, seed), draw(2, seed + 9)) for name, seed in (("a", 0), ("b", 1))]
-    summary, told = build(members, "fitted", tmp_path / "out")
+    summary, report = build(members, "fitted", tmp_path / "out")
     weights = summary["rounds"][0]["weights"]
     assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) > 0.01
     assert "fitted weights are kept: validation log loss" in summary["rounds"][0]["reason"]
-    assert told.said == [summary["rounds"][0]["reason"]]
+    assert report.messages == [summary["rounds"][0]["reason"]]
 
 
 def test_fitted_weights_are_not_kept_when_one_member_is_all_that_counts(tmp_path: Path) -> None:

@@ -91,33 +91,33 @@ def test_the_book_s_lstm_has_the_book_s_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
-        ({"network": "lstn"}, "no network is named 'lstn'; those in tasks/text/members are "),
+        ({"network": "lstn"}, "there is no network 'lstn'; tasks/text/members has "),
         ({"mixup_alpha": 0.2}, "mixup_alpha"),
         ({"train_batch_norm": True}, "train_batch_norm"),
-        ({"thaw_epochs": 1}, "thaw_epochs needs head_epochs of 1 or more"),
-        ({"head_epochs": 2}, "head_epochs must be 0 with weights none"),
+        ({"unfreeze_epochs": 1}, "unfreeze_epochs is 1 and head_epochs 0"),
+        ({"head_epochs": 2}, "must be 0 with weights none"),
         ({"word_dropout": 1.0}, "word_dropout"),
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
         make_reader(**{"network": "lstm", **values})
 
 
 @pytest.mark.parametrize(
-    ("network", "values", "told"),
+    ("network", "values", "message"),
     [
         ("cnn", {"layers": 2}, "cnn cannot use layers 2: set layers to 0"),
         ("linear", {"width": 4, "layers": 1}, "linear cannot use width 4, layers 1: set width to 0, layers to 0"),
         ("linear", {"weights": "some.pt"}, "set weights to none"),
-        ("lstm", {"weights": "gone.pt"}, "gone.pt: no such file"),
+        ("lstm", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )
-def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=re.escape(told)):
+def test_a_network_refuses_what_it_cannot_use(network: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
         build_network(make_reader(network, **values), 3, (N_WORDS,))
 
 
