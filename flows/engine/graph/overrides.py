@@ -19,7 +19,7 @@ from flows.engine.graph.dvc_yaml import load_pipeline, render_graph
 from flows.engine.graph.params import (
     Params,
     check_params,
-    find_new_name,
+    explain_change,
     find_type,
     is_mapping,
     list_keys,
@@ -141,8 +141,8 @@ def _set(content: Any, override: str, flow: str) -> None:
     key, equals, text = override.partition("=")
     where = key.split(".")
     model, name = load_pipeline(flow).model, params_file(flow)
-    if new_name := find_new_name(model, where):
-        raise EngineError(f"--set {override}: {key} was renamed: write {new_name}={text}")
+    if find_type(model, where) is None and (change := explain_change(model, where)):
+        raise EngineError(f"--set {override}: {key} {change}")
     if not equals or find_type(model, where) is None:
         valid = ", ".join(_list_valid(model, where[:-1]))
         raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")
