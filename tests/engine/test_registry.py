@@ -199,7 +199,7 @@ def test_unknown_names_and_versions_are_one_line(root: Path) -> None:
     register(root, 120)
     with pytest.raises(EngineError, match="no model 'sound' is registered; the registered models are audio"):
         registry.rollback("sound")
-    with pytest.raises(EngineError, match="audio has no version 7; it has 1"):
+    with pytest.raises(EngineError, match="audio has no version 7; its versions are 1"):
         registry.promote("audio", "7")
 
 
@@ -233,7 +233,7 @@ def test_predict_asks_the_champion_or_the_version_named(root: Path) -> None:
         told = call("predict", "audio", make_sound(root), *words)
         assert f"model: {asked}\n" in told
         assert told.count("%") == 3
-    with pytest.raises(EngineError, match=r"audio has no version 7; it has 2, 1; `--latest` asks"):
+    with pytest.raises(EngineError, match=r"audio has no version 7; its versions are 2, 1; `--latest` uses"):
         call("predict", "audio", make_sound(root), "--version", "7")
 
 
