@@ -19,6 +19,8 @@ class Section(BaseModel):
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Former names of keys, each with its present name: a params file that has one is refused with the other."""
+    removed: ClassVar[Mapping[str, str]] = {}
+    """Former keys that are gone, each with the reason, with which a params file that has one is refused."""
 
     def modules(self) -> tuple[str, ...]:
         """Return the dotted names of project modules that a task imports because this section names them."""

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 class Reader(LessonRecipe, Schedule):
     """How a network is trained on texts, as rows of word numbers."""
 
+    removed: ClassVar[Mapping[str, str]] = {
+        "mixup_alpha": "words cannot be blended",
+        "train_batch_norm": "no network of texts has batch normalisation",
+    }
+
     embedding: int = Field(ge=0, le=2048, description="size of the word vectors; 0: the network's own")
     width: int = Field(
         ge=0, le=1024, description="size of a recurrent state, or channels of a window; 0: the network's own"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,13 @@ class Pretrain(Reader):
     """How the language model is trained; embedding, width and layers equal those of the member that starts from it."""
 
     lesson: ClassVar[str] = "tasks.text.language_lesson"
+    removed: ClassVar[Mapping[str, str]] = {
+        **Reader.removed,
+        "network": "it always trains the encoder of ulmfit",
+        "weights": "it starts from scratch",
+        "head_epochs": "it has no head",
+        "patience": "it has no validation part",
+    }
 
 
 def pretrain_encoder(

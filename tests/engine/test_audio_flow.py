@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,29 @@ def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: Au
         opened.check_quiet()
     for text in (refused, told):
         assert "no-sound.wav cannot be read as a sound" in " ".join(text.split())
+
+
+def test_an_edited_docstring_computes_no_stage_but_the_first(project: AudioProject) -> None:
+    # The training loop, and the module of a task function.
+    before = {name: (project.root / name).read_text() for name in ("tasks/learning/loop.py", "tasks/audio/clean.py")}
+    try:
+        reword_docstrings(project.root, before, "Reworded.")
+        repro = project.call("python", "-m", "dvc", "repro", "audio-evaluate", "audio-export").check().output
+        assert [line for line in repro.splitlines() if line.startswith("Running stage")] == ["Running stage 'code':"]
+        reword_docstrings(project.root, before, "Reworded again.")
+        run = project.call("python", "-m", "flows", "run", "audio").check().output
+        verdicts = {word for line in run.splitlines() if "│" in line for word in line.split()}
+        assert "cached" in verdicts and not verdicts & {"ran", "restored"}, run
+        project.call("python", "-m", "flows", "graph", "--check").check()
+    finally:
+        for name, text in before.items():
+            (project.root / name).write_text(text)
+
+
+def reword_docstrings(root: Path, names: Iterable[str], text: str) -> None:
+    """Put a sentence before every docstring of some files."""
+    for name in names:
+        path = root / name
+        reworded, count = re.subn(r'^( *""")(?=\S)', rf"\g<1>{text} ", path.read_text(), flags=re.MULTILINE)
+        assert count > 2, name
+        path.write_text(reworded)

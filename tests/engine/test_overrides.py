@@ -126,3 +126,14 @@ def test_what_is_not_valid_changes_nothing(tiny: TinyProject, case: str) -> None
     assert "Traceback" not in done.output
     assert {name: (tiny.root / name).read_text() for name in FILES} == before
     assert tiny.computed() == []
+
+
+def test_the_plan_of_a_preset_starts_from_the_committed_file_as_its_run_does(tiny: TinyProject) -> None:
+    tiny.edit("params/tiny.yaml", '"?"', '"."')
+    before = read(tiny)
+    told = run(tiny, "--dry", "--preset", "plus")
+    assert "tiny-join" in told and "tiny-change-reverse" not in told
+    assert read(tiny) == before
+    tiny.computed()
+    run(tiny, "--preset", "plus")
+    assert tiny.computed() == ["join"]

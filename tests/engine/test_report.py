@@ -10,6 +10,7 @@ import pytest
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.engine.graph.stage import Role
+from flows.engine.project import list_flows
 from flows.engine.tracking.ledger import Cost, keep_cost, keep_decision, pick_samples, read_cost, read_decision
 from flows.report.blocks import Table
 from flows.report.load import Training, measure_training, name_bottleneck
@@ -72,7 +73,7 @@ def test_texts_stay_texts(evil: FlowRecord, tmp_path: Path) -> None:
         assert opened.errors == []
 
 
-@pytest.mark.parametrize("flow", ["audio", "images", "text"])
+@pytest.mark.parametrize("flow", list_flows())
 def test_what_a_run_lacks_is_not_there(flow: str) -> None:
     failed = make_stage("download", result="failed", error="the archive is not there")
     record = make_record(failed, make_stage("clean", result="not reached"), flow=flow, status="failed")

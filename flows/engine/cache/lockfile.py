@@ -121,10 +121,11 @@ def _modify(path: str, fs: Any = None) -> Iterator[Any]:
             yield data
         return
     yield blocks.as_file()
-    for name in set(blocks) - _list_stages(lock.with_suffix(".yaml")):
+    for name in set(blocks) - list_stages(lock.with_suffix(".yaml")):
         del blocks[name]
     write_whole({lock: blocks.render()})
 
 
-def _list_stages(pipeline: Path) -> set[str]:
-    return set(_STAGE.findall(pipeline.read_text(encoding="utf-8")))
+def list_stages(path: Path) -> set[str]:
+    """Return the names of the stages in a dvc.yaml or dvc.lock, none where there is no such file."""
+    return set(_STAGE.findall(path.read_text(encoding="utf-8"))) if path.exists() else set()

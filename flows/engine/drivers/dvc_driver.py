@@ -9,10 +9,10 @@ from collections.abc import Callable
 from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
 from flows.engine.console import ConsoleReport
-from flows.engine.drivers.first import update_code
+from flows.engine.drivers.first import announce_upgrade, update_code
 from flows.engine.drivers.recorder import Recorder
 from flows.engine.errors import EngineError
-from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
+from flows.engine.graph.dvc_yaml import CHECK, find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.machine import format_command
@@ -33,6 +33,8 @@ def run_stage_command(name: str, values: list[str]) -> None:
     decided_s = _find_decision_time()
     if decided_s is None:
         update_code()
+    elif name == CHECK:
+        announce_upgrade()
     (stage,) = read_fingerprints([find_stage(name)])
     _compare_values(stage, values)
     refuse_links(stage)

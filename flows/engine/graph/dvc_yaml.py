@@ -88,6 +88,11 @@ def find_stage(name: str) -> Stage:
     if name == CHECK:
         return check_stage()
     flow = name.partition("-")[0]
+    if flow not in list_flows():
+        raise EngineError(
+            f"there is no stage {name!r} and no flow {flow!r}; if dvc.yaml names it, dvc.yaml is older than the flows: "
+            "run `python -m flows graph --write`"
+        )
     stages = {stage.name: stage for stage in trace_flow(flow)}
     if name not in stages:
         near = difflib.get_close_matches(name, stages, n=3, cutoff=0) or list(stages)[:3]

@@ -19,7 +19,7 @@ from flows.engine.graph.dvc_yaml import load_pipeline, render_graph
 from flows.engine.graph.params import (
     Params,
     check_params,
-    find_new_name,
+    explain_change,
     find_type,
     is_mapping,
     list_keys,
@@ -36,11 +36,9 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     A preset starts from the committed file, overrides alone from the current file.
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
-    name = params_file(flow)
-    text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
-    _write(flow, _change(flow, text, preset, overrides))
+    _write(flow, _change_file(flow, preset, overrides))
     held = _describe(preset, overrides)
-    return f"{name} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
+    return f"{params_file(flow)} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
 
 
 def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str:
@@ -65,8 +63,14 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
-    """Return the params of a flow's file after applying a preset and then overrides. Read-only."""
-    return _check(flow, _change(flow, (ROOT / params_file(flow)).read_text(encoding="utf-8"), preset, overrides))
+    """Return the params that `apply_overrides` would write; nothing is written."""
+    return _check(flow, _change_file(flow, preset, overrides))
+
+
+def _change_file(flow: str, preset: str, overrides: list[str]) -> str:
+    name = params_file(flow)
+    text = _read_committed(name) if preset else (ROOT / name).read_text(encoding="utf-8")
+    return _change(flow, text, preset, overrides)
 
 
 def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) -> None:
@@ -137,8 +141,8 @@ def _set(content: Any, override: str, flow: str) -> None:
     key, equals, text = override.partition("=")
     where = key.split(".")
     model, name = load_pipeline(flow).model, params_file(flow)
-    if new_name := find_new_name(model, where):
-        raise EngineError(f"--set {override}: {key} was renamed: write {new_name}={text}")
+    if find_type(model, where) is None and (change := explain_change(model, where)):
+        raise EngineError(f"--set {override}: {key} {change}")
     if not equals or find_type(model, where) is None:
         valid = ", ".join(_list_valid(model, where[:-1]))
         raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")

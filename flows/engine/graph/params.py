@@ -87,7 +87,8 @@ def read_yaml(name: str) -> dict[str, Any]:
 def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
     """Convert plain values to typed params. Raises EngineError with all errors in one message."""
     filled = fill_in(content, model)
-    faults = [_explain(detail, model, content) for detail in _list_faults(model, filled)]
+    found = [detail for detail in _list_faults(model, filled) if not _is_renamed(detail, model, content)]
+    faults = [_explain(detail, model, content) for detail in found]
     if model.heirs:
         faults += [
             _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
@@ -175,23 +176,40 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
     return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
-def find_new_name(model: type[BaseModel], where: Sequence[str]) -> str:
-    """Return the present dotted key of a key that was renamed, or nothing; a section's `renamed` lists them."""
+def explain_change(model: type[BaseModel], where: Sequence[str]) -> str:
+    """Return what became of a key that an earlier version had, as its section's `renamed` and `removed` say."""
     *parents, key = where
-    sections = [find_type(model, parents)]
-    if parents == [RECIPE] and issubclass(model, Params):
-        sections = [find_heir(model, heir) for heir in model.heirs]
-    names = [getattr(section, "renamed", {}).get(key) for section in sections]
-    return next((".".join([*parents, name]) for name in names if name), "")
+    for section in _list_sections(model, parents):
+        if new_name := getattr(section, "renamed", {}).get(key):
+            return f"was renamed: write {'.'.join([*parents, new_name])}"
+        if reason := getattr(section, "removed", {}).get(key):
+            return f"was removed ({reason}): delete it"
+    return ""
+
+
+def _list_sections(model: type[BaseModel], where: Sequence[str]) -> list[Any]:
+    """Return the type of the section at `where`; the heirs' types where it is the recipe."""
+    if list(where) == [RECIPE] and issubclass(model, Params):
+        return [find_heir(model, heir) for heir in model.heirs]
+    return [find_type(model, where)]
+
+
+def _is_renamed(detail: ErrorDetails, model: type[Params], content: Mapping[str, Any]) -> bool:
+    """Tell whether a key is missing because the file has it under its old name."""
+    *place, name = detail["loc"]
+    renamed: Mapping[str, str] = getattr(find_type(model, [str(part) for part in place]), "renamed", {})
+    given = {**(dig(content, place) or {}), **(dig(content, [RECIPE]) or {})}
+    return detail["type"] == "missing" and any(new == name and old in given for old, new in renamed.items())
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     where = [str(part) for part in _locate(detail["loc"], model, content)]
     key = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        if new_name := find_new_name(model, where):
-            return f"{key} was renamed: write {new_name}"
-        return f"{key} is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        rule = (
+            explain_change(model, where) or f"is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        )
+        return f"{key} {rule}"
     if detail["type"] == "missing":
         return f"{key} is missing"
     rule = detail["msg"].removeprefix("Value error, ")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 WHY_CHARS = 300
-SEND_S = 30.0
+# On a busy machine it takes a sender, which is nice, long to import MLflow; trouble with the store ends the wait.
+SEND_S = 120.0
 LOCAL_FILE = Path("mlflow.db")
 STORE_LOCK = Path(".trifold/store.lock")
 # Shorter than MLflow's defaults (120 s per attempt, seven attempts), because journals wait on disk anyway.

@@ -78,7 +78,7 @@ def test_models_tested_on_other_data_are_not_compared(change: str) -> None:
         "fewer examples": make_predictions(get_right(59, 50)),
         "other labels": Predictions(new.examples, 1 - new.labels, new.probabilities),
     }[change]
-    with pytest.raises(UserError, match="only models that were tested on the same data"):
+    with pytest.raises(UserError, match="compare models that were tested on the same data"):
         compare_predictions(new, other)
 
 

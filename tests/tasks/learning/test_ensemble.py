@@ -57,7 +57,7 @@ def test_fitted_weights_are_kept_when_they_beat_the_best_member(tmp_path: Path) 
     summary, report = build(members, "fitted", tmp_path / "out")
     weights = summary["rounds"][0]["weights"]
     assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) > 0.01
-    assert "fitted weights are kept: validation log loss" in summary["rounds"][0]["reason"]
+    assert "fitted weights are used: validation log loss" in summary["rounds"][0]["reason"]
     assert report.messages == [summary["rounds"][0]["reason"]]
 
 
@@ -67,12 +67,12 @@ def test_fitted_weights_are_not_kept_when_one_member_is_all_that_counts(tmp_path
     members = [write_member(tmp_path, "a", 5, perfect, perfect), write_member(tmp_path, "b", 5, wrong, wrong)]
     summary, _ = build(members, "fitted", tmp_path / "out")
     assert summary["rounds"][0]["weights"] == {"a": 0.5, "b": 0.5}
-    assert "not kept" in summary["rounds"][0]["reason"]
+    assert "not used" in summary["rounds"][0]["reason"]
 
 
 @pytest.mark.parametrize(
     ("members", "valid", "reason"),
-    [(2, False, "cross-validation chooses nothing"), (1, True, "one member: there is nothing to weigh")],
+    [(2, False, "cross-validation has no valid part"), (1, True, "a single member, so there are no weights to fit")],
 )
 def test_where_nothing_can_be_fitted_the_mean_is_used_and_it_says_so(
     tmp_path: Path, members: int, valid: bool, reason: str
@@ -94,7 +94,7 @@ def test_fitted_weights_are_the_minimum_of_the_log_loss() -> None:
 def test_a_member_missing_from_a_round_is_named(tmp_path: Path) -> None:
     fitted = [write_member(tmp_path, "a", 1, None, draw(1, 0)), write_member(tmp_path, "a", 2, None, draw(1, 0))]
     fitted.append(write_member(tmp_path, "b", 1, None, draw(1, 1)))
-    with pytest.raises(UserError, match="round 2 lacks the fit of b"):
+    with pytest.raises(UserError, match="the round of fold 2 has no fit of b"):
         build(fitted, "mean", tmp_path / "out")
 
 

@@ -89,7 +89,7 @@ def test_emoticons_and_runs_of_characters_are_n_grams_too() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"shortest_chars": 5}, "shortest_chars 5 is over longest_chars 4"),
+        ({"shortest_chars": 5}, "shortest_chars 5 is above longest_chars 4"),
         ({"words": 0}, "words"),
         ({"c": 0.0}, "c"),
     ],

@@ -81,7 +81,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, message:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([*WORDS, "moon"], "has 13 words, the model beside it was made for 12"), (None, "cannot be read")],
+    [([*WORDS, "moon"], "has 13 words, but the model in this folder needs 12"), (None, "cannot be read")],
 )
 def test_a_vocabulary_of_another_export_is_named(
     exported: Path, tmp_path: Path, words: list[str] | None, message: str

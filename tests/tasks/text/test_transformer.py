@@ -211,7 +211,7 @@ def test_weights_of_another_network_are_told(folder: Path, tmp_path: Path) -> No
     wrong = shutil.copytree(folder, tmp_path / "wrong")
     some = {name: value for name, value in load_file(folder / "model.safetensors").items() if "query" not in name}
     save_file(some, wrong / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"weights lack 2 of its network's, such as encoder.*query"):
+    with pytest.raises(UserError, match=r"weights lack 2 tensors of the network, such as encoder.*query"):
         open_body(str(wrong))
 
 
@@ -219,7 +219,7 @@ def test_a_tokenizer_of_another_model_is_told(folder: Path, tmp_path: Path) -> N
     wrong = shutil.copytree(folder, tmp_path / "wrong")
     config = json.loads((folder / "config.json").read_text())
     (wrong / "config.json").write_text(json.dumps(config | {"vocab_size": 10}))
-    with pytest.raises(UserError, match="its network knows 10: they are of different models"):
+    with pytest.raises(UserError, match="the network 10: they belong to different models"):
         open_tokenizer(str(wrong))
 
 
