@@ -238,7 +238,7 @@ def test_predict_asks_the_champion_or_the_version_named(root: Path) -> None:
 
 
 def test_predict_without_a_champion_says_how_to_go_on(root: Path) -> None:
-    with pytest.raises(EngineError, match=r"no model 'audio' is registered.*`--latest` asks the model that was"):
+    with pytest.raises(EngineError, match=r"no model 'audio' is registered.*`--latest` uses the newest model"):
         call("predict", "audio", make_sound(root))
     with pytest.raises(EngineError, match="there is no flow 'nope'"):
         call("predict", "nope", make_sound(root))
