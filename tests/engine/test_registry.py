@@ -199,7 +199,7 @@ def test_unknown_names_and_versions_are_one_line(root: Path) -> None:
     register(root, 120)
     with pytest.raises(EngineError, match="no model 'sound' is registered; the registered models are audio"):
         registry.rollback("sound")
-    with pytest.raises(EngineError, match="audio has no version 7; it has 1"):
+    with pytest.raises(EngineError, match="audio has no version 7; its versions are 1"):
         registry.promote("audio", "7")
 
 
@@ -233,12 +233,12 @@ def test_predict_asks_the_champion_or_the_version_named(root: Path) -> None:
         told = call("predict", "audio", make_sound(root), *words)
         assert f"model: {asked}\n" in told
         assert told.count("%") == 3
-    with pytest.raises(EngineError, match=r"audio has no version 7; it has 2, 1; `--latest` asks"):
+    with pytest.raises(EngineError, match=r"audio has no version 7; its versions are 2, 1; `--latest` uses"):
         call("predict", "audio", make_sound(root), "--version", "7")
 
 
 def test_predict_without_a_champion_says_how_to_go_on(root: Path) -> None:
-    with pytest.raises(EngineError, match=r"no model 'audio' is registered.*`--latest` asks the model that was"):
+    with pytest.raises(EngineError, match=r"no model 'audio' is registered.*`--latest` uses the newest model"):
         call("predict", "audio", make_sound(root))
     with pytest.raises(EngineError, match="there is no flow 'nope'"):
         call("predict", "nope", make_sound(root))
