@@ -39,7 +39,8 @@ def test_everything_is_computed_again_once_and_the_run_says_why(
     for second in ("prefect", "dvc"):
         assert ANEW not in project.drive(second).check().output
     assert project.computed() == []
-    assert "  graph:" not in project.locked()
+    # DVC's own command leaves entries that nothing names.
+    assert ("  graph:" in project.locked()) == (driver == "dvc")
 
 
 def test_the_champion_stays_and_the_next_version_is_compared_with_it(root: Path) -> None:
