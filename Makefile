@@ -1,4 +1,4 @@
-# Two commands to begin with: `make demo` and `make test`. `make` alone lists them all.
+# Start with `make demo` and `make test`; `make` alone lists all commands.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
@@ -14,30 +14,30 @@ help:  ## list these commands
 	.venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock
 	@touch $@
 
-demo: .venv/installed  ## the flows of sounds, pictures and tweets on the embedded data, end to end
+demo: .venv/installed  ## run the audio, images and text flows on the embedded sample data
 	python -m flows run audio
 	python -m flows run images
 	python -m flows run text
 
-test: .venv/installed  ## the tests, without real data
+test: .venv/installed  ## run the tests, on sample data only
 	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
 	pytest -n 2 tests/tasks
 
-check: .venv/installed  ## what a contributor wants before a commit
+check: .venv/installed  ## run the checks to pass before a commit
 	ruff format --check .
 	ruff check .
 	mypy
 	python -m flows graph --check
 	pytest -n 2 tests/tasks --ignore=tests/tasks/learning
 
-bench: .venv/installed  ## the table of figures; ROW=name runs one row
+bench: .venv/installed  ## run the benchmarks; ROW=name runs one of them
 	python -m benchmarks $(ROW)
 
-up: .venv/installed  ## start the Prefect and MLflow pages, on loopback
+up: .venv/installed  ## start the Prefect and MLflow servers and a worker, on loopback
 	python -m flows up
 
-down: .venv/installed  ## stop them
+down: .venv/installed  ## stop the servers and the worker
 	python -m flows down
 
-doctor: .venv/installed  ## check this machine and say what to mend
+doctor: .venv/installed  ## check this machine and suggest fixes
 	python -m flows doctor

@@ -1,1 +1,1 @@
-"""Figures against peers: one command, one table."""
+"""Benchmarks against other tools: `make bench` prints all figures as one table."""

@@ -1,4 +1,4 @@
-"""`make bench`: run the quick rows and print the table of all; `make bench ROW=name` runs one row."""
+"""`make bench` runs the quick rows and prints the table of all rows; `make bench ROW=name` runs one row."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ROWS = [
 
 
 def main() -> None:
-    """Run the rows asked for."""
+    """Run the named rows, or the quick ones, and print the table of all rows."""
     names = sys.argv[1:]
     if unknown := set(names) - {row.name for row in ROWS}:
         sys.exit(f"error: there is no row {unknown.pop()!r}; the rows are {', '.join(row.name for row in ROWS)}")

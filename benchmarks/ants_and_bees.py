@@ -1,4 +1,4 @@
-"""Accuracy on the real ants and bees: from scratch, and from weights where a state_dict is at hand."""
+"""Accuracy on the real ants and bees: from scratch, and from pretrained weights if a state_dict is given."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def measure_from_weights() -> list[Figure]:
     archive, weights = find_archive(row, "ANTS_AND_BEES"), find_archive(row, "RESNET18")
     with clone_for("images", "ants-and-bees-finetuned", archive) as clone:
         mean, spread, minutes = summarise(run_seeds(clone, SEEDS, {"members.resnet18.weights": weights}))
-    told = f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds, {minutes:.1f} minutes each"
-    return [Figure(f"ants and bees from {weights.name}, accuracy", TUTORIALS, told, "", "", True)]
+    measured = f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds, {minutes:.1f} minutes each"
+    return [Figure(f"ants and bees from {weights.name}, accuracy", TUTORIALS, measured, "", "", True)]

@@ -1,4 +1,4 @@
-"""Accuracy on the real ESC-10 by five-fold cross-validation, nothing pretrained."""
+"""Accuracy on the real ESC-10 by five-fold cross-validation, without pretrained weights."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from flows.engine.project import ROOT
 from flows.engine.servers.server import where
-from flows.engine.tracking.mlflow_store import look_into_store
+from flows.engine.tracking.mlflow_store import open_existing_store
 from tests.browser import open_page
 
 WINDOW = (1280, 900)
@@ -28,7 +28,7 @@ DRAWN_MS = 8000
 
 
 def main(flow: str) -> None:
-    """Open each page in a browser without a screen and write its picture."""
+    """Open each page in a headless browser and write its picture."""
     folder = ROOT / "docs/pictures"
     folder.mkdir(exist_ok=True)
     for name, address in list_addresses(flow):
@@ -42,7 +42,7 @@ def list_addresses(flow: str) -> Iterator[tuple[str, str]]:
     servers = {server.name: server.url for server in where(ROOT)}
     yield "report", (ROOT / ".trifold/reports" / flow / "report.html").as_uri()
     yield "prefect", f"{servers['prefect']}/runs"
-    client = look_into_store()
+    client = open_existing_store()
     experiment = client.get_experiment_by_name(flow)
     runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{flow}'", max_results=2)
     chosen = quote(json.dumps([run.info.run_id for run in runs]))

@@ -1,4 +1,4 @@
-"""Anonymous memory while spectrograms are computed: it must not grow with the number of clips."""
+"""Anonymous memory of a process that computes spectrograms: it must not grow with the number of clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.spectrograms import make_clips
 from benchmarks.table import Figure
 
 COUNTS = (400, 2000)
-# The same clips under several names: it is the count that matters, not the disk.
+# Each clip has several names in the table: only the count matters, not the space on disk.
 N_FILES = 50
 CODE = """
 import sys
@@ -27,7 +27,7 @@ def measure() -> list[Figure]:
     """Return the peak for each count, in megabytes."""
     few_mb, many_mb = (measure_peak_mb(count) for count in COUNTS)
     growth_mb = many_mb - few_mb
-    # An array of the clips added would be hundreds of megabytes: 1,600 raw clips are 700 MB.
+    # An array of the additional clips would take hundreds of megabytes: 1,600 raw clips are 700 MB.
     return [
         Figure(
             f"peak RssAnon, MB, {COUNTS[0]} and {COUNTS[1]} clips",
@@ -41,7 +41,7 @@ def measure() -> list[Figure]:
 
 
 def measure_peak_mb(n_clips: int) -> float:
-    """Compute the spectrograms of `n_clips` in a process of its own and watch it."""
+    """Compute the spectrograms of `n_clips` in a separate process and return its peak."""
     with TemporaryDirectory() as place:
         folder = Path(place)
         make_clips(folder, N_FILES)
@@ -49,18 +49,18 @@ def measure_peak_mb(n_clips: int) -> float:
         header, *rows = table.read_text().splitlines()
         names = [row.split(",")[1] for row in rows]
         table.write_text("\n".join([header, *(f"{n},{names[n % N_FILES]},0" for n in range(n_clips))]) + "\n")
-        return watch(subprocess.Popen([sys.executable, "-c", CODE, str(folder)]))
+        return watch_peak_mb(subprocess.Popen([sys.executable, "-c", CODE, str(folder)]))
 
 
-def watch(process: subprocess.Popen[bytes]) -> float:
-    """Return the most anonymous memory that a process had, in megabytes."""
+def watch_peak_mb(process: subprocess.Popen[bytes]) -> float:
+    """Return the peak of a process's anonymous memory, in megabytes."""
     peak_kb = 0
     while process.poll() is None:
         try:
-            told = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+            match = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
         except (FileNotFoundError, ProcessLookupError):
             break
-        peak_kb = max(peak_kb, int(told[1]) if told else 0)
+        peak_kb = max(peak_kb, int(match[1]) if match else 0)
         time.sleep(0.01)
     if process.wait():
         raise RuntimeError(f"the measured process ended with {process.returncode}")

@@ -1,4 +1,4 @@
-"""What the engine costs: a fresh stage, a fresh flow, recording a stage, and a training inside the flow."""
+"""The engine's overhead: a fresh stage, a fresh flow, recording a stage, and a training inside the flow."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def write_number(
     \"\"\"Write a number.\"\"\"
     (out / "number.txt").write_text(str(number))
 """
-# The same chain of task runs, doing nothing; prints the seconds of each flow's body, as ours does: what a flow run
-# itself costs is the other figure's.
+# The same chain of task runs, each of which does nothing. It prints the seconds of each flow's body, as our script
+# does; the other figure measures the overhead of a flow run.
 EMPTY = """
 import sys, time
 from prefect import flow, task
@@ -84,14 +84,14 @@ for _ in range(int(sys.argv[1])):
     forty(prepare_run("forty", force=False, stages=[]))
 """
 
-# Records stages in a dvc.lock of which the first two entries were computed and the others are copies of the second:
-# prints the seconds of each but for its own work, and those that DVC's own way of writing an entry takes.
+# Records stages in a dvc.lock whose first entries were computed and whose other entries are copies of the last of them.
+# It prints the seconds of each stage without its own work, and the seconds that DVC itself takes to write an entry.
 RECORD = r"""
 import shutil, statistics, time
 from dvc.utils.serialize import modify_yaml
 from flows.engine.cache.store import bring_up_to_date
 from flows.engine.compute.work import do_work
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import check_stage, read_fingerprints, trace_flow
 from flows.engine.project import ROOT
 
@@ -99,7 +99,7 @@ def record(stage):
     worked = 0.0
     def work():
         nonlocal worked
-        started = time.perf_counter(); do_work(stage, StageReport(stage.name)); worked = time.perf_counter() - started
+        started = time.perf_counter(); do_work(stage, ConsoleReport(stage.name)); worked = time.perf_counter() - started
     started = time.perf_counter(); bring_up_to_date(stage, work); return time.perf_counter() - started - worked
 
 record(check_stage())
@@ -122,20 +122,23 @@ for _ in range(2):
 
 
 def measure() -> list[Figure]:
-    """Compare fresh stages with as many empty Prefect tasks, and recording a stage with DVC's own way; in turns."""
+    """Compare fresh stages with as many empty Prefect tasks, and recording a stage with DVC's own way."""
     return [*measure_fresh(), *measure_recording()]
 
 
 def measure_recording() -> list[Figure]:
-    """Record stages where dvc.lock has some entries, and ten times as many."""
-    taken = {}
+    """Record stages in a dvc.lock of `FEW` entries, and of `MANY`."""
+    seconds = {}
     for entries in (FEW, MANY):
         with TemporaryDirectory() as place:
             project = make_project(Path(place), entries - 1)
             call(project, dict(os.environ), "-m", "flows", "graph", "--write")
-            told = call(project, dict(os.environ), "-c", RECORD)
-            taken[entries] = (min(float(found) for found in re.findall(r"dvc ([\d.]+)", told)), read_seconds(told))
-    growth = taken[MANY][1] / taken[FEW][1]
+            output = call(project, dict(os.environ), "-c", RECORD)
+            seconds[entries] = (
+                min(float(number) for number in re.findall(r"dvc ([\d.]+)", output)),
+                read_seconds(output),
+            )
+    growth = seconds[MANY][1] / seconds[FEW][1]
     return [
         Figure(
             f"recording a stage, {entries} entries, s",
@@ -145,12 +148,12 @@ def measure_recording() -> list[Figure]:
             f"{target_s:.2f} s",
             ours_s <= target_s,
         )
-        for (entries, (dvc_s, ours_s)), target_s in zip(taken.items(), (0.15, 0.5), strict=True)
+        for (entries, (dvc_s, ours_s)), target_s in zip(seconds.items(), (0.15, 0.5), strict=True)
     ]
 
 
 def measure_fresh() -> list[Figure]:
-    """Compare forty fresh stages with as many empty Prefect tasks, on one server; peer and ours take turns."""
+    """Compare forty fresh stages with as many empty Prefect tasks, on one server; both sides alternate."""
     with TemporaryDirectory() as place:
         project = make_project(Path(place), N_STAGES, learns=True)
         env = start_server(project)
@@ -184,7 +187,7 @@ def measure_fresh() -> list[Figure]:
             ours_ms - empty_ms <= 5,
         ),
         Figure(
-            f"{N_STAGES} fresh stages, MLflow told, whole command, s",
+            f"{N_STAGES} fresh stages, recorded in MLflow, whole command, s",
             f"Prefect's empty flow {empty_s:.1f}",
             f"{ours_s:.1f}",
             f"{ours_s - empty_s:+.1f} s",
@@ -195,7 +198,7 @@ def measure_fresh() -> list[Figure]:
 
 
 def make_project(root: Path, n_stages: int, *, learns: bool = False) -> Path:
-    """Lay out a project with the engine and one flow, of which MLflow is told where its stages learn."""
+    """Make a project with the engine and one flow; with `learns`, the flow is recorded in MLflow."""
     for folder in ("flows/engine", "flows/commands"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("flows/__init__.py", "flows/__main__.py"):
@@ -233,9 +236,9 @@ def time_call(project: Path, env: dict[str, str], *arguments: str) -> float:
     return time.perf_counter() - started_s
 
 
-def read_seconds(told: str) -> float:
+def read_seconds(output: str) -> float:
     """Return the median of the seconds that a script printed."""
-    return statistics.median(float(found) for found in re.findall(r"seconds ([\d.]+)", told))
+    return statistics.median(float(number) for number in re.findall(r"seconds ([\d.]+)", output))
 
 
 DIRECT = """
@@ -248,7 +251,7 @@ from flows.engine.graph.stage import Artifact
 from tasks.report import Silent
 stage = find_stage("audio-fit-melnet-fold1")
 arguments = {k: ROOT / v.path if isinstance(v, Artifact) else v for k, v in stage.arguments.items()}
-# Once to import what it needs, as in the flow the search for the learning rate has done.
+# The first call only imports what it needs, as the search for the learning rate does in the flow.
 for _ in range(2):
     with TemporaryDirectory() as out, TemporaryDirectory() as checkpoints:
         started = time.perf_counter()
@@ -259,7 +262,7 @@ print("seconds", seconds)
 
 
 def measure_training() -> list[Figure]:
-    """Compare a training in the flow with the same function called directly; they take turns."""
+    """Compare a training in the flow with the same function called directly; both sides alternate."""
     stage = "audio-fit-melnet-fold1"
     with TemporaryDirectory() as place:
         clone = Path(place) / "trifold"
@@ -272,7 +275,7 @@ def measure_training() -> list[Figure]:
             ]
         finally:
             call(clone, env, "-m", "flows", "down")
-    # The quickest of each: what else the machine does only ever adds.
+    # The minimum of each side, because other load on the machine can only add time.
     direct_s, flow_s = (min(side) for side in zip(*pairs, strict=True))
     return [
         Figure(

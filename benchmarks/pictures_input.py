@@ -1,4 +1,4 @@
-"""Pictures on their way to the network: resized once, and augmented for each epoch, against the usual loops."""
+"""Input of pictures, resized once and augmented in each epoch, compared with the usual loops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.table import Figure, MissingDataError
 from tasks.images.augment import make_augment
 from tasks.images.member import Member
 from tasks.images.resize import resize_pictures
-from tasks.images.views import to_pictures
+from tasks.images.transforms import to_pictures
 from tasks.learning.examples import Examples
 from tasks.learning.randomness import make_generator
 from tasks.memory import keep_freed_memory
@@ -30,14 +30,14 @@ from tasks.tables import write_rows
 N_PICTURES = 300
 SIZE = (500, 375)
 N_ROUNDS = 5
-OUR_EPOCHS = 12  # so that both sides of a round take about as long
+OUR_EPOCHS = 12  # so that both sides of a round take about the same time
 N_THREADS = 2  # of torch, and as many workers for the DataLoader
 BATCH_SIZE = 64
 INPUT_TARGETS = {64: 10, 128: 5}
 RESIZE_PIXELS = (64, 128, 256)
 RESIZE_TARGET = 2
 CPU = torch.device("cpu")
-# The transforms below, as the section of a member.
+# The same augmentation as the transforms below, as the section of a member.
 MEMBER = Member(
     network="resnet18", width=0, weights="none", head_epochs=0, optimiser="adamw", weight_decay=0.0, dropout=0.0,
     label_smoothing=0.0, mixup_alpha=0.0, ema_decay=0.0, clip_norm=1.0, train_batch_norm=False, patience=0, seed=1,
@@ -48,7 +48,7 @@ MEMBER = Member(
 
 
 def measure() -> list[Figure]:
-    """Compare on made-up JPEGs, or on ants and bees where ANTS_AND_BEES names their zip or folder."""
+    """Compare on synthetic JPEGs, or on ants and bees if ANTS_AND_BEES is the path of their zip or folder."""
     torch.set_num_threads(N_THREADS)
     keep_freed_memory()  # as training does
     with TemporaryDirectory() as place:
@@ -59,7 +59,7 @@ def measure() -> list[Figure]:
 
 
 def compare_inputs(folder: Path, pixels: int, name: str) -> Figure:
-    """Feed epochs of augmented pictures; peer and ours take turns."""
+    """Read epochs of augmented pictures; both sides alternate."""
     transform = transforms.Compose(
         [
             transforms.RandomResizedCrop(pixels),
@@ -85,22 +85,22 @@ def compare_inputs(folder: Path, pixels: int, name: str) -> Figure:
         for _ in range(N_ROUNDS)
     ]
     what = f"augmented input, pictures/s, {name}, {pixels} px"
-    return tell(what, "ImageFolder + DataLoader", pairs, count=len(examples), target=INPUT_TARGETS[pixels])
+    return make_figure(what, "ImageFolder + DataLoader", pairs, count=len(examples), target=INPUT_TARGETS[pixels])
 
 
 def compare_resizing(folder: Path, pixels: int, name: str) -> Figure:
-    """Resize every picture once, decoding included; peer and ours take turns."""
+    """Resize every picture once, decoding included; both sides alternate."""
     paths = list_pictures(folder)
     pairs = [
         (time_call(lambda: resize_by_pillow(paths, pixels)), time_call(lambda: resize_ours(folder, pixels)))
         for _ in range(N_ROUNDS)
     ]
     what = f"resizing once, pictures/s, {name}, {pixels} px"
-    return tell(what, "Pillow loop", pairs, count=len(paths), target=RESIZE_TARGET)
+    return make_figure(what, "Pillow loop", pairs, count=len(paths), target=RESIZE_TARGET)
 
 
-def tell(what: str, peer: str, pairs: list[tuple[float, float]], *, count: int, target: float) -> Figure:
-    """Return a figure of the quickest of each side: what else the machine does only ever adds."""
+def make_figure(what: str, peer: str, pairs: list[tuple[float, float]], *, count: int, target: float) -> Figure:
+    """Return a figure of the minimum of each side, because other load on the machine can only add time."""
     peer_s, ours_s = (min(side) for side in zip(*pairs, strict=True))
     ratio = peer_s / ours_s
     return Figure(
@@ -109,7 +109,7 @@ def tell(what: str, peer: str, pairs: list[tuple[float, float]], *, count: int, 
 
 
 def gather_pictures(folder: Path) -> str:
-    """Put pictures into `folder`/pictures/0 and /1, with their table in `folder`/table; return what they are."""
+    """Put pictures into `folder`/pictures/0 and /1, and their table into `folder`/table; return their description."""
     given = os.environ.get("ANTS_AND_BEES", "")
     for label in (0, 1):
         (folder / "pictures" / str(label)).mkdir(parents=True)
@@ -121,7 +121,7 @@ def gather_pictures(folder: Path) -> str:
     (folder / "table").mkdir()
     rows = [{"file": path.relative_to(folder).as_posix(), "label": path.parent.name} for path in list_pictures(folder)]
     write_rows(folder / "table" / "examples.csv", ["file", "label"], rows)
-    return "ants and bees" if given else f"made-up {SIZE[0]}x{SIZE[1]} JPEGs"
+    return "ants and bees" if given else f"synthetic {SIZE[0]}x{SIZE[1]} JPEGs"
 
 
 def list_given(given: Path, unpacked: Path) -> list[Path]:
@@ -132,12 +132,14 @@ def list_given(given: Path, unpacked: Path) -> list[Path]:
         given = unpacked
     paths = sorted(given.rglob("*.jpg")) if given.is_dir() else []
     if not paths:
-        raise MissingDataError(f"ANTS_AND_BEES={given} holds no *.jpg: give the archive's zip or folder, or nothing")
+        raise MissingDataError(
+            f"ANTS_AND_BEES={given} contains no *.jpg: set it to the archive's zip or folder, or leave it empty"
+        )
     return paths
 
 
 def make_pictures(folder: Path) -> None:
-    """Write JPEGs with detail of all sizes, as photographs have: noise, the coarser the stronger."""
+    """Write JPEGs with detail at all scales, as photographs have: noise, stronger at coarser scales."""
     generator = np.random.default_rng(1)
     for n in range(N_PICTURES):
         light = np.full((SIZE[1], SIZE[0], 3), 128.0)
@@ -156,13 +158,13 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def read_by_loader(loader: DataLoader) -> None:
-    """Go through an epoch."""
+    """Read an epoch."""
     for _ in loader:
         pass
 
 
 def read_ours(examples: Examples) -> None:
-    """Go through epochs as training does: random rows of the file on disk, to float, augmented."""
+    """Read epochs as training does: random rows of the file on disk, converted to float, augmented."""
     augment = make_augment(MEMBER)
     generator = make_generator(CPU, "benchmark")
     for _ in range(OUR_EPOCHS):
@@ -178,7 +180,7 @@ def open_resized(folder: Path, pixels: int) -> Examples:
 
 
 def resize_by_pillow(paths: list[Path], pixels: int) -> None:
-    """Do what the usual loop does."""
+    """Resize as the usual loop does."""
     for path in paths:
         Image.open(path).convert("RGB").resize((pixels, pixels))
 

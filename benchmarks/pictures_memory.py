@@ -1,4 +1,4 @@
-"""Anonymous memory while many large pictures are resized and learned from."""
+"""Anonymous memory of processes that resize, and train on, many large pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.memory import watch
+from benchmarks.memory import watch_peak_mb
 from benchmarks.pictures_input import list_pictures, make_pictures
 from benchmarks.table import Figure
 from tasks.tables import write_rows
@@ -22,7 +22,7 @@ from benchmarks.pictures_memory import PIXELS
 from benchmarks.pictures_input import resize_ours
 resize_ours(Path(sys.argv[1]), PIXELS)
 """
-# Batches of 32 from all over the array; more of them need no more memory.
+# Batches of 32 from random rows of the array; more batches do not need more memory.
 TRAIN = """
 import sys
 from itertools import islice
@@ -32,16 +32,16 @@ from torch.optim import AdamW
 from torchvision.models import resnet18
 from benchmarks.pictures_input import CPU, MEMBER, open_resized
 from benchmarks.pictures_memory import PIXELS
-from tasks.images.views import alter_with, to_pictures
+from tasks.images.transforms import make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.randomness import make_generator
 from tasks.learning.step import Step
-from tasks.learning.views import Views, look_once
+from tasks.learning.transforms import Transforms, keep_network
 device = open_device(Compute(device="cpu", precision="auto", threads=2))
 network = device.place(resnet18(num_classes=2)).train()
-views = Views(prepare=to_pictures, alter=alter_with(MEMBER, 1.0), judge=look_once)
-step, optimiser = Step(network, MEMBER, device, views, 2), AdamW(network.parameters(), fused=True)
+transforms = Transforms(prepare=to_pictures, augment=make_batch_augment(MEMBER, 1.0), wrap=keep_network)
+step, optimiser = Step(network, MEMBER, device, transforms, 2), AdamW(network.parameters(), fused=True)
 generator = make_generator(CPU, "benchmark")
 for batch in islice(open_resized(Path(sys.argv[1]), PIXELS).shuffled(32, generator), 60):
     step.take(batch, generator, optimiser)
@@ -49,12 +49,12 @@ for batch in islice(open_resized(Path(sys.argv[1]), PIXELS).shuffled(32, generat
 
 
 def measure() -> list[Figure]:
-    """Return the peak of resizing and of 60 steps of ResNet-18, each in a process of its own."""
+    """Return the peak of resizing and of 60 steps of ResNet-18, each in a separate process."""
     with TemporaryDirectory() as place:
         folder = Path(place)
-        gather_names(folder)
+        write_repeated_table(folder)
         peaks = [
-            (what, watch(subprocess.Popen([sys.executable, "-c", code, str(folder)])))
+            (what, watch_peak_mb(subprocess.Popen([sys.executable, "-c", code, str(folder)])))
             for what, code in (("resizing", RESIZE), ("training ResNet-18", TRAIN))
         ]
     return [
@@ -70,8 +70,8 @@ def measure() -> list[Figure]:
     ]
 
 
-def gather_names(folder: Path) -> None:
-    """Write a table of `N_PICTURES` rows: the same few hundred made-up files again and again."""
+def write_repeated_table(folder: Path) -> None:
+    """Write a table of `N_PICTURES` rows that repeats a few hundred synthetic files."""
     for label in (0, 1):
         (folder / "pictures" / str(label)).mkdir(parents=True)
     make_pictures(folder)

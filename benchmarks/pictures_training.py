@@ -1,4 +1,4 @@
-"""ResNet-18 in training: examples a second against the book's loop, and against one batch that never changes."""
+"""Training of ResNet-18: examples per second compared with the book's loop, and with a fixed batch."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from benchmarks.pictures_input import (
 )
 from benchmarks.table import Figure
 from tasks.images.sections import Size
-from tasks.images.views import alter_with, to_pictures
+from tasks.images.transforms import make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import Device, open_device
 from tasks.learning.examples import Examples, Parts
 from tasks.learning.lesson import Lesson
 from tasks.learning.loop import Learner
-from tasks.learning.views import Views, look_once
+from tasks.learning.transforms import Transforms, keep_network
 from tasks.report import Silent
 
 PIXELS = 128
@@ -41,7 +41,7 @@ SIZE = Size(pixels=PIXELS, epochs=N_ROUNDS, batch_size=BATCH_SIZE, lr_scale=1.0,
 
 
 def measure() -> list[Figure]:
-    """Train on made-up JPEGs, or on ants and bees where ANTS_AND_BEES names them; the three sides take turns."""
+    """Train on synthetic JPEGs, or on ants and bees if ANTS_AND_BEES is their path; the three sides alternate."""
     device = open_device(Compute(device="auto", precision="auto", threads=N_THREADS))
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -52,7 +52,7 @@ def measure() -> list[Figure]:
         loader, book = make_loader(folder), resnet18(num_classes=2)
         read_once(loader)  # starts the workers
         fixed = FixedBatch(device)
-        # Pictures a second; the best of each side: what else the machine does only ever takes away.
+        # Pictures per second; the maximum of each side, because other load on the machine can only slow it down.
         rounds = [
             (train_by_book(book, loader), fixed.train(len(examples)), time_epoch(learner, epoch))
             for epoch in range(N_ROUNDS)
@@ -60,12 +60,12 @@ def measure() -> list[Figure]:
     by_book, limit, ours = (max(side) for side in zip(*rounds, strict=True))
     what = f"ResNet-18 at {PIXELS} px, pictures/s, {name}"
     return [
-        tell(what, f"the book's loop {by_book:.0f}", ours, ours / by_book, LOOP_TARGET),
-        tell(what, f"one fixed batch {limit:.0f}", ours, ours / limit, LIMIT_TARGET),
+        make_figure(what, f"the book's loop {by_book:.0f}", ours, ours / by_book, LOOP_TARGET),
+        make_figure(what, f"one fixed batch {limit:.0f}", ours, ours / limit, LIMIT_TARGET),
     ]
 
 
-def tell(what: str, peer: str, ours: float, ratio: float, target: float) -> Figure:
+def make_figure(what: str, peer: str, ours: float, ratio: float, target: float) -> Figure:
     """Return a figure."""
     return Figure(what, peer, f"{ours:.0f}", f"{ratio:.2f}", f"{target}", ratio >= target)
 
@@ -73,16 +73,16 @@ def tell(what: str, peer: str, ours: float, ratio: float, target: float) -> Figu
 def time_epoch(learner: Learner, epoch: int) -> float:
     """Train one epoch; return its pictures per second."""
     learner.run_epoch(epoch)
-    return learner.pace.examples_per_s
+    return learner.throughput.examples_per_s
 
 
 def make_learner(examples: Examples, device: Device) -> Learner:
-    """Return our training, with the augmentation of the input row, EMA and clipping."""
+    """Return our training, with the augmentation of the row `pictures_input`, EMA and gradient clipping."""
     lesson = Lesson(
         parts=Parts(examples, None, examples),
         recipe=MEMBER.model_copy(update={"ema_decay": 0.99}),
         schedule=SIZE,
-        views=Views(prepare=to_pictures, alter=alter_with(MEMBER, 1.0), judge=look_once),
+        transforms=Transforms(prepare=to_pictures, augment=make_batch_augment(MEMBER, 1.0), wrap=keep_network),
         device=device,
         seed=1,
     )
@@ -90,7 +90,7 @@ def make_learner(examples: Examples, device: Device) -> Learner:
 
 
 class FixedBatch:
-    """The least that a step can cost: one batch, already a tensor, forward, backward and update."""
+    """The lower limit of a step's time: one batch that is already a tensor; forward, backward and update."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -116,7 +116,7 @@ class FixedBatch:
 
 
 def make_loader(folder: Path) -> DataLoader:
-    """Return the book's input: files decoded and resized anew in every epoch."""
+    """Return the book's input, which decodes and resizes the files again in every epoch."""
     transform = transforms.Compose(
         [
             transforms.Resize((PIXELS, PIXELS)),
@@ -129,13 +129,13 @@ def make_loader(folder: Path) -> DataLoader:
 
 
 def read_once(loader: DataLoader) -> None:
-    """Go through an epoch."""
+    """Read an epoch."""
     for _ in loader:
         pass
 
 
 def train_by_book(network: nn.Module, loader: DataLoader) -> float:
-    """Train an epoch as the book's chapter 2 does, in fp32 with Adam; return the pictures a second."""
+    """Train an epoch as the book's chapter 2 does, in fp32 with Adam; return the pictures per second."""
     optimiser = Adam(network.parameters(), lr=1e-3)
     network.train()
 

@@ -1,4 +1,4 @@
-"""What README.md tells to do, done in a fresh clone from its beginning, where it takes minutes."""
+"""The commands of README.md, run in a fresh clone one after the other; they take minutes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.table import Figure
 from flows.engine.project import ROOT
 
-# In this order, each to its end; a deployed run is waited for.
+# They run in this order, each to its end. After a command that starts a deployed run, the benchmark waits for that run.
 COMMANDS = [
     "make demo",
     "dvc repro",
@@ -29,7 +29,7 @@ RUN_S = 1800.0
 
 
 def measure() -> list[Figure]:
-    """Return the seconds that each command took; one that fails ends the row with what it printed."""
+    """Return the seconds of each command; raises RuntimeError with the output of a command that fails."""
     with TemporaryDirectory() as place:
         root = Path(place) / "trifold"
         subprocess.run(["git", "clone", "-q", ROOT, root], check=True)
@@ -43,7 +43,7 @@ def measure() -> list[Figure]:
 
 
 def run(root: Path, command: str) -> float:
-    """Run a line as a person types it, in the virtual environment where there is one; return its seconds."""
+    """Run a line in a shell, in the project's virtual environment if it exists; return its seconds."""
     started_s = time.monotonic()
     known = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     line = f"{ACTIVATE}; {command}" if (root / ".venv/installed").exists() else command
@@ -63,7 +63,7 @@ def run(root: Path, command: str) -> float:
 
 
 def wait_completed(root: Path) -> None:
-    """Wait until the run that was asked for last is completed."""
+    """Wait until the deployed run that was started last is completed."""
     deadline_s = time.monotonic() + RUN_S
     while (state := read_state(root)) != "COMPLETED":
         if state in ("FAILED", "CRASHED", "CANCELLED") or time.monotonic() > deadline_s:
@@ -82,12 +82,12 @@ def read_state(root: Path) -> str:
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
-        runs = [one for one in json.load(answer) if one["deployment_id"] and not one["auto_scheduled"]]
+        runs = [run for run in json.load(answer) if run["deployment_id"] and not run["auto_scheduled"]]
     return str(runs[0]["state_type"])
 
 
 def count_processes(root: Path) -> int:
-    """Return how many processes still work in a folder."""
+    """Return the number of processes whose working directory is below a folder."""
     import psutil
 
     return sum(_works_in(process, root) for process in psutil.process_iter())

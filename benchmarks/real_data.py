@@ -1,4 +1,4 @@
-"""A flow run in a fresh clone, on real data by its preset as its README line does it, or on the sample."""
+"""Runs of a flow in a fresh clone: on real data with a preset, as README.md shows, or on the embedded sample."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SEEDS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The evaluation's figures, and the minutes that the searches for a learning rate and the trainings took."""
+class FlowResult:
+    """The figures of the evaluation, and the minutes of all learning-rate searches and trainings."""
 
     figures: dict[str, Any]
     minutes: float
@@ -32,22 +32,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Clone:
-    """A fresh clone, and the preset that it runs on an archive; both are empty for the embedded sample."""
+    """A fresh clone, with the preset and the archive of its runs; both are empty for the embedded sample."""
 
     root: Path
     flow: str
     preset: str = ""
     archive: Path | None = None
 
-    def run(self, changes: Mapping[str, object] | None = None) -> Outcome:
-        """Run the flow with the preset and some values changed."""
+    def run(self, changes: Mapping[str, object] | None = None) -> FlowResult:
+        """Run the flow with the preset and with `changes` to its params."""
         values = ({"source.archive": self.archive} if self.archive else {}) | dict(changes or {})
         overrides = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
         # A preset starts from the committed files; so must the sample, whatever the run before changed.
         subprocess.run(["git", "restore", "params", "dvc.yaml"], cwd=self.root, check=True)
         self.call("run", self.flow, *(["--preset", self.preset] if self.preset else []), *overrides)
         figures = json.loads((self.root / "data" / self.flow / "evaluate/metrics.json").read_text())["ensemble"]
-        return Outcome(figures, sum(self._read_seconds()) / 60)
+        return FlowResult(figures, sum(self._read_seconds()) / 60)
 
     def read_params(self, changes: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Return the params that a run with these changes has."""
@@ -59,7 +59,7 @@ class Clone:
         subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.root, check=True)
 
     def _read_seconds(self) -> Iterator[float]:
-        """Yield what each training stage of the graph as it stands took, when it was computed."""
+        """Yield the seconds that each training stage in dvc.yaml took when it was computed."""
         stages = read_yaml(str(self.root / "dvc.yaml"))["stages"]
         for name in stages:
             if name.startswith((f"{self.flow}-lr-", f"{self.flow}-fit-")):
@@ -67,18 +67,19 @@ class Clone:
 
 
 def find_archive(row: str, variable: str) -> Path:
-    """Return the path that stands in an environment variable; raise MissingDataError when there is no such file."""
+    """Return the path in an environment variable; raises MissingDataError when there is no such file."""
     archive = Path(os.environ.get(variable, ""))
     if not archive.is_file():
         raise MissingDataError(
-            f"{variable}={str(archive)!r} is no file; give its path: make bench ROW={row} {variable}=PATH"
+            f"{variable}={str(archive)!r} is no file. Set it to the path of the data: "
+            f"make bench ROW={row} {variable}=PATH"
         )
     return archive.resolve()
 
 
 @contextmanager
 def clone_for(flow: str, preset: str = "", archive: Path | None = None) -> Iterator[Clone]:
-    """Make a clone for a row; take it down afterwards."""
+    """Make a clone for a row; stop its servers afterwards."""
     with TemporaryDirectory() as place:
         clone = Clone(Path(place) / "trifold", flow, preset, archive)
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone.root)], check=True)
@@ -88,14 +89,14 @@ def clone_for(flow: str, preset: str = "", archive: Path | None = None) -> Itera
             clone.call("down")
 
 
-def run_seeds(clone: Clone, seeds: Sequence[int], changes: Mapping[str, object] | None = None) -> list[Outcome]:
-    """Run with each seed of every member."""
+def run_seeds(clone: Clone, seeds: Sequence[int], changes: Mapping[str, object] | None = None) -> list[FlowResult]:
+    """Run the flow once for each seed; all members get the same one."""
     members = clone.read_params()["members"]
     return [clone.run({**(changes or {}), **{f"members.{name}.seed": seed for name in members}}) for seed in seeds]
 
 
-def summarise(outcomes: Sequence[Outcome]) -> tuple[float, float, float]:
+def summarise(results: Sequence[FlowResult]) -> tuple[float, float, float]:
     """Return the mean of the accuracies, their spread, and the mean of the minutes."""
-    accuracies = [outcome.figures["accuracy"] for outcome in outcomes]
-    minutes = statistics.mean(outcome.minutes for outcome in outcomes)
+    accuracies = [result.figures["accuracy"] for result in results]
+    minutes = statistics.mean(result.minutes for result in results)
     return statistics.mean(accuracies), statistics.stdev(accuracies), minutes

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: clips a second against a librosa loop, and reading one against computing it."""
+"""Log-mel spectrograms: clips per second compared with a librosa loop, and reading compared with computing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.report import Silent
 from tasks.tables import write_rows
 
-N_CLIPS = 400  # as ESC-10
+N_CLIPS = 400  # as many as ESC-10 has
 N_ROUNDS = 5
 N_READS = 200
-# As ESC-50: five seconds at 44.1 kHz.
+# ESC-50's clips are five seconds at 44.1 kHz.
 RATE_HZ = 44_100
 SECTION = Spectrogram(
     sample_rate_hz=22_050, clip_s=5.0, n_fft=1024, hop_samples=512, n_mels=64, f_min_hz=0, f_max_hz=11_025
@@ -29,21 +29,21 @@ SECTION = Spectrogram(
 
 
 def measure() -> list[Figure]:
-    """Compare on made-up clips, decoding included; peer and ours take turns."""
+    """Compare on synthetic clips, decoding included; both sides alternate."""
     with TemporaryDirectory() as place:
         folder = Path(place)
         paths = make_clips(folder, N_CLIPS)
-        # Both import and compile what they need before they are timed.
+        # A first call of each side imports and compiles what it needs.
         compute_by_librosa(paths[:1]), compute_ours(folder)
         pairs = [
             (time_call(lambda: compute_by_librosa(paths)), time_call(lambda: compute_ours(folder)))
             for _ in range(N_ROUNDS)
         ]
         peer_s, ours_s = (statistics.median(side) for side in zip(*pairs, strict=True))
-        one_s = statistics.median(time_call(lambda: compute_by_librosa(paths[:1])) for _ in range(10))
+        single_s = statistics.median(time_call(lambda: compute_by_librosa(paths[:1])) for _ in range(10))
         array = np.load(folder / "features" / "features.npy", mmap_mode="r")
         read_s = time_call(lambda: [np.array(array[n % N_CLIPS]) for n in range(N_READS)]) / N_READS
-    speed, reading = peer_s / ours_s, one_s / read_s
+    speed, reading = peer_s / ours_s, single_s / read_s
     return [
         Figure(
             "clips/s, decoding included",
@@ -55,7 +55,7 @@ def measure() -> list[Figure]:
         ),
         Figure(
             "one spectrogram, ms",
-            f"computed {one_s * 1e3:.2f}",
+            f"computed {single_s * 1e3:.2f}",
             f"read {read_s * 1e3:.4f}",
             f"{reading:.0f}",
             "100",
@@ -78,7 +78,7 @@ def make_clips(folder: Path, n_clips: int) -> list[Path]:
 
 
 def compute_by_librosa(paths: list[Path]) -> None:
-    """Do what a careful loop does: load and resample, mel spectrogram, decibels."""
+    """Compute spectrograms as a careful loop does: load and resample, mel spectrogram, decibels."""
     for path in paths:
         samples, _ = librosa.load(path, sr=SECTION.sample_rate_hz)
         power = librosa.feature.melspectrogram(

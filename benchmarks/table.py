@@ -1,4 +1,4 @@
-"""What a row measures, how it is kept, and the table of all rows."""
+"""Rows of the table of benchmarks: how they are measured, stored and printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure: the peer's, ours, and what was to be reached."""
+    """One measured figure: the peer's value, ours, and the target."""
 
     name: str
     peer: str
@@ -32,7 +32,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing to measure; a quick one takes under two minutes."""
+    """One benchmark, which measures one figure or more; a quick one takes less than two minutes."""
 
     name: str
     measure: Callable[[], list[Figure]]
@@ -40,11 +40,11 @@ class Row:
 
 
 class MissingDataError(Exception):
-    """A row needs real data whose path was not given; the message says how to give it."""
+    """A row needs real data whose path is missing; the message says how to pass the path."""
 
 
 def run_row(row: Row) -> None:
-    """Measure a row and keep its figures with commit, machine, date and seconds."""
+    """Measure a row and store its figures with commit, machine, date and seconds."""
     started_s, commit = time.monotonic(), read_commit()
     figures = row.measure()
     record = {
@@ -60,18 +60,18 @@ def run_row(row: Row) -> None:
 
 
 def read_commit() -> str:
-    """Return the short name of the commit checked out, with a mark when files other than the results differ from it."""
+    """Return the commit's short hash, with "-dirty" when files other than the results have uncommitted changes."""
     changed = _ask_git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":(exclude){RESULTS.name}")
     return (_ask_git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def _ask_git(*arguments: str) -> str:
-    told = subprocess.run(["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-    return told.stdout.strip()
+    result = subprocess.run(["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
 
 
 def print_table(rows: list[Row]) -> None:
-    """Print the figures of every row; those measured at another commit name it."""
+    """Print the figures of every row; figures of another commit show that commit."""
     table = Table("row", "figure", "peer", "ours", "ratio", "target", "", "measured")
     now = read_commit()
     for row in rows:
@@ -87,6 +87,6 @@ def print_table(rows: list[Row]) -> None:
 
 
 def read_record(row: Row) -> dict[str, Any] | None:
-    """Return what was kept of a row, or None."""
+    """Return the stored figures of a row, or None if it was never measured."""
     path = RESULTS / f"{row.name}.json"
     return json.loads(path.read_text()) if path.exists() else None

@@ -1,4 +1,4 @@
-"""What altering the training texts is worth where few are labelled: an equal training with and without it."""
+"""The gain by augmenting the training texts when few are labelled: the same training with and without it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tasks.text.augment import Augment
 from tasks.text.member import Member
 from tasks.text.tokens import tokenise
 
-FOLD, VALID, JUDGES = 10, 9, (6, 7, 8)  # whole folds, so that no group stands on two sides
-UNUSED = 0  # no fold of any side: the tweet is read by nobody
+FOLD, VALID, EVALUATION_FOLDS = 10, 9, (6, 7, 8)  # whole folds, so that no group is on two sides
+UNUSED = 0  # a fold of no side, for tweets that are not used at all
 NETWORK = "cnn"
 COMPUTE = Compute(device="cpu", precision="auto", threads=N_THREADS)
 SYNONYMS = Path(__file__).parent / "synonyms.txt"
@@ -36,10 +36,10 @@ RECIPE = {"embedding": 100, "batch_size": 32}
 
 @dataclass(frozen=True)
 class Size:
-    """So many labelled tweets, how often others are drawn, how long they are learnt, and what the source claims.
+    """A number of labelled tweets, how many draws and epochs are trained, and the gain that the source claims.
 
-    `share` is that of the words which each of the four alterations changes, `copies` how many altered texts there
-    are to one left as it is: both as the source recommends for its size.
+    `share` is the share of words that each of the four operations changes, `copies` the number of augmented texts for
+    each original text; both are what the source recommends for this size.
     """
 
     labelled: int
@@ -61,56 +61,58 @@ class Pair:
     """The accuracies of one draw of labelled tweets, in per cent."""
 
     plain: float
-    altered: float
+    augmented: float
 
 
 def measure() -> list[Figure]:
-    """Train on parts of the tweets that SENTIMENT140 (its zip) names; those of four folds, none trained on, judge.
+    """Train on some tweets of SENTIMENT140 (the path of its zip); the tweets of four other folds are the test set.
 
-    The source has word vectors from elsewhere, and WordNet's synonyms. Here the vocabulary is that of all training
-    folds, whose other tweets are else unread, and the synonyms are a list of common words: a language model of so
-    few tweets takes `bad` for the nearest to `good`.
+    The source uses pretrained word vectors and WordNet's synonyms. Here the vocabulary is that of all training folds,
+    whose other tweets are not used otherwise, and the synonyms are a list of common words, because a language model of
+    so few tweets finds `bad` nearest to `good`.
     """
     archive = find_archive("text_augmentation", "SENTIMENT140")
     with TemporaryDirectory() as place:
         folder = Path(place)
         prepare(folder, archive)
-        return [tell(size, [learn_pair(folder, size, seed) for seed in range(size.seeds)]) for size in SIZES]
+        return [make_figure(size, [train_pair(folder, size, seed) for seed in range(size.seeds)]) for size in SIZES]
 
 
-def tell(size: Size, pairs: list[Pair]) -> Figure:
+def make_figure(size: Size, pairs: list[Pair]) -> Figure:
     """Return the figure of one size."""
-    plain, altered, gain = (
+    plain, augmented, gain = (
         f"{statistics.mean(values):{sign}.1f} ± {statistics.stdev(values):.1f}"
         for values, sign in (
             ([pair.plain for pair in pairs], ""),
-            ([pair.altered for pair in pairs], ""),
-            ([pair.altered - pair.plain for pair in pairs], "+"),
+            ([pair.augmented for pair in pairs], ""),
+            ([pair.augmented - pair.plain for pair in pairs], "+"),
         )
     )
-    told = f"{gain} points ({plain} % to {altered} %, {len(pairs)} draws)"
-    return Figure(f"{NETWORK}, gain by augmentation, {size.labelled:,} tweets", size.claim, told, "", "", True)
+    measured = f"{gain} points ({plain} % to {augmented} %, {len(pairs)} draws)"
+    return Figure(f"{NETWORK}, gain by augmentation, {size.labelled:,} tweets", size.claim, measured, "", "", True)
 
 
 def prepare(folder: Path, archive: Path) -> None:
-    """Clean and split the tweets, and cut them into words, known from those that may train."""
+    """Clean, split and tokenise the tweets; the vocabulary is that of the training folds."""
     split_tweets(folder, archive)
-    pool = change_folds(folder / "folds", lambda folds: np.where(np.isin(folds, JUDGES), FOLD, folds), folder / "pool")
+    pool = change_folds(
+        folder / "folds", lambda folds: np.where(np.isin(folds, EVALUATION_FOLDS), FOLD, folds), folder / "pool"
+    )
     tokens = read_preset().tokens
     (folder / "tokens").mkdir()
     tokenise(folder / "tweets", pool, tokens, fold=FOLD, out=folder / "tokens", report=Silent())
 
 
 def change_folds(given: Path, change: Callable[[np.ndarray], np.ndarray], out: Path) -> Path:
-    """Write folds with other numbers; return where they are."""
+    """Copy folds with changed numbers to `out`; return `out`."""
     shutil.copytree(given, out)
     numbers = {column: read_numbers(given / "folds.csv", column) for column in ("label", "fold")}
     write_columns(out / "folds.csv", numbers | {"fold": change(numbers["fold"].copy())})
     return out
 
 
-def learn_pair(folder: Path, size: Size, seed: int) -> Pair:
-    """Draw the labelled tweets, find their learning rate, and train on them as they are and altered."""
+def train_pair(folder: Path, size: Size, seed: int) -> Pair:
+    """Draw the labelled tweets, find their learning rate, and train on them without and with augmentation."""
     rows = read_round(folder / "pool", FOLD)
     labelled = np.random.default_rng(seed).permutation(rows.train)[: size.labelled]
     left_out = np.setdiff1d(rows.train, labelled)
@@ -124,11 +126,11 @@ def learn_pair(folder: Path, size: Size, seed: int) -> Pair:
     lr = folder / f"lr-{size.labelled}-{seed}"
     lr.mkdir()
     find_lr(member, COMPUTE, fold=FOLD, out=lr, report=Silent(), tokens=folder / "tokens", folds=folds)
-    return Pair(*(learn(folder, folds, lr, member, augment) for augment in (make_augment(), make_augment(size))))
+    return Pair(*(train(folder, folds, lr, member, augment) for augment in (make_augment(), make_augment(size))))
 
 
 def make_augment(size: Size | None = None) -> Augment:
-    """Return all four alterations as the source recommends, or none."""
+    """Return all four operations as the source recommends for a size, or none."""
     values = read_preset().augment.model_dump()
     if size is not None:
         values |= dict.fromkeys(("delete_share", "swap_share", "insert_share", "replace_share"), size.share)
@@ -136,11 +138,11 @@ def make_augment(size: Size | None = None) -> Augment:
     return Augment.model_validate(values)
 
 
-def learn(folder: Path, folds: Path, lr: Path, member: Member, augment: Augment) -> float:
-    """Train once; return the accuracy on the tweets that judge, in per cent."""
+def train(folder: Path, folds: Path, lr: Path, member: Member, augment: Augment) -> float:
+    """Train once; return the accuracy on the test tweets, in per cent."""
     inputs = {"tokens": folder / "tokens", "folds": folds, "augment": augment}
-    with TemporaryDirectory() as out, TemporaryDirectory() as kept:
-        more = {"out": Path(out), "report": Silent(), "checkpoints": Path(kept)}
+    with TemporaryDirectory() as out, TemporaryDirectory() as checkpoints:
+        more = {"out": Path(out), "report": Silent(), "checkpoints": Path(checkpoints)}
         fit(member, COMPUTE, lr, name=NETWORK, fold=FOLD, **more, **inputs)
-        told = read_predictions(Path(out) / "test.csv")
-    return 100 * float((told.probabilities.argmax(1) == told.labels).mean())
+        predictions = read_predictions(Path(out) / "test.csv")
+    return 100 * float((predictions.probabilities.argmax(1) == predictions.labels).mean())

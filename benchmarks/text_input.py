@@ -1,4 +1,4 @@
-"""Tweets on their way to the network: cleaned, split and tokenised, against torchtext with spaCy."""
+"""Input of tweets: cleaning, splitting and tokenising them, compared with torchtext and spaCy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.memory import watch
+from benchmarks.memory import watch_peak_mb
 from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
 from tasks.folds import Folds, split_folds
@@ -27,7 +27,7 @@ from tasks.text.sections import CleanTweets, Tokens
 from tasks.text.tokens import open_tokens, tokenise
 
 N_ROWS = (100_000, 400_000, 1_600_000)
-PEER_ROWS = 100_000  # it holds every token as an object, and gets no faster with more rows
+PEER_ROWS = 100_000  # the peer stores every token as an object, and its rate does not rise with more rows
 WARM_ROWS = 1000
 TARGET = 10
 MOST_MB = 2000
@@ -42,7 +42,7 @@ CODE = "import sys; from pathlib import Path; from benchmarks import text_input;
 
 
 def measure() -> list[Figure]:
-    """Compare on the real tweets of SENTIMENT140 (its zip), repeated with changed ids, words and spelling."""
+    """Compare on the real tweets of SENTIMENT140 (path of its zip), repeated with changed ids, words and spelling."""
     rows = read_real()
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -53,7 +53,7 @@ def measure() -> list[Figure]:
     most = N_ROWS[-1] / N_ROWS[0]
     peak_mb = runs[-1]["peak_mb"]
     return [
-        *(tell_rate(n_rows, run, peer_rate) for n_rows, run in zip(N_ROWS, runs, strict=True)),
+        *(make_rate_figure(n_rows, run, peer_rate) for n_rows, run in zip(N_ROWS, runs, strict=True)),
         Figure(f"peak RssAnon, MB, {N_ROWS[-1]:,} rows", "", f"{peak_mb:.0f}", "", f"{MOST_MB}", peak_mb < MOST_MB),
         Figure(
             f"seconds, {N_ROWS[0]:,} and {N_ROWS[-1]:,} rows",
@@ -66,7 +66,7 @@ def measure() -> list[Figure]:
     ]
 
 
-def tell_rate(n_rows: int, run: dict[str, float], peer_rate: float) -> Figure:
+def make_rate_figure(n_rows: int, run: dict[str, float], peer_rate: float) -> Figure:
     """Return the figure of one size."""
     rate = n_rows / run["seconds"]
     parts = ", ".join(f"{name} {run[name]:.1f} s" for name in ("clean", "split", "tokenise"))
@@ -93,50 +93,50 @@ def read_real() -> list[list[str]]:
 
 
 def run_apart(folder: Path, rows: list[list[str]], n_rows: int, function: str) -> dict[str, float]:
-    """Run one side on `n_rows` in a process of its own; return its seconds and its peak of anonymous memory."""
+    """Run one side on `n_rows` in a separate process; return its seconds and its peak of anonymous memory."""
     (folder / "archive").mkdir(exist_ok=True)
     write_rows(folder / "archive" / TABLE, rows, n_rows)
-    peak_mb = watch(subprocess.Popen([sys.executable, "-c", CODE.format(function), str(folder)]))
-    told: dict[str, float] = json.loads((folder / "told.json").read_text())
-    return told | {"peak_mb": peak_mb}
+    peak_mb = watch_peak_mb(subprocess.Popen([sys.executable, "-c", CODE.format(function), str(folder)]))
+    seconds: dict[str, float] = json.loads((folder / "seconds.json").read_text())
+    return seconds | {"peak_mb": peak_mb}
 
 
 def write_rows(path: Path, rows: list[list[str]], n_rows: int) -> None:
-    """Write the rows again and again: the first time as they are, then each with another id and user.
+    """Write the rows repeatedly: first unchanged, then each with another id and user.
 
-    One word is then another tweet's, and in every third row one is spelt wrong: so the number of distinct words
-    goes on growing, as it does with real tweets.
+    In each repetition, one word of a tweet is replaced by a word of another tweet, and every third row has a misspelt
+    word. So the number of distinct words keeps growing, as it does with real tweets.
     """
-    luck = random.Random(1)
+    generator = random.Random(1)
     words = [word for row in rows for word in row[5].split()]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         for number in range(n_rows):
-            turn, place = divmod(number, len(rows))
+            repetition, place = divmod(number, len(rows))
             polarity, given, date, query, user, text = rows[place]
-            if turn:
-                text = change_text(text, words, luck, misspell=number % 3 == 0)
-            writer.writerow([polarity, int(given) + turn, date, query, f"{user}{turn // 2 or ''}", text])
+            if repetition:
+                text = change_text(text, words, generator, misspell=number % 3 == 0)
+            writer.writerow([polarity, int(given) + repetition, date, query, f"{user}{repetition // 2 or ''}", text])
 
 
-def change_text(text: str, words: list[str], luck: random.Random, *, misspell: bool) -> str:
-    """Return a text with one word exchanged and, if asked for, a letter of one doubled or left out."""
+def change_text(text: str, words: list[str], generator: random.Random, *, misspell: bool) -> str:
+    """Return a text with one word replaced and, with `misspell`, a letter of one word doubled or left out."""
     split = text.split(" ")
-    split[int(luck.random() * len(split))] = words[int(luck.random() * len(words))]
+    split[int(generator.random() * len(split))] = words[int(generator.random() * len(words))]
     if misspell:
-        place = int(luck.random() * len(split))
-        cut = int(luck.random() * (len(split[place]) + 1))
-        back = 1 if luck.random() < 0.5 else -1
+        place = int(generator.random() * len(split))
+        cut = int(generator.random() * (len(split[place]) + 1))
+        back = 1 if generator.random() < 0.5 else -1
         split[place] = split[place][:cut] + split[place][max(0, cut - back) :]
     return " ".join(split)
 
 
 def time_ours(folder: Path) -> None:
-    """Clean, split and tokenise; what must be imported is, by a small run before the timed one."""
+    """Clean, split and tokenise; a small run before the timed one imports what is needed."""
     prepare_warm(folder)
     run_stages(folder / "warm", folder / "warm-out")
-    told = run_stages(folder / "archive", folder / "out")
-    (folder / "told.json").write_text(json.dumps(told | {"seconds": sum(told.values())}))
+    seconds = run_stages(folder / "archive", folder / "out")
+    (folder / "seconds.json").write_text(json.dumps(seconds | {"seconds": sum(seconds.values())}))
 
 
 def run_stages(archive: Path, out: Path) -> dict[str, float]:
@@ -144,22 +144,22 @@ def run_stages(archive: Path, out: Path) -> dict[str, float]:
     examples, folds, tokens = (out / name for name in ("examples", "folds", "tokens"))
     for place in (examples, folds, tokens):
         place.mkdir(parents=True, exist_ok=True)
-    told = {
+    seconds = {
         "clean": time_call(lambda: clean_tweets(archive, CLEAN, out=examples, report=Silent())),
         "split": time_call(lambda: split_folds(examples, FOLDS, out=folds)),
         "tokenise": time_call(lambda: tokenise(examples, folds, TOKENS, fold=10, out=tokens, report=Silent())),
     }
     if len(open_tokens(tokens)) == 0:
         raise RuntimeError("no tweet was tokenised")
-    return told
+    return seconds
 
 
 def time_peer(folder: Path) -> None:
-    """Do what the usual code does: torchtext's table with spaCy's tokeniser, its split and its vocabulary."""
+    """Prepare tweets as the usual code does: torchtext's table, split and vocabulary with spaCy's tokeniser."""
     prepare_warm(folder)
     read_by_torchtext(folder / "warm" / TABLE)
     seconds = time_call(lambda: read_by_torchtext(folder / "archive" / TABLE))
-    (folder / "told.json").write_text(json.dumps({"seconds": seconds}))
+    (folder / "seconds.json").write_text(json.dumps({"seconds": seconds}))
 
 
 def read_by_torchtext(path: Path) -> None:
@@ -179,7 +179,7 @@ def read_by_torchtext(path: Path) -> None:
 
 
 def prepare_warm(folder: Path) -> None:
-    """Put some rows of both labels into `folder`/warm."""
+    """Write some rows of both labels to `folder`/warm."""
     (folder / "warm").mkdir(exist_ok=True)
     with (folder / "archive" / TABLE).open(encoding="utf-8") as file:
         lines = list(islice(file, 20_000))

@@ -1,4 +1,4 @@
-"""Training the book's LSTM on real tweets: the shared loop against the book's own, at equal epochs."""
+"""Training of an LSTM on real tweets: our training loop compared with the book's, for the same epochs."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ BOOK_BATCH, BOOK_LR, BOOK_EMBEDDING, BOOK_HIDDEN = 32, 2e-2, 300, 100  # chapter
 
 
 @dataclass(frozen=True)
-class Learned:
-    """How many words a second a side learnt from, and how often it is right on the tweets held out."""
+class TrainingFigures:
+    """The words per second of one side's training, and its accuracy on the held-out tweets."""
 
     words_per_s: float
     accuracy: float
 
 
 def measure() -> list[Figure]:
-    """Train both on the tweets that SENTIMENT140 (its zip) names; the split's own test part judges."""
+    """Train both sides on the tweets of SENTIMENT140 (the path of its zip); the split's test part is the test set."""
     archive = find_archive("text_training", "SENTIMENT140")
     torch.set_num_threads(N_THREADS)
     keep_freed_memory()  # as training does, for both
     with TemporaryDirectory() as place:
         folder = Path(place)
         prepare(folder, archive)
-        peer, ours = learn_as_the_book(folder), learn_ours(folder)
+        peer, ours = train_book(folder), train_ours(folder)
     ratio = ours.words_per_s / peer.words_per_s
     return [
         Figure(
@@ -87,7 +87,7 @@ def prepare(folder: Path, archive: Path) -> None:
 
 
 def split_tweets(folder: Path, archive: Path) -> None:
-    """Clean the tweets and deal them to ten folds; the hand-labelled file is not read."""
+    """Clean the tweets and split them into ten folds; the hand-labelled file is not read."""
     source = Source(archive=str(archive), sha256=digest_file(archive), max_unpacked_mb=1000, timeout_s=30)
     out = {name: folder / name for name in ("archive", "tweets", "folds", "checkpoints")}
     for each in out.values():
@@ -114,8 +114,8 @@ class BookLstm(nn.Module):
         return self.predictor(hidden.squeeze(0))
 
 
-def learn_as_the_book(folder: Path) -> Learned:
-    """Train by the book's listing; only what it needs to run is mended (the key that its iterator sorts by)."""
+def train_book(folder: Path) -> TrainingFigures:
+    """Train with the book's listing; the only fix is what it needs to run (the key that its iterator sorts by)."""
     rows = read_round(folder / "folds", 10)
     train, test = (make_iterator(folder, part) for part in (rows.train, rows.test))
     torch.manual_seed(1)
@@ -130,11 +130,11 @@ def learn_as_the_book(folder: Path) -> Learned:
     seconds = time.perf_counter() - started_s
     with torch.no_grad():
         right = sum(int((model(batch.tweet).argmax(1) == batch.label).sum()) for batch in test)
-    return Learned(EPOCHS * count_words(folder, rows.train) / seconds, right / len(rows.test))
+    return TrainingFigures(EPOCHS * count_words(folder, rows.train) / seconds, right / len(rows.test))
 
 
 def make_iterator(folder: Path, rows: np.ndarray) -> data.BucketIterator:
-    """Return torchtext's iterator over rows; it is given numbers, so it need not look words up."""
+    """Return torchtext's iterator over rows; it gets word numbers, so that it need not look up words."""
     table = open_tokens(folder / "tokens")
     labels = read_labels(folder)
     words = data.Field(use_vocab=False, pad_token=1)
@@ -142,7 +142,7 @@ def make_iterator(folder: Path, rows: np.ndarray) -> data.BucketIterator:
     fields = [("tweet", words), ("label", label)]
     examples = [data.Example.fromlist([table[row].tolist(), int(labels[row])], fields) for row in rows]
     return data.BucketIterator(
-        data.Dataset(examples, fields), batch_size=BOOK_BATCH, sort_key=lambda one: len(one.tweet), device="cpu"
+        data.Dataset(examples, fields), batch_size=BOOK_BATCH, sort_key=lambda example: len(example.tweet), device="cpu"
     )
 
 
@@ -159,7 +159,7 @@ def count_words(folder: Path, rows: np.ndarray) -> int:
 
 
 class Speed(Silent):
-    """A report that keeps how many tweets a second each epoch took, checkpoints and validation apart."""
+    """A report that records the tweets per second of each epoch, without checkpoints and validation."""
 
     def __init__(self) -> None:
         self.tweets_per_s: list[float] = []
@@ -168,21 +168,21 @@ class Speed(Silent):
         self.tweets_per_s.append(figures["examples_per_s"])
 
 
-def learn_ours(folder: Path) -> Learned:
-    """Train with the tasks and the preset's settings, as often over the tweets as the book."""
+def train_ours(folder: Path) -> TrainingFigures:
+    """Train with the tasks and the preset's settings, for as many epochs as the book's loop."""
     member = read_preset().members["lstm"].model_copy(update={"epochs": EPOCHS, "patience": 0})
     compute = Compute(device="cpu", precision="auto", threads=N_THREADS)
     inputs = {"tokens": folder / "tokens", "folds": folder / "folds"}
-    lr, out, kept = folder / "lr", folder / "fit", folder / "kept"
-    for each in (lr, out, kept):
+    lr, out, checkpoints = folder / "lr", folder / "fit", folder / "checkpoints"
+    for each in (lr, out, checkpoints):
         each.mkdir()
     find_lr(member, compute, fold=10, out=lr, report=Silent(), **inputs)
     speed = Speed()
     augment = read_preset().augment
     names = {"name": "lstm", "fold": 10}
-    fit(member, compute, lr, **names, out=out, report=speed, checkpoints=kept, **inputs, augment=augment)
-    told = read_predictions(out / "test.csv")
-    accuracy = float((told.probabilities.argmax(1) == told.labels).mean())
+    fit(member, compute, lr, **names, out=out, report=speed, checkpoints=checkpoints, **inputs, augment=augment)
+    predictions = read_predictions(out / "test.csv")
+    accuracy = float((predictions.probabilities.argmax(1) == predictions.labels).mean())
     train = read_round(folder / "folds", 10).train
     seconds = sum(len(train) / rate for rate in speed.tweets_per_s)
-    return Learned(EPOCHS * count_words(folder, train) / seconds, accuracy)
+    return TrainingFigures(EPOCHS * count_words(folder, train) / seconds, accuracy)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The pool, for one run at a time, and the deployments of prefect.yaml, on the server that PREFECT_API_URL names.
-# May be called again, after a change of either.
+# Creates the work pool, for one run at a time, and deploys prefect.yaml, on the server in PREFECT_API_URL.
+# Run it again after a change of deploy/pool.json or prefect.yaml.
 set -eu
 cd "$(dirname "$0")/.."
 prefect --no-prompt work-pool create trifold --type kubernetes --base-job-template deploy/pool.json --overwrite

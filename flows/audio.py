@@ -1,7 +1,7 @@
-"""Sounds, from a raw archive to one TorchScript ensemble."""
+"""Audio: from a raw archive of clips to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.audio import bands, clean, explain, member, predict, sample, sections, spectrograms, waveforms
@@ -25,47 +25,47 @@ class AudioParams(Params):
     ensemble: SoundEnsemble
 
 
-# How DVC draws the clips.
-BALANCE = Look(plots={"balance.png": {}, "durations.png": {}})
+# DVC's plots of the clips.
+BALANCE = Published(plots={"balance.png": {}, "durations.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
-clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
 precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
 measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
-find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
 @pipeline("audio", AudioParams, reporter="flows.report.audio")
 def audio(p: AudioParams) -> Artifact:
-    """Make one TorchScript ensemble of environmental sounds.
+    """Make one TorchScript ensemble that classifies environmental sounds.
 
-    Download, clean, split folds, precompute what the members read;
-    for each fold measure the bands, then for each member find its learning rate and fit it;
-    build the ensemble, evaluate it, export it.
+    Download, clean, split into folds, precompute the members' features;
+    for each fold measure the bands, then find each member's learning rate and fit it;
+    build, evaluate and export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     clips = clean_clips(archive, p.clean)
     split = split_folds(clips, p.folds)
     features = {}
-    if any(one.features == "spectrogram" for one in p.members.values()):
+    if any(settings.features == "spectrogram" for settings in p.members.values()):
         features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
-    if any(one.features == "waveform" for one in p.members.values()):
+    if any(settings.features == "waveform" for settings in p.members.values()):
         features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
 
     fitted = []
     for fold in p.folds.held_out:
         measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
-        for name, one in p.members.items():
-            inputs = {"features": features[one.features], "folds": split, "bands": measured[one.features]}
-            lr = find_lr(one, p.compute, fold=fold, **inputs)
-            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs))
+        for name, settings in p.members.items():
+            inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
+            lr = find_lr(settings, p.compute, fold=fold, **inputs)
+            fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, clips)

@@ -1,14 +1,14 @@
-"""Pictures, from an archive or a list of addresses to one TorchScript ensemble."""
+"""Images: from an archive or a list of addresses to one TorchScript ensemble."""
 
 from typing import Self
 
 from pydantic import model_validator
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, explain, look, member, predict, resize, sample, sections
+from tasks.images import addresses, clean, error_analysis, explain, member, predict, resize, sample, sections
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 
@@ -30,40 +30,40 @@ class ImagesParams(Params):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
-        sections.check_sizes(self.sizes, {name: one.sizes for name, one in self.members.items()})
+        sections.check_sizes(self.sizes, {name: settings.sizes for name, settings in self.members.items()})
         return self
 
 
-# How DVC draws the pictures' sizes and classes, and what the last look shows.
-BALANCE = Look(plots={"balance.png": {}, "sizes.png": {}})
-SHEETS = Look(
+# DVC's plots of the pictures' sizes and classes, and of the ensemble's errors.
+BALANCE = Published(plots={"balance.png": {}, "sizes.png": {}})
+SHEETS = Published(
     plots={
-        "course.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
-        **{name: {} for name in ("course.png", "worst.png", "uncertain.png", "maps.png")},
+        "learning_curves.csv": {"x": "epoch", "y": "train_loss", "title": "training loss over the sizes"},
+        **{name: {} for name in ("learning_curves.png", "worst.png", "uncertain.png", "maps.png")},
     }
 )
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
 fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE)
-clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-look_at_pictures = stage(look.look_at_pictures, "look", learns=True, look=SHEETS)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict, explain))
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+analyse_errors = stage(error_analysis.analyse_errors, "errors", learns=True, publish=SHEETS)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
 @pipeline("images", ImagesParams, reporter="flows.report.images")
 def images(p: ImagesParams) -> Artifact:
-    """Make one TorchScript ensemble of pictures.
+    """Make one TorchScript ensemble that classifies pictures.
 
-    Download or fetch, clean, split folds, resize once to each size;
-    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle, and fit;
-    build the ensemble, evaluate it, look at what it sees, export it.
+    Download or fetch, clean, split into folds, resize once to each size;
+    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle and fit;
+    build and evaluate the ensemble, draw its errors and activation maps, export it.
     """
     archive = get_archive(p)
     pictures = clean_pictures(archive, p.clean)
@@ -76,19 +76,19 @@ def images(p: ImagesParams) -> Artifact:
 
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
-    look_at_pictures(together, squares[max(squares)], pictures, fitted, p.members)
+    analyse_errors(together, squares[max(squares)], pictures, fitted, p.members)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)
 
 
 def get_archive(p: ImagesParams) -> Artifact:
-    """Fetch the pictures one by one, or their archive, which may be the embedded one."""
+    """Fetch the pictures one by one, or their archive, which may be the embedded sample."""
     if p.source.archive == download.ADDRESSES:
         return fetch_addresses(p.addresses)
     return download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
 
 
 def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact], split: Artifact) -> list[Artifact]:
-    """Fit a member at each of its sizes in the round that holds out `fold`, each fit starting from the one before."""
+    """Fit a member at each of its sizes in the round that holds out `fold`; each fit starts from the previous one."""
     member = p.members[name]
     sizes = sections.pick_sizes(p.sizes, member.sizes)
     fitted: list[Artifact] = []
@@ -96,7 +96,7 @@ def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact
         before = fitted[-1] if fitted else None
         inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
         done, epochs = sections.count_epochs(sizes if member.cycle == "all" else {size_name: size}, size_name)
-        if not done:  # a cycle has one peak, found before it begins
+        if not done:  # a learning-rate cycle has one peak, which is found before the cycle begins
             lr = find_lr(member, p.compute, fold=fold, **inputs)
         names = {"name": name, "size_name": size_name, "fold": fold}
         fitted.append(fit(member, p.compute, lr, **names, **inputs, done=done, epochs=epochs))

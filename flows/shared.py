@@ -1,13 +1,13 @@
-"""What of the stages that all domains share is looked at, and how DVC draws it."""
+"""What the stages that all domains share publish: metrics, DVC's plots, the registered model."""
 
 from types import ModuleType
 
-from flows.engine.graph.stage import Look, Registered
+from flows.engine.graph.stage import Published, Registered
 from tasks.learning import comparison
 
-CURVE = Look(plots={"curve.csv": {"x": "lr", "y": "smoothed", "title": "learning rate range test"}})
-HISTORY = Look(plots={"history.csv": {"x": "epoch", "y": "train_loss", "title": "training loss"}})
-SCORES = Look(
+CURVE = Published(plots={"curve.csv": {"x": "lr", "y": "smoothed", "title": "learning rate range test"}})
+HISTORY = Published(plots={"history.csv": {"x": "epoch", "y": "train_loss", "title": "training loss"}})
+SCORES = Published(
     metrics=("metrics.json",),
     plots={
         "confusion.csv": {"x": "predicted", "y": "actual", "template": "confusion"},
@@ -17,9 +17,9 @@ SCORES = Look(
 )
 
 
-def register(loader: ModuleType, explainer: ModuleType | None = None) -> Look:
-    """Have an export registered as a version of the flow's model, judged by the ensemble's predictions.
+def register(loader: ModuleType, explainer: ModuleType | None = None) -> Published:
+    """Register an export as a version of the flow's model; the gate compares the ensemble's predictions.
 
-    `loader` is the domain's `predict`, `explainer` draws what in a file spoke for the class.
+    `loader` is the domain's `predict` module, `explainer` draws which parts of a file supported the class.
     """
-    return Look(model=Registered(loader, comparison, explainer))
+    return Published(model=Registered(loader, comparison, explainer))

@@ -1,7 +1,7 @@
-"""Tweets, from a raw archive to one TorchScript ensemble."""
+"""Text: from a raw archive of tweets to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Look, Role, pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate, export, train
@@ -42,64 +42,64 @@ class TextParams(Params):
     ensemble: TextEnsemble
 
 
-# How DVC draws the tweets, and on which kinds of them the ensemble is right.
-BALANCE = Look(plots={"balance.png": {}, "lengths.png": {}})
-SLICES = Look(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
+# DVC's plots of the tweets, and of the ensemble's accuracy on kinds of tweets.
+BALANCE = Published(plots={"balance.png": {}, "lengths.png": {}})
+SLICES = Published(plots={"slices.csv": {"x": "accuracy", "y": "slice", "template": "bar_horizontal"}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
-clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, look=BALANCE)
+clean_tweets = stage(clean.clean_tweets, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 translate_texts = stage(translate.translate_texts, "translated-fold{fold}")
 tokenise = stage(tokens.tokenise, "tokens-fold{fold}")
-find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, look=HISTORY)
-find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, look=CURVE)
-fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, look=HISTORY)
-cut_subwords = stage(transformer.cut_subwords, "tokens-{transformer}")
+find_language_lr = stage(train.find_lr, "lr-lm-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+pretrain_encoder = stage(pretrain.pretrain_encoder, "lm-fold{fold}", learns=True, publish=HISTORY)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
+tokenise_subwords = stage(transformer.tokenise_subwords, "tokens-{transformer}")
 fit_ngrams = stage(ngrams.fit_ngrams, "fit-{ngrams}-fold{fold}", role=Role.FIT, learns=True)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
-build_everyone = stage(ensemble.build_ensemble, "ensemble-everyone")
-evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, look=SCORES)
-score_slices = stage(slices.score_slices, "slices", look=SLICES)
-export_ensemble = stage(export.export_ensemble, "export", learns=True, look=register(predict))
+build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
+evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+score_slices = stage(slices.score_slices, "slices", publish=SLICES)
+export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict))
 
 
 @pipeline("text", TextParams, reporter="flows.report.text")
 def text(p: TextParams) -> Artifact:
-    """Make one TorchScript ensemble that tells what tweets feel.
+    """Make one TorchScript ensemble that classifies the sentiment of tweets.
 
-    Download, clean, split folds;
-    for each fold translate training tweets there and back where that is asked for, cut the tweets into words, learn
-    their language where something starts from it, then for each member find its learning rate and fit it, and fit
-    those that read the texts in their own way, by n-grams or a transformer's tokens;
-    build the ensemble, and one with everyone, evaluate both, score kinds of tweets, export the ensemble.
+    Download, clean, split into folds;
+    for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
+    model if a member or the augmentation needs one, then find each member's learning rate and fit it, and fit
+    the classifiers with their own tokens (n-grams, transformers);
+    build the ensemble, and another one of all members, evaluate both, score kinds of tweets, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
     split = split_folds(tweets, p.folds)
-    subwords = {name: cut_subwords(tweets, one) for name, one in p.transformers.items()}
+    subwords = {name: tokenise_subwords(tweets, settings) for name, settings in p.transformers.items()}
 
     words, fitted, outside = [], [], []
     for fold in p.folds.held_out:
         texts = translate_texts(tweets, split, p.translate, fold=fold) if p.translate.translated_share else tweets
         words.append(tokenise(texts, split, p.tokens, fold=fold))
         inputs, language = {"tokens": words[-1], "folds": split}, None
-        if p.augment.uses_vectors or any(one.weights == "pretrained" for one in p.members.values()):
+        if p.augment.uses_vectors or any(settings.weights == "pretrained" for settings in p.members.values()):
             lr = find_language_lr(p.pretrain, p.compute, fold=fold, **inputs)
             language = pretrain_encoder(p.pretrain, p.compute, lr, fold=fold, **inputs)
-        for name, one in p.members.items():
-            start = language if one.weights == "pretrained" else None
-            lr = find_lr(one, p.compute, fold=fold, **inputs, language=start)
+        for name, settings in p.members.items():
+            start = language if settings.weights == "pretrained" else None
+            lr = find_lr(settings, p.compute, fold=fold, **inputs, language=start)
             altered = {"augment": p.augment, "language": language if p.augment.uses_vectors else start}
-            fitted.append(fit(one, p.compute, lr, name=name, fold=fold, **inputs, **altered))
-        outside += [fit_ngrams(tweets, split, one, name=name, fold=fold) for name, one in p.ngrams.items()]
+            fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs, **altered))
+        outside += [fit_ngrams(tweets, split, settings, name=name, fold=fold) for name, settings in p.ngrams.items()]
         for name, own in p.transformers.items():
             inputs = {"tokens": subwords[name], "folds": split}
             lr = find_lr(own, p.compute, fold=fold, **inputs)
             outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)
-    evaluate_ensemble(together, tweets, build_everyone(fitted + outside, p.ensemble) if outside else None)
+    evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
     return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)

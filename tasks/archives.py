@@ -1,4 +1,4 @@
-"""Unpacking archives that nobody vouches for: zip and tar, nothing outside the folder, all or nothing."""
+"""Unpacks zip and tar archives from untrusted sources: nothing outside the folder, all files or none."""
 
 import hashlib
 import lzma
@@ -17,9 +17,11 @@ from tasks.errors import UserError
 from tasks.report import Report
 
 BLOCK_BYTES = 1 << 20
-MAX_MEMBERS = 2_000_000  # files and folders; more than any data set here needs, fewer than a disk's inodes
+MAX_ENTRIES = (
+    2_000_000  # files and folders: more than any data set of this project has, fewer than the inodes of a disk
+)
 
-# What zipfile and tarfile let through when the bytes are not what they should be.
+# The errors that zipfile and tarfile raise for a damaged archive.
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
     NotImplementedError, UnicodeError, OSError,
@@ -27,7 +29,7 @@ _BROKEN = (
 
 
 @dataclass(frozen=True)
-class _Member:
+class _Entry:
     name: str
     is_file: bool
     is_folder: bool
@@ -45,7 +47,7 @@ class _Job:
 def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) -> None:
     """Unpack a zip or tar (also gz, bz2, xz) into the empty folder `out`, block by block.
 
-    Bytes are counted as they are written, whatever the headers claim. Raises UserError, with `out` emptied, for
+    Bytes are counted while they are written, not taken from the headers. Raises UserError, with `out` emptied, for
     a path outside the folder, a link or device, a name given twice, more than `max_bytes`, a truncated or
     damaged archive, an encrypted one, and a full disk.
     """
@@ -54,11 +56,11 @@ def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) 
         needed_bytes = min(job.claimed_bytes, max_bytes)
         check_free(out, needed_bytes)
         with name_disk_faults(out, needed_bytes):
-            _write_members(_read_members(archive), job, report)
+            _write_entries(_read_entries(archive), job, report)
     except _BROKEN as error:
         _empty_folder(out)
-        cause = getattr(error, "strerror", None) or error  # an OSError's own text names the temporary folder
-        raise UserError(f"{archive.name} is truncated or damaged ({cause}); fetch it again.") from error
+        cause = getattr(error, "strerror", None) or error  # str() of an OSError names the temporary folder
+        raise UserError(f"{archive.name} is truncated or damaged ({cause}): download it again.") from error
     except BaseException:
         _empty_folder(out)
         raise
@@ -70,76 +72,80 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_members(members: Iterator[_Member], job: _Job, report: Report) -> None:
+def _write_entries(entries: Iterator[_Entry], job: _Job, report: Report) -> None:
     written = 0
-    for count, member in enumerate(members, start=1):
-        target = _find_target(member, job)
-        if count > MAX_MEMBERS:
-            raise UserError(f"{job.archive} holds more than {MAX_MEMBERS} files; it is no data set for this project.")
-        if member.content is None:
+    for count, entry in enumerate(entries, start=1):
+        target = _find_target(entry, job)
+        if count > MAX_ENTRIES:
+            raise UserError(f"{job.archive} holds more than {MAX_ENTRIES} files, the limit: use a smaller archive.")
+        if entry.content is None:
             target.mkdir(parents=True, exist_ok=True)
             continue
-        written = _write_file(member, job, target=target, written=written)
+        written = _write_file(entry, job, target=target, written=written)
         report.progress(written, max(written, job.claimed_bytes), "bytes")
 
 
-def _write_file(member: _Member, job: _Job, *, target: Path, written: int) -> int:
-    """Write one file and return how many bytes all files have by now."""
-    assert member.content is not None
+def _write_file(entry: _Entry, job: _Job, *, target: Path, written: int) -> int:
+    """Write a file and return the bytes of all files so far."""
+    assert entry.content is not None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
-            while block := member.content.read(BLOCK_BYTES):
+            while block := entry.content.read(BLOCK_BYTES):
                 written += len(block)
                 if written > job.max_bytes:
                     raise UserError(
                         f"{job.archive} unpacks to more than {job.max_bytes / 1e6:g} MB; "
-                        "raise source.max_unpacked_mb if you trust it."
+                        "raise source.max_unpacked_mb if you trust the archive."
                     )
                 file.write(block)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{job.archive} holds the name {member.name!r} twice; make the archive anew.") from error
+        raise UserError(f"{job.archive} holds the name {entry.name!r} twice: create the archive again.") from error
     return written
 
 
-def _find_target(member: _Member, job: _Job) -> Path:
-    """Return where a member belongs, or refuse it."""
-    parts = member.name.rstrip("/").split("/")
-    outside = member.name.startswith("/") or ".." in parts or any(char in member.name for char in "\\\0")
+def _find_target(entry: _Entry, job: _Job) -> Path:
+    """Return the path of an entry. Raises UserError when it is outside the folder, a link or a device."""
+    names = entry.name.rstrip("/").split("/")
+    outside = entry.name.startswith("/") or ".." in names or any(char in entry.name for char in "\\\0")
     if outside:
-        raise UserError(f"{job.archive} holds the path {member.name!r}, outside its own folder; do not trust it.")
-    if not (member.is_file or member.is_folder):
-        raise UserError(f"{job.archive} holds {member.name!r}, a link or device; only files and folders are unpacked.")
-    return job.out.joinpath(*parts)
+        raise UserError(f"{job.archive} holds the path {entry.name!r}, outside its own folder: use another archive.")
+    if not (entry.is_file or entry.is_folder):
+        raise UserError(
+            f"{job.archive} holds {entry.name!r}, a link or device: an archive may hold only files and folders."
+        )
+    return job.out.joinpath(*names)
 
 
-def _read_members(archive: Path) -> Iterator[_Member]:
+def _read_entries(archive: Path) -> Iterator[_Entry]:
     if zipfile.is_zipfile(archive):
         return _read_zip(archive)
     if _is_tar(archive):
         return _read_tar(archive)
-    raise UserError(f"{archive.name} is no zip or tar, or truncated ({archive.stat().st_size} bytes); fetch it again.")
+    raise UserError(
+        f"{archive.name} ({archive.stat().st_size} bytes) is no zip or tar, or truncated: download it again."
+    )
 
 
-def _read_zip(archive: Path) -> Iterator[_Member]:
+def _read_zip(archive: Path) -> Iterator[_Entry]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             is_folder = info.is_dir() and kind in (0, stat.S_IFDIR)
             if info.flag_bits & 0x1:
-                raise UserError(f"{archive.name} is encrypted ({info.filename!r}); give an open archive.")
+                raise UserError(f"{archive.name} is encrypted ({info.filename!r}): use an archive without a password.")
             if is_folder or kind not in (0, stat.S_IFREG):
-                yield _Member(info.filename, False, is_folder, None)
+                yield _Entry(info.filename, False, is_folder, None)
                 continue
             with opened.open(info) as content:
-                yield _Member(info.filename, True, False, content)
+                yield _Entry(info.filename, True, False, content)
 
 
-def _read_tar(archive: Path) -> Iterator[_Member]:
+def _read_tar(archive: Path) -> Iterator[_Entry]:
     with tarfile.open(archive, "r|*") as opened:
         for info in opened:
             content = opened.extractfile(info) if info.isreg() else None
-            yield _Member(info.name, info.isreg(), info.isdir(), content)
+            yield _Entry(info.name, info.isreg(), info.isdir(), content)
 
 
 def _is_tar(archive: Path) -> bool:
@@ -150,7 +156,7 @@ def _is_tar(archive: Path) -> bool:
 
 
 def _claim_bytes(archive: Path) -> int:
-    """Return what the archive says that it unpacks to (a tar does not say: its own size)."""
+    """Return the unpacked size according to the archive; for a tar, which does not state it, the archive's own size."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             return sum(info.file_size for info in opened.infolist())

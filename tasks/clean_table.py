@@ -1,10 +1,10 @@
-"""The clean table: what the cleaning of every domain writes, and folds, features, evaluation and report read.
+"""The clean table: written by the clean stage of every domain, read by folds, features, evaluation and report.
 
-- `examples.csv`: a row for each example, numbered from 0, with `COLUMNS` and what the domain adds. `fold` is the
-  source's own, if it has one; examples of one `group` stay on one side of a round.
-- `classes.csv`: a row for each class, label (from 0), category, examples (how many), and what the domain adds.
-- `dropped.csv`: a row for each row or file that was set aside, with the reason, and what the domain adds.
-- `report.json`: the number of examples, those of each class, those set aside by kind of reason, and more counts.
+- `examples.csv`: a row per example, numbered from 0, with `COLUMNS` and the domain's own columns. `fold` is the
+  source's own fold, or empty; examples of the same `group` stay in the same part of a round.
+- `classes.csv`: a row per class: label (from 0), category, examples (their number), and the domain's own columns.
+- `dropped.csv`: a row per row or file that was set aside, with the reason and the domain's own columns.
+- `report.json`: the number of examples, of examples per class, of rows set aside per kind of reason, and more counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Classes = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Dropped:
-    """A row or file that was set aside, and why: a kind of reason, with more after a colon."""
+    """A row or file that was set aside, and the reason: a kind, and maybe details after a colon."""
 
     file: str
     reason: str
@@ -41,12 +41,12 @@ class Dropped:
 
 
 def count_kinds(dropped: Iterable[Dropped]) -> Counter[str]:
-    """Return how many rows were set aside for each kind of reason."""
+    """Return the number of rows set aside for each kind of reason."""
     return Counter(each.kind for each in dropped)
 
 
 def write_examples(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], classes: Classes) -> None:
-    """Write `examples.csv`. The rows lack `example` and `label`: a label is the place of its category in `classes`."""
+    """Write `examples.csv`; adds the columns `example` and `label`, the index of the category in `classes`."""
     _check_columns(columns)
     labels = {each["category"]: label for label, each in enumerate(classes)}
     write_rows(
@@ -58,7 +58,7 @@ def write_examples(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str
 
 @contextmanager
 def open_examples(path: Path, schema: pa.Schema) -> Iterator[CSVWriter]:
-    """Open `examples.csv` for tall tables, whose rows come in batches; only their text is quoted, not the header."""
+    """Open `examples.csv` for large tables, written in batches; text values are quoted, the header is not."""
     from pyarrow.csv import CSVWriter, WriteOptions
 
     _check_columns(schema.names)
@@ -78,8 +78,7 @@ def write_summary(
 ) -> None:
     """Write `classes.csv`, `dropped.csv` and `report.json`.
 
-    `classes` are rows with category and examples, in the order of their labels; `counts` are what the report says
-    beside the number of examples, of each class and of what was set aside.
+    `classes` are rows with category and examples, in the order of their labels; `counts` are added to `report.json`.
     """
     labelled = ({"label": label, **each} for label, each in enumerate(classes))
     write_rows(out / "classes.csv", ["label", *classes[0]], labelled)
@@ -92,4 +91,4 @@ def write_summary(
 
 def _check_columns(columns: Sequence[str]) -> None:
     if missing := [name for name in COLUMNS if name not in columns]:
-        raise ValueError(f"examples.csv needs the column {', '.join(missing)} beside {', '.join(columns)}")
+        raise ValueError(f"examples.csv needs the columns {', '.join(COLUMNS)}; {', '.join(missing)} is missing")

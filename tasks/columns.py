@@ -1,4 +1,4 @@
-"""Tall tables as CSV, column by column: millions of rows in seconds, in the files that `tasks.tables` reads too."""
+"""Large tables as CSV, column by column: millions of rows in seconds, in the format of `tasks.tables`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.csv import CSVStreamingReader
 
-BLOCK_BYTES = 16 << 20  # of a file, parsed at once; no row may be longer
+BLOCK_BYTES = 16 << 20  # parsed at once; no row may be longer
 
 
 def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
-    """Return columns of a CSV file with a header, every value as text: the `required`, and those `optional` it has.
+    """Return columns of a CSV file with a header, every value as text: all `required`, and the `optional` that exist.
 
     Raises UserError when it cannot be read as UTF-8 CSV or lacks one of the `required`.
     """
     import pyarrow as pa
 
-    there = _read_header(path, required)
-    names = [*required, *(name for name in optional if name in there)]
+    header = _read_header(path, required)
+    names = [*required, *(name for name in optional if name in header)]
     try:
         reader = _open(path, names)
         return pa.table({name: pa.array([], pa.string()) for name in names}) if reader is None else reader.read_all()
@@ -34,7 +34,7 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
 
 
 def read_blocks(path: Path, column: str) -> Iterator[pa.StringArray]:
-    """Yield one column of a CSV file in pieces of some 100,000 rows, so that memory holds a piece."""
+    """Yield one column of a CSV file in blocks of some 100,000 rows; a block at a time is in memory."""
     _read_header(path, [column])
     reader = _open(path, [column])
     for batch in reader or ():
@@ -44,7 +44,7 @@ def read_blocks(path: Path, column: str) -> Iterator[pa.StringArray]:
 def write_columns(path: Path, columns: Mapping[str, object]) -> None:
     """Write columns (arrays of whole numbers or text, of one length) as CSV with their names as its header.
 
-    Text is quoted as `write_rows` quotes it: a column of it only where some value needs that.
+    Text is quoted as by `write_rows`, but in all text columns as soon as a value needs it.
     """
     import pyarrow as pa
     from pyarrow.csv import WriteOptions, write_csv
@@ -59,15 +59,15 @@ def write_columns(path: Path, columns: Mapping[str, object]) -> None:
 def _read_header(path: Path, required: Sequence[str]) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            there = next(csv.reader(file), [])
+            header = next(csv.reader(file), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
-    check_columns(path, there, required)
-    return there
+    check_columns(path, header, required)
+    return header
 
 
 def _open(path: Path, names: Sequence[str]) -> CSVStreamingReader | None:
-    """Return a reader of some columns as text, or None where there is no row."""
+    """Return a reader of some columns as text, or None if the file has no rows."""
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 

@@ -1,4 +1,4 @@
-"""A full or read-only disk, told in words that name what is free and what is needed."""
+"""Clear errors for a full or read-only disk."""
 
 import errno
 import shutil
@@ -14,9 +14,9 @@ _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def name_disk_faults(folder: Path, needed_bytes: int) -> Iterator[None]:
-    """Turn "no space" and "no permission" while writing below `folder` into a UserError that says the mend.
+    """Turn "no space" and "no permission" while writing below `folder` into a UserError with the fix.
 
-    `needed_bytes` is what the whole work needs there, as far as it is known.
+    `needed_bytes` is the space that the whole task needs there, as far as it is known.
     """
     try:
         yield
@@ -24,7 +24,9 @@ def name_disk_faults(folder: Path, needed_bytes: int) -> Iterator[None]:
         if error.errno in _FULL:
             raise UserError(_describe_full(folder, needed_bytes)) from error
         if error.errno in _CLOSED:
-            raise UserError(f"May not write {error.filename or folder}: give write permission to it.") from error
+            raise UserError(
+                f"{error.filename or folder} cannot be written ({error.strerror}): get write permission for it."
+            ) from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""An archive from the embedded sample, a path or an address: checked, then unpacked."""
+"""The download stage: gets an archive from the embedded sample, a path or an address, checks and unpacks it."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -18,14 +18,14 @@ ADDRESSES = "addresses"
 
 
 class Source(Section):
-    """Where the data comes from."""
+    """The source of the data."""
 
     archive: str = Field(
         min_length=1, description="sample, addresses, a path (from the project's folder) or an address"
     )
-    sha256: str = Field(description="64 hex digits that the archive must have; empty where there is none")
-    max_unpacked_mb: int = Field(ge=1, description="more than this is not unpacked, megabytes")
-    timeout_s: float = Field(gt=0, le=3600, description="silence after which a connection is tried anew, seconds")
+    sha256: str = Field(description="the archive's digest, 64 hex digits; empty for sample and addresses")
+    max_unpacked_mb: int = Field(ge=1, description="megabytes; an archive that unpacks to more is refused")
+    timeout_s: float = Field(gt=0, le=3600, description="seconds of silence after which the connection is opened again")
 
     @property
     def is_address(self) -> bool:
@@ -47,13 +47,17 @@ class Source(Section):
     @classmethod
     def _refuse_password(cls, archive: str) -> str:
         if "://" in archive and "@" in urlsplit(archive).netloc:
-            raise ValueError("an address may hold no name or password, since this file would keep it: use ~/.netrc")
+            raise ValueError(
+                "archive may hold no user name or password, because this file would store it: use ~/.netrc"
+            )
         return archive
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
         if self.is_address and not re.match(r"https?://[^/\[\]]+/", self.archive, re.IGNORECASE):
-            raise ValueError("archive starts as an address and names no file on a host; mend it: https://HOST/FILE")
+            raise ValueError(
+                f"archive {self.archive!r} starts like an address but names no file on a host: write https://HOST/FILE"
+            )
         return self
 
 
@@ -62,9 +66,9 @@ def download_archive(
 ) -> None:
     """Fetch or find the archive, check its sha256 and unpack it into `out`.
 
-    `sample` is the folder of the embedded sample, needed when `source.archive` says so. A download goes on where
-    it broke off, also after a kill: its beginning is kept in `checkpoints`. Raises UserError when the archive
-    cannot be had, is not the one named, or is refused by the unpacking.
+    `sample` is the folder of the embedded sample, needed if `source.archive` is sample. An interrupted download
+    continues from the file in `checkpoints`, also after a kill. Raises UserError when the archive cannot be read or
+    downloaded, has another digest, or cannot be unpacked.
     """
     archive, expected = _locate(source, sample)
     if source.is_address:
@@ -78,7 +82,7 @@ def download_archive(
 
 
 def _name_file(address: str) -> str:
-    """Return the file name that an address ends in, made harmless."""
+    """Return the file name at the end of an address, without special characters."""
     name = PurePosixPath(urlsplit(address).path).name
     return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "archive"
 
@@ -89,19 +93,19 @@ def _locate(source: Source, sample: Path | None) -> tuple[Path, str]:
         path = PROJECT / Path(source.archive).expanduser()
         return path, source.sha256.lower()
     if sample is None:
-        raise UserError("source.archive is 'sample', and this flow makes none; give a path or an address.")
+        raise UserError("source.archive is sample, but this flow has no sample: set it to a path or an address.")
     return sample / "archive.zip", (sample / "archive.sha256").read_text().strip()
 
 
 def _check_digest(archive: Path, expected: str) -> None:
     if not archive.is_file():
-        raise UserError(f"source.archive {archive} is no file; give a path that exists, or an http(s) address.")
+        raise UserError(f"source.archive {archive} is no file: set it to a path that exists, or an http(s) address.")
     try:
-        found = digest_file(archive)
+        digest = digest_file(archive)
     except OSError as error:
-        raise UserError(f"{archive} cannot be read ({error.strerror}); mend its permissions.") from error
-    if found != expected:
+        raise UserError(f"{archive} cannot be read ({error.strerror}): change its permissions.") from error
+    if digest != expected:
         raise UserError(
-            f"{archive.name} has the sha256 {found}, not {expected}: it is truncated or another file. "
-            "Fetch it again, or set source.sha256 if you trust it."
+            f"{archive.name} has the sha256 {digest}, not {expected}: it is truncated or another file. "
+            "Download it again, or set source.sha256 if you trust it."
         )

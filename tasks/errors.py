@@ -1,8 +1,8 @@
-"""The one kind of error that is the user's to mend."""
+"""The error for mistakes that the user can fix."""
 
 
 class UserError(Exception):
-    """Something a person can mend: the message names the value, the rule and the command or the mend.
+    """A mistake that the user can fix: the message says what happened, the value, the rule and the fix.
 
-    The command line prints the message alone, with no traceback, and exits with 1.
+    The command line prints only the message, without a traceback, and exits with 1.
     """

@@ -1,4 +1,4 @@
-"""Features on disk: one `.npy` file, written block by block, read through a memory map."""
+"""Features on disk: an `.npy` file, written block by block and read through a memory map."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,9 +20,9 @@ def write_features(
     dtype: DTypeLike,
     name: str = FILE_NAME,
 ) -> None:
-    """Write `blocks` (consecutive rows of an array of `shape`) as `name`; memory holds one block.
+    """Write `blocks` (consecutive rows of an array of `shape`) as `name`; a block at a time is in memory.
 
-    Plain writes, not a memory map: a full disk is then an error that can be told, not a killed process.
+    Written without a memory map, so that a full disk raises an error and does not kill the process.
     Raises UserError when the disk is full.
     """
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}

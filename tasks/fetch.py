@@ -1,4 +1,4 @@
-"""One file over HTTP: goes on where it broke off, tries again with growing waits, checks what came."""
+"""Downloads a file over HTTP: continues an interrupted download, retries with growing waits, checks the digest."""
 
 import gzip
 import re
@@ -17,14 +17,14 @@ from tasks.disk import check_free, name_disk_faults
 from tasks.errors import UserError
 from tasks.report import Report
 
-BLOCK_BYTES = 1 << 15  # of a connection that breaks, the last block is lost
-WAITS_S = (1.0, 3.0, 9.0, 27.0)  # after each try that brought nothing new; then it gives up
-LOOK_S = 0.5
+BLOCK_BYTES = 1 << 15  # a broken connection loses its last block
+WAITS_S = (1.0, 3.0, 9.0, 27.0)  # after each try without new bytes; then the download fails
+POLL_S = 0.5
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
 class _BrokeOffError(Exception):
-    """A fault that another try may mend; its text holds no secret."""
+    """A failure after which another try may succeed; its text holds no secret."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class _Request:
 
 
 def fetch(address: str, target: Path, *, sha256: str, timeout_s: float, report: Report) -> None:
-    """Fetch `address` into `target`, continuing what is there, until its sha256 is the expected one.
+    """Download `address` to `target`, continuing the existing file, and check its sha256.
 
     Raises UserError, with the address stripped of its secrets, when the server refuses, keeps failing, or the
-    bytes are wrong. A wrong file is removed, so that the next run does not build on it.
+    digest is wrong. A wrong file is deleted, so that the next run does not continue it.
     """
     request = _Request(address, target, timeout_s)
     had_start = _size(target) > 0
@@ -50,76 +50,80 @@ def fetch(address: str, target: Path, *, sha256: str, timeout_s: float, report: 
         return
     _fetch_whole(request, report)
     if had_start and _digest_unpacked(target, sha256) != sha256:
-        report.say(f"What was kept of {request.shown} does not fit the file there now: fetching it anew.")
+        report.say(f"The part of {request.shown} downloaded before does not match the file there now: starting again.")
         target.unlink()
         _fetch_whole(request, report)
-    found, size = _digest_unpacked(target, sha256), target.stat().st_size
-    if found != sha256:
+    digest, size = _digest_unpacked(target, sha256), target.stat().st_size
+    if digest != sha256:
         target.unlink()
         raise UserError(
-            f"{request.shown} ({size} bytes) has the sha256 {found}, not {sha256}: it is another file. "
+            f"{request.shown} ({size} bytes) has the sha256 {digest}, not {sha256}: it is another file. "
             "Set source.sha256 if you trust it."
         )
 
 
 def _digest_unpacked(target: Path, sha256: str) -> str:
-    """Return the sha256 of a file, which is unpacked first when that makes it the one expected.
+    """Return the sha256 of a file; if only its gunzipped content has the expected sha256, the file is replaced by that.
 
-    Some servers send a file packed by gzip whatever they are asked for.
+    Some servers compress files with gzip even if the request forbids it.
     """
-    found, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
-    if found == sha256:
-        return found
+    digest, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
+    if digest == sha256:
+        return digest
     try:
-        with gzip.open(target) as packed, name_disk_faults(target.parent, _size(target)), unpacked.open("wb") as file:
-            shutil.copyfileobj(packed, file)
+        with (
+            gzip.open(target) as compressed,
+            name_disk_faults(target.parent, _size(target)),
+            unpacked.open("wb") as file,
+        ):
+            shutil.copyfileobj(compressed, file)
         if digest_file(unpacked) == sha256:
             unpacked.replace(target)
             return sha256
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        # Not packed, or not whole.
+        # Not compressed, or incomplete.
         pass
     finally:
         unpacked.unlink(missing_ok=True)
-    return found
+    return digest
 
 
 def hide_secrets(address: str) -> str:
     """Return an address without user, password, query and fragment."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    split = urlsplit(address)
+    host = split.netloc.rpartition("@")[2]
+    return urlunsplit((split.scheme, host, split.path, "", ""))
 
 
 def _fetch_whole(request: _Request, report: Report) -> None:
-    """Try until the file is whole; a try that got further than any before starts the waits anew."""
+    """Try until the file is complete; a try that got further than all before starts again with the shortest wait."""
     furthest, tries = _size(request.target), 0
     while True:
         try:
             _fetch_rest(request, report)
             return
         except _BrokeOffError as error:
-            fault = str(error)
+            cause = str(error)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            fault = type(error).__name__  # its text may hold the address, and so a password
+            cause = type(error).__name__  # its text may hold the address, and so a password
         if _size(request.target) > furthest:
             furthest, tries = _size(request.target), 0
         if tries == len(WAITS_S):
             raise UserError(
-                f"{request.shown} could not be fetched in {tries + 1} tries ({fault}; {furthest} bytes are kept). "
-                "Check the address and the network, then run again: it goes on from there."
+                f"{request.shown} could not be downloaded in {tries + 1} tries ({cause}; {furthest} bytes are kept). "
+                "Check the address and the network, then run again: the download continues from there."
             ) from None
-        report.say(f"{request.shown} broke off ({fault}); trying again in {WAITS_S[tries]:g} s.")
+        report.say(f"The download of {request.shown} broke off ({cause}); trying again in {WAITS_S[tries]:g} s.")
         _pause(WAITS_S[tries], report)
         tries += 1
 
 
 def _pause(wait_s: float, report: Report) -> None:
-    """Wait, unless the work is to end meanwhile."""
+    """Wait; raises as `report.check` does when the task is to stop meanwhile."""
     until_s = time.monotonic() + wait_s
     while (left_s := until_s - time.monotonic()) > 0:
         report.check()
-        time.sleep(min(left_s, LOOK_S))
+        time.sleep(min(left_s, POLL_S))
 
 
 def _fetch_rest(request: _Request, report: Report) -> None:
@@ -154,20 +158,20 @@ def _check_status(request: _Request, answer: requests.Response) -> None:
         raise _BrokeOffError(f"the server answered {answer.status_code} {answer.reason}")
     if answer.status_code not in (200, 206):
         raise UserError(
-            f"{request.shown}: the server answered {answer.status_code} {answer.reason}. Mend source.archive."
+            f"{request.shown}: the server answered {answer.status_code} {answer.reason}. Correct source.archive."
         )
 
 
 def _settle_end(request: _Request, answer: requests.Response, start: int) -> None:
-    """Judge an answer that there is nothing after what we have: whole, or not this file's beginning."""
+    """Handle the answer that no bytes follow: the file is complete, or longer than the file on the server."""
     if answer.headers.get("Content-Range") != f"bytes */{start}":
         request.target.unlink()
-        raise _BrokeOffError("what was kept is longer than the file there")
+        raise _BrokeOffError("the part downloaded before is longer than the file there")
 
 
 def _range_start(answer: requests.Response) -> int | None:
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(found.group(1)) if found else None
+    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(match.group(1)) if match else None
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who judges: the folds of a data set and the rounds made of them."""
+"""The folds of a data set, and the rounds, each with a training, a validation and a test part."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tasks.columns import write_columns
-from tasks.dealing import deal_by_date, draw_folds
 from tasks.errors import UserError
+from tasks.fold_assignment import assign_by_date, draw_folds
 from tasks.fold_table import FoldTable, read_dates, read_numbers, read_table
 from tasks.section import Section
 
-MAX_NAMED = 5  # offenders named in a message
+MAX_NAMED = 5  # values listed in a message
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 
 class Folds(Section):
-    """How the examples are divided."""
+    """How the examples are split into folds."""
 
     mode: Literal["holdout", "cross_validation", "own", "date"] = Field(
-        description="one round for working, n for measuring, one that the source's own test part judges, or one that "
-        "trains on the past"
+        description="holdout: one round; cross_validation: n rounds; own: tests on the source's test split; "
+        "date: trains on the past"
     )
-    n_folds: int = Field(ge=2, le=100, description="number of folds; the data's own when it has them")
-    valid: int = Field(ge=0, description="the fold that chooses (early stopping, ensemble weights); 0: nothing does")
-    test: int = Field(ge=1, description="the fold that judges")
-    seed: int = Field(ge=0, le=2**32 - 1, description="draws the folds of data that has none")
+    n_folds: int = Field(ge=2, le=100, description="number of folds; if the data has its own folds, their number")
+    valid: int = Field(ge=0, description="the validation fold, for early stopping and ensemble weights; 0: none")
+    test: int = Field(ge=1, description="the test fold")
+    seed: int = Field(ge=0, le=2**32 - 1, description="draws the folds, if the data has none")
 
     @property
     def held_out(self) -> list[int]:
-        """The fold that each round holds out, one number a round."""
+        """The test fold of each round."""
         return list(range(1, self.n_folds + 1)) if self.mode == "cross_validation" else [self.test]
 
     @property
-    def rounds(self) -> list[Sides]:
-        """The rounds, one for each held-out fold; in cross-validation nothing is chosen, so `valid` is empty."""
+    def rounds(self) -> list[RoundFolds]:
+        """The rounds, one per test fold; in cross-validation there is no validation fold, so `valid` is empty."""
         valid = [] if self.mode == "cross_validation" or not self.valid else [self.valid]
-        every = range(1, self.n_folds + 1)
+        numbers = range(1, self.n_folds + 1)
         return [
-            Sides(tuple(fold for fold in every if fold not in (*valid, test)), tuple(valid), (test,))
+            RoundFolds(tuple(fold for fold in numbers if fold not in (*valid, test)), tuple(valid), (test,))
             for test in self.held_out
         ]
 
@@ -54,8 +54,8 @@ class Folds(Section):
     def _check_order(self) -> Self:
         if self.mode == "date" and (self.test != self.n_folds or self.valid not in (0, self.n_folds - 1)):
             raise ValueError(
-                f"date trains on the past: test {self.test} must be the newest fold, n_folds {self.n_folds}, and valid "
-                f"{self.valid} the one before it, {self.n_folds - 1}, or 0"
+                f"mode date trains on the past: set test {self.test} to the newest fold, {self.n_folds}, and valid "
+                f"{self.valid} to the fold before it, {self.n_folds - 1}, or to 0"
             )
         return self
 
@@ -72,7 +72,7 @@ class Folds(Section):
 
 
 @dataclass(frozen=True)
-class Sides:
+class RoundFolds:
     """The fold numbers of one round."""
 
     train: tuple[int, ...]
@@ -80,9 +80,9 @@ class Sides:
     test: tuple[int, ...]
 
     def named(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the sides that have folds, each with its name."""
-        sides = [("train", self.train), ("valid", self.valid), ("test", self.test)]
-        return [(name, folds) for name, folds in sides if folds]
+        """Return the parts that have folds, each with its name."""
+        parts = [("train", self.train), ("valid", self.valid), ("test", self.test)]
+        return [(name, folds) for name, folds in parts if folds]
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,23 @@ class Round:
 def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
     """Write `folds.csv` (example, label, group, fold) and `folds.json` (the mode and its rounds).
 
-    The data's own folds are taken when the clean table has them; else folds are drawn that keep the classes in
-    proportion and every group (a recording, near-equal pictures or texts) whole. In mode `own` the source's test
-    part, or where it has none its valid part, is the fold `test`; in mode `date` the folds follow each other in
-    time. Raises UserError when the folds are not 1..n_folds, a group stands on two sides of a round, or a class is
-    missing from a side.
+    If the clean table has folds, they are used. Otherwise folds are drawn that keep the proportions of the classes
+    and every group (a recording, near-equal pictures or texts) whole. In mode `own` the source's test split, or if it
+    has none its valid split, becomes the fold `test`; in mode `date` the folds follow each other in time. Raises
+    UserError when the folds are not 1..n_folds, a group is in two parts of a round, or a class is missing from a part.
     """
     table = read_table(examples / "examples.csv")
     n_own = int(np.count_nonzero(table.folds))
     if n_own not in (0, len(table)):
-        raise UserError(f"{len(table) - n_own} examples have no fold and {n_own} have one: give all or none.")
+        raise UserError(
+            f"{len(table) - n_own} examples have no fold and {n_own} have one: give all examples a fold, or none."
+        )
     numbers = table.folds if n_own else _make_folds(table, folds)
     _check_numbers(numbers, folds.n_folds)
-    for sides in folds.rounds:
-        places = _find_sides(numbers, sides)
-        _check_groups(table, places, sides)
-        _check_classes(table, places, sides)
+    for parts in folds.rounds:
+        places = _find_parts(numbers, parts)
+        _check_groups(table, places, parts)
+        _check_classes(table, places, parts)
     columns = {
         "example": np.arange(len(table)),
         "label": table.labels,
@@ -126,44 +127,44 @@ def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
 
 
 def read_round(folds: Path, held_out: int) -> Round:
-    """Return the rows of the round that holds out fold `held_out`, from a stage that `split_folds` made."""
+    """Return the rows of the round whose test fold is `held_out`, from the output of `split_folds`."""
     rounds = json.loads((folds / "folds.json").read_text())["rounds"]
-    sides = next((each for each in rounds if each["test"] == [held_out]), None)
-    if sides is None:
+    parts = next((each for each in rounds if each["test"] == [held_out]), None)
+    if parts is None:
         known = ", ".join(str(each["test"][0]) for each in rounds)
-        raise UserError(f"No round holds out fold {held_out}; the rounds hold out {known}.")
+        raise UserError(f"There is no round with the test fold {held_out}; the rounds have the test folds {known}.")
     numbers = read_numbers(folds / "folds.csv", "fold")
-    train, valid, test = (np.flatnonzero(np.isin(numbers, sides[name])) for name in ("train", "valid", "test"))
+    train, valid, test = (np.flatnonzero(np.isin(numbers, parts[name])) for name in ("train", "valid", "test"))
     return Round(train, valid, test)
 
 
-def _make_folds(table: FoldTable, folds: Folds) -> Whole:
+def _make_folds(table: FoldTable, folds: Folds) -> IntArray:
     if folds.mode == "date":
-        return deal_by_date(read_dates(table), table.groups, n_folds=folds.n_folds)
+        return assign_by_date(read_dates(table), table.groups, n_folds=folds.n_folds)
     return _follow_split(table, folds) if folds.mode == "own" else _draw_folds(table, folds, folds.n_folds)
 
 
-def _follow_split(table: FoldTable, folds: Folds) -> Whole:
-    """Give the source's last part the fold `test` and its valid part, if it has one more, the fold `valid`."""
-    parts = table.list_parts()
-    judge = next((part for part in ("test", "valid") if part in parts), "")
-    if "train" not in parts or not judge:
+def _follow_split(table: FoldTable, folds: Folds) -> IntArray:
+    """Make the source's test split the fold `test`, and its valid split, if it has both, the fold `valid`."""
+    splits = table.list_splits()
+    held_out = next((split for split in ("test", "valid") if split in splits), "")
+    if "train" not in splits or not held_out:
         raise UserError(
-            f"folds.mode own needs a source with parts of its own, train and test or valid; it has "
-            f"{_join(sorted(filter(None, parts))) or 'none'}. Set folds.mode to holdout or cross_validation."
+            f"folds.mode own needs a source with the splits train and test, or train and valid; it has "
+            f"{_join(sorted(filter(None, splits))) or 'none'}. Set folds.mode to holdout or cross_validation."
         )
-    chooses = bool(folds.valid) and judge == "test" and "valid" in parts
-    fixed = {judge: folds.test} | ({"valid": folds.valid} if chooses else {})
+    has_valid = bool(folds.valid) and held_out == "test" and "valid" in splits
+    fixed = {held_out: folds.test} | ({"valid": folds.valid} if has_valid else {})
     numbers = np.zeros(len(table), np.int64)
-    for part, fold in fixed.items():
-        numbers[table.find_part(part)] = fold
+    for split, fold in fixed.items():
+        numbers[table.find_split(split)] = fold
     free = np.array([fold for fold in range(1, folds.n_folds + 1) if fold not in fixed.values()])
     rest = np.flatnonzero(numbers == 0)
     numbers[rest] = free[_draw_folds(table.take(rest), folds, len(free)) - 1]
     return numbers
 
 
-def _draw_folds(table: FoldTable, folds: Folds, n_folds: int) -> Whole:
+def _draw_folds(table: FoldTable, folds: Folds, n_folds: int) -> IntArray:
     if n_folds > 1:
         _check_enough_groups(table, n_folds)
     return draw_folds(table.labels, table.groups, names=table.names, n_folds=n_folds, seed=folds.seed)
@@ -171,9 +172,9 @@ def _draw_folds(table: FoldTable, folds: Folds, n_folds: int) -> Whole:
 
 def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
     for label in np.unique(table.labels).tolist():
-        is_there = np.zeros(len(table.names), np.bool_)
-        is_there[table.groups[table.labels == label]] = True
-        n_groups = int(is_there.sum())
+        is_present = np.zeros(len(table.names), np.bool_)
+        is_present[table.groups[table.labels == label]] = True
+        n_groups = int(is_present.sum())
         if n_groups < n_folds:
             raise UserError(
                 f"Class {label} comes from {n_groups} groups (recordings, near-equal pictures), too few for "
@@ -181,43 +182,44 @@ def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
             )
 
 
-def _check_numbers(numbers: Whole, n_folds: int) -> None:
-    there = np.unique(numbers).tolist()
-    if there != list(range(1, n_folds + 1)):
+def _check_numbers(numbers: IntArray, n_folds: int) -> None:
+    present = np.unique(numbers).tolist()
+    if present != list(range(1, n_folds + 1)):
         raise UserError(
-            f"The data has the folds {_join(there)}, folds.n_folds asks for 1 to {n_folds}; "
-            f"set folds.n_folds to {len(there)}, or mend the data's fold column."
+            f"The data has the folds {_join(present)}, but folds.n_folds is {n_folds}, so they must be 1 to {n_folds}: "
+            f"set folds.n_folds to {len(present)}, or correct the data's fold column."
         )
 
 
-def _find_sides(numbers: Whole, sides: Sides) -> Whole:
-    """Return for each example the place of its side in `sides.named()`."""
+def _find_parts(numbers: IntArray, parts: RoundFolds) -> IntArray:
+    """Return for each example the index of its part in `parts.named()`."""
     place_of = np.zeros(numbers.max() + 1, np.int64)
-    for place, (_, folds) in enumerate(sides.named()):
+    for place, (_, folds) in enumerate(parts.named()):
         place_of[list(folds)] = place
     return place_of[numbers]
 
 
-def _check_groups(table: FoldTable, places: Whole, sides: Sides) -> None:
-    one_of = np.zeros(len(table.names), np.int64)
-    one_of[table.groups] = places
-    torn = sorted(table.name_groups(np.unique(table.groups[one_of[table.groups] != places])))
-    if torn:
+def _check_groups(table: FoldTable, places: IntArray, parts: RoundFolds) -> None:
+    place_of_group = np.zeros(len(table.names), np.int64)
+    place_of_group[table.groups] = places
+    divided = sorted(table.name_groups(np.unique(table.groups[place_of_group[table.groups] != places])))
+    if divided:
         raise UserError(
-            f"{len(torn)} groups (recordings, near-equal pictures) stand on two sides when fold {sides.test[0]} "
-            f"is held out: {_join(torn)}. "
-            "Give all examples of a group one fold, or leave out the fold column to have folds drawn."
+            f"{len(divided)} groups (recordings, near-equal pictures) are in two parts when fold {parts.test[0]} "
+            f"is the test fold: {_join(divided)}. "
+            "Give all examples of a group one fold, or remove the fold column, then folds are drawn."
         )
 
 
-def _check_classes(table: FoldTable, places: Whole, sides: Sides) -> None:
+def _check_classes(table: FoldTable, places: IntArray, parts: RoundFolds) -> None:
     every = set(np.unique(table.labels).tolist())
-    for place, (name, folds) in enumerate(sides.named()):
-        there = set(np.unique(table.labels[places == place]).tolist())
-        if there != every:
+    for place, (name, folds) in enumerate(parts.named()):
+        present = set(np.unique(table.labels[places == place]).tolist())
+        if present != every:
             raise UserError(
-                f"Class {_join(sorted(every - there))} is missing from {name} (fold {_join(folds)}) when fold "
-                f"{sides.test[0]} is held out; every side needs every class. Mend the folds or drop the class."
+                f"Class {_join(sorted(every - present))} is missing from the {name} part (fold {_join(folds)}) when "
+                f"fold {parts.test[0]} is the test fold, and every part needs every class: "
+                "correct the folds, or drop the class."
             )
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers."""
+"""Properties of this machine."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use: those it may run on, or fewer where a quota allows less.
+    """Return how many cores this process may use: those of its affinity mask, or fewer if a quota allows fewer.
 
-    A container's quota, as by `docker run --cpus`, is counted in whole cores: threads beyond it only make others wait.
+    A container's quota, such as `docker run --cpus`, is rounded down to whole cores: more threads would only wait.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     own = Path("/proc/self/cgroup")
@@ -18,9 +18,9 @@ def count_cores() -> int:
 
 
 def list_quotas(memberships: str, root: Path) -> list[float]:
-    """Return the cores that the control groups of a process allow, its own and those around it.
+    """Return the quotas in cores of a process's control group and of its parents.
 
-    `memberships` is the text of /proc/PID/cgroup; the groups of version 2 lie under `root`.
+    `memberships` is the text of /proc/PID/cgroup; `root` is where the groups of version 2 are mounted.
     """
     paths = [line.removeprefix("0::/") for line in memberships.splitlines() if line.startswith("0::/")]
     groups = [group for path in paths for group in (Path(path), *Path(path).parents)]

@@ -1,4 +1,4 @@
-"""Memory that a process gives back and asks for again with every batch."""
+"""Settings of the memory allocator."""
 
 import ctypes
 
@@ -7,10 +7,10 @@ LARGEST_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep the memory that it frees, up to 2 GB, instead of giving it back to the system.
+    """Make this process keep up to 2 GB of freed memory, in place of returning it to the system.
 
-    glibc gives large blocks back at once, and each batch then waits for the system to clear new pages: augmenting
-    batches of 64 pictures at 128 px ran twice as fast without that. Does nothing under other C libraries.
+    glibc returns large blocks at once, and each batch then waits for the system to clear new pages: without that,
+    augmenting batches of 64 pictures at 128 px is twice as fast. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

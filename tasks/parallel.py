@@ -1,4 +1,4 @@
-"""Many small pieces of work on all cores, in order, with little in memory."""
+"""Maps a function over many items on all cores, in order and with little memory."""
 
 import sys
 from collections import deque
@@ -13,33 +13,33 @@ from tasks.memory import keep_freed_memory
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 4  # results that may wait to be taken, for each core
+AHEAD = 4  # results per core that may wait to be taken
 
 
 def map_cores(compute: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield `compute(item)` for each item, in order, computed by one thread a core.
+    """Yield `compute(item)` for each item, in order, computed by one thread per core.
 
-    For work that lets go of the interpreter's lock, as libsndfile, soxr and torch do. However many items there
-    are, only a few results wait in memory. An error of `compute` is raised where its result would come.
+    For functions that release the interpreter's lock, as libsndfile, soxr and torch do. Only a few results wait in
+    memory, however many items there are. An error of `compute` is raised in place of its result.
     """
     cores = count_cores()
     keep_freed_memory()
-    coming: deque[Future[Result]] = deque()
-    with _one_thread_each() as begin, ThreadPoolExecutor(cores, initializer=begin) as pool:
+    pending: deque[Future[Result]] = deque()
+    with _limit_torch_threads() as begin, ThreadPoolExecutor(cores, initializer=begin) as pool:
         for item in items:
-            coming.append(pool.submit(compute, item))
-            if len(coming) > AHEAD * cores:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+            pending.append(pool.submit(compute, item))
+            if len(pending) > AHEAD * cores:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[Callable[[], None]]:
-    """Give what a worker does to begin: let torch, where it is in use, not divide one item's work any further.
+def _limit_torch_threads() -> Iterator[Callable[[], None]]:
+    """Yield a worker's initialiser: it makes torch, if it is imported, use a single thread per worker.
 
-    Every worker has a core already, and threads that wait for each other on it are slower than one. Threads
-    that come later get the number that was set before.
+    Every worker already has a core; more threads would wait for each other. Afterwards the number of threads is
+    restored.
     """
     torch = sys.modules.get("torch")
     if torch is None:

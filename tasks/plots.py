@@ -1,4 +1,4 @@
-"""Plain plots as PNG, the same bytes each time, without pyplot's hidden state."""
+"""Plots as PNG, the same bytes each time, without pyplot's global state."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ def make_axes(title: str, x_label: str, y_label: str, size_inch: tuple[float, fl
 
 
 def save_plot(axes: Axes, path: Path) -> None:
-    """Write the figure that `axes` belong to as PNG, without the library's version in it."""
+    """Write the figure that `axes` belong to as PNG, without the version of matplotlib in the file."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def plot_bars(path: Path, counts: Mapping[str, float], *, title: str, y_label: str) -> None:
-    """Draw one bar for each name, from left to right in the mapping's order."""
+    """Draw a bar for each name, from left to right in the mapping's order."""
     axes = make_axes(title, "", y_label, size_inch=(max(5.0, 0.25 * len(counts) + 2), 4.0))
     axes.bar(range(len(counts)), list(counts.values()), width=0.8)
     axes.set_xticks(range(len(counts)), list(counts), rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
@@ -39,7 +39,7 @@ def plot_bars(path: Path, counts: Mapping[str, float], *, title: str, y_label: s
 
 
 def plot_histogram(path: Path, values: Sequence[float], *, title: str, x_label: str) -> None:
-    """Draw how `values` are spread, in thirty bins."""
+    """Draw the histogram of `values` in thirty bins."""
     axes = make_axes(title, x_label, "count")
     axes.hist(values, bins=30)
     save_plot(axes, path)

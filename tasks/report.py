@@ -1,30 +1,30 @@
-"""How a task tells what it is doing, without knowing who listens."""
+"""The protocol by which a task reports its progress."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class Report(Protocol):
-    """What a task may tell while it works."""
+    """Receives the progress, figures and messages of a running task."""
 
     def check(self) -> None:
-        """Raise when the work is to end early; to be called at each batch, where nothing is told."""
+        """Raise if the task is to stop. Call it at each batch that reports no progress."""
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
         """Show that `done` of `total` `unit`s (clips, epochs, bytes) are done, with figures such as the loss.
 
-        Raises as `check` does: what the next run needs is kept before.
+        Raises as `check` does, so store first what the next run needs.
         """
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Record figures of one step, all at once (an epoch, as a rule)."""
+        """Record the figures of a step, usually an epoch; one call per step."""
 
     def say(self, text: str) -> None:
-        """Say one line that a person should read."""
+        """Show a line of text to the user."""
 
 
 class Silent:
-    """A report that nobody reads, so that no caller needs an `if`."""
+    """A report that ignores everything."""
 
     def check(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Small tables as CSV: the same bytes on every machine, and a clear word when a column is missing."""
+"""Small tables as CSV: the same bytes on every machine, and clear errors for missing columns."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,26 +15,26 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            there = list(reader.fieldnames or [])
-            rows = [{name: row[name] or "" for name in there} for row in reader]
+            header = list(reader.fieldnames or [])
+            rows = [{name: row[name] or "" for name in header} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
-    check_columns(path, there, required)
+    check_columns(path, header, required)
     return rows
 
 
-def check_columns(path: Path, there: Sequence[str], required: Sequence[str]) -> None:
+def check_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
     """Raise UserError when a table lacks some of the `required` columns."""
-    missing = [name for name in required if name not in there]
+    missing = [name for name in required if name not in header]
     if missing:
         raise UserError(
             f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"it has {', '.join(there) or 'none'}. Add what is missing or name another archive."
+            f"it has {', '.join(header) or 'none'}. Add the missing columns, or set source.archive to another archive."
         )
 
 
 def read_classes(examples: Path) -> list[str]:
-    """Return the classes' names, in the order of their labels, as a clean stage's folder holds them."""
+    """Return the classes' names, in the order of their labels, from the output of a clean stage."""
     return [row["category"] for row in read_rows(examples / "classes.csv", ["label", "category"])]
 
 

@@ -1,1 +1,1 @@
-"""What the command line shows."""
+"""The command line and the tables and pages that it shows."""

@@ -9,18 +9,23 @@ from typing import Annotated
 
 import typer
 
-from flows.engine.errors import explain, is_mendable
+from flows.engine.errors import explain, is_fixable
 from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry, open_runs
 from flows.engine.stop import end_at_hangup
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run flows from raw data to registered models; inspect, serve and clean up their results.",
+)
 models = typer.Typer(help="List the versions of the registered models; choose the champion.")
 app.add_typer(models, name="models", invoke_without_command=True)
-runs = typer.Typer(help="List the last runs of flows; compare two of them.")
+runs = typer.Typer(help="List the newest runs of flows; compare two of them.")
 app.add_typer(runs, name="runs", invoke_without_command=True)
-# Files on the command line are where the person is, not where the project is.
+# Relative paths on the command line refer to the caller's folder, not to the project's.
 STARTED_IN = Path.cwd()
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
 Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
@@ -29,15 +34,15 @@ Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 @app.command()
 def run(
     flow: Flow,
-    preset: Annotated[
-        str, typer.Option(help="Start from the committed params with params/presets/FLOW-NAME.yaml")
-    ] = "",
-    overrides: Annotated[list[str], typer.Option("--set", help="section.key=value, as often as needed")] = [],  # noqa: B006
-    force: Annotated[bool, typer.Option(help="Compute the stages even when they are fresh")] = False,
-    stages: Annotated[list[str], typer.Option("--stage", help="Only this stage and what it needs")] = [],  # noqa: B006
-    dry: Annotated[bool, typer.Option("--dry", help="List what would run, and why; write and run nothing")] = False,
+    preset: Annotated[str, typer.Option(help="Apply params/presets/FLOW-NAME.yaml to the committed params")] = "",
+    overrides: Annotated[list[str], typer.Option("--set", help="Set one param, as section.key=value; repeatable")] = [],  # noqa: B006
+    force: Annotated[bool, typer.Option(help="Compute all stages, also fresh ones")] = False,
+    stages: Annotated[
+        list[str], typer.Option("--stage", help="Run only this stage and those that it needs; repeatable")
+    ] = [],  # noqa: B006
+    dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,
 ) -> None:
-    """Run a flow under Prefect: fresh stages are shown as cached, the others are restored or computed."""
+    """Run a flow under Prefect: fresh stages are cached, the others are restored or computed."""
     if dry:
         from flows.commands.status import show_plan
 
@@ -50,10 +55,10 @@ def run(
 
 @app.command()
 def status(
-    flow: Annotated[str, typer.Argument(help="The flow: audio, ...; every flow when left out")] = "",
+    flow: Annotated[str, typer.Argument(help="The flow: audio, ...; default: all flows")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """List every stage: fresh, stale or missing; since when, made by which run; and why it is stale."""
+    """List every stage: fresh, stale or missing, and why; when, and by which run, it was computed."""
     from flows.commands.status import show_status
 
     show_status(flow, as_json=as_json)
@@ -62,9 +67,9 @@ def status(
 @app.command(context_settings={"ignore_unknown_options": True})
 def stage(
     name: Annotated[str, typer.Argument(help="The stage's name in dvc.yaml")],
-    values: Annotated[list[str], typer.Argument(help="Its plain values, as dvc.yaml has them")] = [],  # noqa: B006
+    values: Annotated[list[str], typer.Argument(help="Its plain values, as written in dvc.yaml")] = [],  # noqa: B006
 ) -> None:
-    """Compute one stage: this is what `dvc repro` calls."""
+    """Compute one stage; `dvc repro` calls this command."""
     from flows.engine.drivers.dvc_driver import run_stage_command
 
     run_stage_command(name, values)
@@ -73,21 +78,21 @@ def stage(
 @app.command()
 def graph(
     write: Annotated[bool, typer.Option("--write", help="Write dvc.yaml")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when dvc.yaml lags behind the flows")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when dvc.yaml does not match the flows")] = False,
 ) -> None:
-    """Print the stages of every flow; write or check dvc.yaml."""
+    """Print the stages of all flows; write or check dvc.yaml."""
     from flows.engine.graph.dvc_yaml import compare_graph, trace_all, write_graph
 
     if write:
-        typer.echo("dvc.yaml written" if write_graph() else "dvc.yaml was up to date")
+        typer.echo("dvc.yaml was written" if write_graph() else "dvc.yaml was up to date")
     elif check:
         if difference := compare_graph():
             typer.echo(
-                f"dvc.yaml lags behind the flows; run `python -m flows graph --write`:\n{difference}",
+                f"dvc.yaml does not match the flows; run `python -m flows graph --write`:\n{difference}",
                 err=True,
             )
             raise typer.Exit(1)
-        typer.echo("dvc.yaml says what the flows say")
+        typer.echo("dvc.yaml matches the flows")
     else:
         from flows.engine.console import print_graph
 
@@ -98,22 +103,24 @@ def graph(
 def predict(
     flow: Flow,
     given: Annotated[
-        list[str], typer.Argument(help="Files to classify, or folders of them; for text: texts, or files of them")
+        list[str], typer.Argument(help="Files or folders to classify; for text: texts, or files with one text a line")
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to print for each")] = 3,
-    version: Annotated[str, typer.Option(help="The number of a registered version, in place of the champion")] = "",
-    latest: Annotated[bool, typer.Option("--latest", help="The model that was exported here last")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to print for each")] = 3,
+    version: Annotated[str, typer.Option(help="Use this registered version instead of the champion")] = "",
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Use the newest model exported in this working tree")
+    ] = False,
 ) -> None:
-    """Print the most probable classes of files or texts, by the flow's champion."""
+    """Print the most probable classes of files or texts, predicted by the flow's champion."""
     from flows.commands.exported import open_exported
     from flows.engine.console import print_table
     from tasks.learning.answers import ask_model
 
     with open_exported(flow, version=version, latest=latest) as exported:
-        typer.echo(f"asked: {exported.name}", err=True)
+        typer.echo(f"model: {exported.name}", err=True)
         served = exported.loader.open_model(exported.model)
         answers = ask_model(served, exported.loader.read_given(given, STARTED_IN), top=top)
-    rows = [[_name(one.file), *(f"{name} {share:.1%}" for name, share in one.classes)] for one in answers]
+    rows = [[_name(answer.file), *(f"{name} {share:.1%}" for name, share in answer.classes)] for answer in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 
 
@@ -123,16 +130,16 @@ def _name(given: Path | str) -> str:
 
 @app.command("try")
 def try_model(flow: Flow) -> None:
-    """Open a page, on loopback, to try the champion on a file or text, beside the challenger; Ctrl-C ends it."""
+    """Serve a page on loopback to try the champion, and the challenger, on a file or a text. Ctrl-C stops it."""
     registry = open_registry()
     from flows.commands.try_page import serve_page
 
-    serve_page(registry, flow, tell=lambda address: typer.echo(f"{address}   Ctrl-C ends it"))
+    serve_page(registry, flow, on_start=lambda address: typer.echo(f"{address}   Ctrl-C stops it"))
 
 
 @models.callback()
 def list_models(context: typer.Context) -> None:
-    """List versions: aliases, figures, md5 of the test data, the run that made them."""
+    """List all versions with aliases, metrics, md5 of the test data, and the run that made them."""
     if context.invoked_subcommand is None:
         from flows.commands.tables import VERSION_COLUMNS, list_version_rows
         from flows.engine.console import print_table
@@ -141,21 +148,23 @@ def list_models(context: typer.Context) -> None:
 
 
 @models.command()
-def promote(model: Model, version: Annotated[str, typer.Argument(help="Its number")]) -> None:
-    """Make a version champion, whatever the gate said of it."""
+def promote(model: Model, version: Annotated[str, typer.Argument(help="The version's number")]) -> None:
+    """Make a version the champion, whatever the gate decided."""
     open_registry().promote(model, version)
-    typer.echo(f"{model} version {version} is champion; back: `python -m flows models rollback {model}`")
+    typer.echo(f"{model} version {version} is champion; to undo: `python -m flows models rollback {model}`")
 
 
 @models.command()
 def rollback(model: Model) -> None:
-    """Make the champion's predecessor champion again."""
+    """Make the previous champion champion again."""
     typer.echo(f"{model} version {open_registry().rollback(model)} is champion again")
 
 
 @runs.callback()
-def list_runs(context: typer.Context, count: Annotated[int, typer.Option(min=1, help="How many to list")] = 20) -> None:
-    """List the last runs of flows: when, status, commit, accuracy."""
+def list_runs(
+    context: typer.Context, count: Annotated[int, typer.Option(min=1, help="Number of runs to list")] = 20
+) -> None:
+    """List the newest runs of flows with time, status, commit and accuracy."""
     if context.invoked_subcommand is None:
         found = open_runs().list_last(count)
         from flows.commands.tables import RUN_COLUMNS, list_run_rows
@@ -166,20 +175,20 @@ def list_runs(context: typer.Context, count: Annotated[int, typer.Option(min=1, 
 
 @runs.command()
 def compare(
-    one: Annotated[str, typer.Argument(help="The beginning of a run's id")],
-    other: Annotated[str, typer.Argument(help="The beginning of another's")],
+    first: Annotated[str, typer.Argument(help="The first run's id, or the beginning of it")],
+    second: Annotated[str, typer.Argument(help="The second run's id, or the beginning of it")],
 ) -> None:
-    """Print where two runs differ: params, data by md5, figures, and whether the models differ by more than noise."""
+    """Compare two runs: params, data (md5) and metrics, and whether one model is better by more than noise."""
     found = open_runs()
     from flows.commands.tables import ID_CHARS, list_difference_rows
     from flows.engine.console import print_table
     from tasks.learning import comparison
 
-    pair = found.compare(found.find(one), found.find(other), comparison)
-    parts = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "figure": (pair.figures, None)}
-    for name, (differences, chars) in parts.items():
+    pair = found.compare(found.find(first), found.find(second), comparison)
+    tables = {"param": (pair.params, None), "md5 of data": (pair.data, ID_CHARS), "metric": (pair.figures, None)}
+    for name, (differences, chars) in tables.items():
         if differences:
-            print_table([name, one, other], list_difference_rows(differences, chars=chars))
+            print_table([name, first, second], list_difference_rows(differences, chars=chars))
         else:
             typer.echo(f"{name}: no difference")
     typer.echo(pair.noise)
@@ -187,15 +196,15 @@ def compare(
 
 @app.command()
 def gc(
-    days: Annotated[int, typer.Option(min=1, help="Runs that ended so many days ago are let go")] = 30,
-    free: Annotated[bool, typer.Option("--free", help="Delete it")] = False,
+    days: Annotated[int, typer.Option(min=1, help="Delete runs that ended more than this many days ago")] = 30,
+    free: Annotated[bool, typer.Option("--free", help="Delete what is listed")] = False,
 ) -> None:
-    """Say what old runs left that nothing needs: MLflow and Prefect runs, checkpoints, DVC's cache; or delete it."""
+    """List (or delete) what old runs left behind and nothing needs: runs, checkpoints, DVC's cache."""
     from flows.engine.tracking.mlflow_store import prepare_environment
 
-    # Before MLflow is imported, which reads it then.
+    # MLflow reads this when it is imported, so it is set before.
     prepare_environment()
-    from flows.commands.tables import FREEABLE_COLUMNS, list_freeable_rows, tell_size
+    from flows.commands.tables import FREEABLE_COLUMNS, format_size, list_freeable_rows
     from flows.engine.console import print_table
     from flows.engine.housekeeping.freeable import find_freeable
 
@@ -204,15 +213,15 @@ def gc(
         if free:
             for part in parts:
                 part.delete()
-    size = tell_size(sum(part.size_bytes or 0 for part in parts))
+    size = format_size(sum(part.size_bytes or 0 for part in parts))
     typer.echo(
-        f"{size} deleted" if free else f"nothing was deleted: `python -m flows gc --days {days} --free` frees {size}"
+        f"{size} deleted" if free else f"nothing was deleted; `python -m flows gc --days {days} --free` deletes {size}"
     )
 
 
 @app.command()
 def up() -> None:
-    """Start this project's Prefect and MLflow servers and a worker, on loopback; deploy; print their addresses."""
+    """Start the project's servers and a worker on loopback, deploy prefect.yaml, print the addresses."""
     from flows.engine.servers.deploy import bring_up
 
     for server in bring_up(ROOT):
@@ -222,10 +231,10 @@ def up() -> None:
 
 @app.command()
 def deploy() -> None:
-    """Deploy prefect.yaml on the Prefect server of a team, which PREFECT_API_URL names; `up` deploys on its own."""
+    """Deploy prefect.yaml to a team's Prefect server, named by PREFECT_API_URL; `up` deploys to the project's own."""
     from flows.engine.servers.deploy import deploy_to_team
 
-    typer.echo(f"deployed at {deploy_to_team(ROOT)}")
+    typer.echo(f"prefect.yaml was deployed to {deploy_to_team(ROOT)}")
 
 
 @app.command()
@@ -234,34 +243,34 @@ def down() -> None:
     from flows.engine.servers.server import down as stop_servers
     from flows.engine.tracking.journal import stop_sender
 
-    # First, since it may need a server to send what is left.
+    # The sender is stopped first: it may need a server to send what is left.
     names = ["sender"] if stop_sender(ROOT) else []
     names += [server.name for server in stop_servers(ROOT)]
-    typer.echo(f"stopped {', '.join(names)}" if names else "nothing was up")
+    typer.echo(f"stopped {', '.join(names)}" if names else "nothing was running")
 
 
 @app.command()
 def doctor() -> None:
-    """Check this machine and checkout, and say what mends each thing that is wrong."""
+    """Check this machine and this checkout, and suggest fixes."""
     from flows.commands.doctor import examine
 
     findings = examine()
     for finding in findings:
-        typer.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject:<16}  {finding.seen}")
-        if not finding.well:
-            typer.echo(f"{'':>24}-> {finding.mend}")
-    raise typer.Exit(not all(finding.well for finding in findings))
+        typer.echo(f"{'ok ' if finding.is_ok else 'FIX'}  {finding.subject:<16}  {finding.seen}")
+        if not finding.is_ok:
+            typer.echo(f"{'':>23}-> {finding.fix}")
+    raise typer.Exit(not all(finding.is_ok for finding in findings))
 
 
 def main() -> None:
-    """Run the command line; a fault that a person can mend is one message and exit code 1."""
+    """Run the command line. An error that a user can fix is printed as one message, with exit code 1."""
     os.chdir(ROOT)
     bypass_proxy(os.environ)
     end_at_hangup()
     try:
         app()
     except Exception as error:
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise
         sys.stderr.write(f"error: {explain(error)}\n")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""What may be wrong with this machine or checkout, and what mends it. Read-only."""
+"""Checks this machine and checkout, and suggests fixes. Read-only."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from flows.engine.redact import strip_secrets
 from flows.engine.servers.server import where
 from flows.engine.servers.team import MLFLOW, PREFECT, use_team_prefect
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.mlflow_store import look_into_store
+from flows.engine.tracking.mlflow_store import open_existing_store
 
 FREE_DISK_GB = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was seen, and what mends it."""
+    """The result of one check: whether it passed, what was seen, and how to fix it."""
 
     subject: str
-    well: bool
+    is_ok: bool
     seen: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> list[Finding]:
-    """Look at everything; a check that itself fails is a finding."""
+    """Run all checks; a check that fails itself is a finding too."""
     checks: list[Callable[[], Finding]] = [
         _check_python,
         _check_libraries,
@@ -56,8 +56,8 @@ def examine() -> list[Finding]:
 
 def _check_python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    well = sys.version_info[:2] in ((3, 11), (3, 12))
-    return Finding("Python", well, version, "make a new .venv: `rm -rf .venv; make PYTHON=python3.12 check`")
+    is_ok = sys.version_info[:2] in ((3, 11), (3, 12))
+    return Finding("Python", is_ok, version, "make a new .venv: `rm -rf .venv; make PYTHON=python3.12 check`")
 
 
 def _check_libraries() -> Finding:
@@ -83,8 +83,8 @@ def _check_gpu() -> Finding:
 
 def _check_disk() -> Finding:
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    mend = "`python -m flows gc` lists what old runs left behind; with `--free` it deletes that"
-    return Finding("free disk", free_gb > FREE_DISK_GB, f"{free_gb:.0f} GB", mend)
+    fix = "`python -m flows gc` lists what can be deleted, `python -m flows gc --free` deletes it"
+    return Finding("free disk", free_gb > FREE_DISK_GB, f"{free_gb:.0f} GB, needs {FREE_DISK_GB:g} GB", fix)
 
 
 def _check_folders() -> Finding:
@@ -104,48 +104,50 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _check_repository() -> Finding:
-    """Have DVC read all that it keeps in the project: its config, git's folder, dvc.yaml and dvc.lock."""
+    """Let DVC read its config, git's folder, dvc.yaml and dvc.lock."""
     try:
         read_recorded([CHECK])
     except EngineError as error:
-        seen, _, mend = str(error).partition(": ")
-        return Finding("DVC repository", False, seen, mend)
-    return Finding("DVC repository", True, "DVC reads it")
+        seen, _, fix = str(error).partition(": ")
+        return Finding("DVC repository", False, seen, fix)
+    return Finding("DVC repository", True, "DVC can read it")
 
 
 def _check_graph() -> Finding:
     try:
         behind = bool(compare_graph())
     except EngineError as error:
-        return Finding("dvc.yaml", False, str(error), "mend the params or the flow")
-    seen = "lags behind the flows" if behind else "says what the flows say"
+        return Finding("dvc.yaml", False, str(error), "correct the params file or the flow")
+    seen = "does not match the flows" if behind else "matches the flows"
     return Finding("dvc.yaml", not behind, seen, "`python -m flows graph --write`")
 
 
 def _check_store() -> Finding:
     if address := os.environ.get(MLFLOW):
         try:
-            look_into_store()
+            open_existing_store()
         except EngineError as error:
-            return Finding("MLflow store", False, str(error), f"start it, or `unset {MLFLOW}`; runs wait on disk")
+            return Finding(
+                "MLflow store", False, str(error), f"start it, or `unset {MLFLOW}`; until then runs wait on disk"
+            )
         return Finding("MLflow store", True, f"{strip_secrets(address)} answers")
     store = ROOT / "mlflow.db"
     if not store.exists():
-        return Finding("MLflow store", True, "none yet: the first run makes it")
+        return Finding("MLflow store", True, "none yet; the first run creates it")
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
             runs = connection.execute("select count(*) from runs").fetchone()[0]
     except sqlite3.Error as error:
         return Finding(
-            "MLflow store", False, f"mlflow.db: {error}", "move mlflow.db aside; the next run makes a new one"
+            "MLflow store", False, f"mlflow.db: {error}", "`mv mlflow.db mlflow.broken`; the next run creates a new one"
         )
     return Finding("MLflow store", True, f"{runs} runs")
 
 
 def _check_outbox() -> Finding:
     waiting = count_waiting(ROOT)
-    seen = str(waiting) if waiting.journals else "nothing waits to be sent"
-    return Finding("MLflow outbox", not waiting.why, seen, "see .trifold/logs/sender.log; the next run sends them")
+    seen = str(waiting) if waiting.journals else "all runs were sent"
+    return Finding("MLflow outbox", not waiting.why, seen, "`cat .trifold/logs/sender.log`; the next run tries again")
 
 
 def _check_server() -> Finding:
@@ -153,7 +155,7 @@ def _check_server() -> Finding:
         if address := use_team_prefect(ROOT):
             return Finding("servers", True, f"{address} answers")
     except EngineError as error:
-        return Finding("servers", False, str(error), f"start it, or `unset {PREFECT}`")
+        return Finding("servers", False, str(error), f"start the server, or `unset {PREFECT}`")
     servers = {server.name: server for server in where(ROOT)}
     seen = ", ".join(f"{name} at {server.url}" for name, server in servers.items())
-    return Finding("servers", True, seen or "none is up; a run starts Prefect's, `make up` both")
+    return Finding("servers", True, seen or "none is running; a run starts Prefect's, `make up` starts both")

@@ -1,4 +1,4 @@
-"""The exported model that `predict` asks: the champion, another version, or what the working tree holds."""
+"""The exported model that `predict` uses: the champion, another version, or the one in the working tree."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry
 from tasks.learning.served import FILE
 
-LATEST = "`--latest` asks the model that was exported here last"
+LATEST = "`--latest` uses the newest model exported in this working tree"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model's file, the module that opens it, and in words which model it is."""
+    """A model's file, the module that opens it, and a description of the model for the user."""
 
     model: Path
     loader: ModuleType
@@ -29,14 +29,14 @@ class Exported:
 
 @contextmanager
 def open_exported(flow: str, *, version: str, latest: bool) -> Iterator[Exported]:
-    """Yield a flow's champion; the version with this number; or, registered or not, the latest export.
+    """Yield a flow's champion, the version with this number, or the newest export, registered or not.
 
-    Raises EngineError when there is no such flow, champion or version, or both a version and the latest are asked for.
+    Raises EngineError when there is no such flow, champion or version, or when both options are given.
     """
     artifact, model = find_export(flow)
     if latest:
         if version:
-            raise EngineError(f"--version {version} and --latest ask for two models: leave one out")
+            raise EngineError(f"--version {version} and --latest exclude each other: give only one of them")
         yield Exported(ROOT / artifact.path / FILE, model.loader, f"the model in {artifact.path}")
         return
     with tempfile.TemporaryDirectory(prefix="trifold-predict-") as place:
@@ -45,7 +45,7 @@ def open_exported(flow: str, *, version: str, latest: bool) -> Iterator[Exported
 
 
 def _fetch(flow: str, number: str, folder: Path) -> tuple[Path, str]:
-    """Bring a registered version's model into a folder; return its file and what to call it."""
+    """Copy a registered version's model into a folder; return its file and its description."""
     try:
         registry = open_registry()
         version = registry.get_version(flow, number) if number else registry.find_champion(flow)
@@ -53,7 +53,7 @@ def _fetch(flow: str, number: str, folder: Path) -> tuple[Path, str]:
         raise EngineError(f"{error}; {LATEST}") from error
     if version is None:
         raise EngineError(
-            f"{flow} has no champion: `python -m flows models promote {flow} VERSION` makes one; {LATEST}"
+            f"{flow} has no champion: choose one with `python -m flows models promote {flow} VERSION`; {LATEST}"
         )
     from flows.engine.registry.packing import unpack_model
 

@@ -1,4 +1,4 @@
-"""A registered model's versions on trial: the same file or text put to each, and their answers side by side."""
+"""Predictions of several versions of a registered model for the same file or text, side by side."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# The classes shown at once; the others unfold.
+# The number of classes shown at first; a click shows the others.
 SHOWN = 8
 
 
 class Named(BytesIO):
-    """The bytes of a file, which messages call by its name: where a browser's upload lies tells nobody anything."""
+    """An uploaded file; messages show its name, since its temporary path means nothing to the user."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file.read_bytes())
@@ -39,9 +39,9 @@ class Named(BytesIO):
 
 @dataclass(frozen=True)
 class Contender:
-    """A version, opened to be asked about what `given` names, such as `text`.
+    """An opened version; `given` names what it classifies, such as `text`.
 
-    `explain` draws what in a file it went by, None where that cannot be drawn.
+    `explain` draws which parts of a file supported the class; None where that cannot be drawn.
     """
 
     alias: str
@@ -51,24 +51,24 @@ class Contender:
     explain: Callable[[Any], NDArray[np.uint8] | None] | None
 
     def render(self, given: Path | str) -> str:
-        """Return its answer as HTML. Raises UserError when it cannot read what is given."""
+        """Return its prediction as HTML. Raises UserError when it cannot read the input."""
         asked: Any = Named(given) if isinstance(given, Path) else given
         (answer,) = ask_model(self.served, [asked], top=len(self.served.labels))
         picture = self.explain(Named(given)) if self.explain and isinstance(given, Path) else None
         drawn = "" if picture is None else _draw_picture(picture, answer.classes[0][0])
-        told = f"version {self.version.number}{_tell_accuracy(self.version)}"
-        heading = f"<h3>{escape(self.alias)} <small>{escape(told)}</small></h3>"
+        subtitle = f"version {self.version.number}{_format_accuracy(self.version)}"
+        heading = f"<h3>{escape(self.alias)} <small>{escape(subtitle)}</small></h3>"
         return f'<section class="contender" data-alias="{self.alias}">{heading}{_draw_bars(answer)}{drawn}</section>'
 
 
 def open_contenders(registry: Registry, flow: str, folder: Path) -> list[Contender]:
-    """Open a flow's champion, and its challenger where there is one; their files are brought into `folder`.
+    """Open a flow's champion, and its challenger if there is one; their files are copied into `folder`.
 
     Raises EngineError when there is no champion, and UserError when a version cannot be read.
     """
-    versions = {alias: one for one in registry.list_versions(flow) for alias in one.aliases}
+    versions = {alias: version for version in registry.list_versions(flow) for alias in version.aliases}
     if CHAMPION not in versions:
-        raise EngineError(f"{flow} has no champion; name one: `python -m flows models promote {flow} VERSION`")
+        raise EngineError(f"{flow} has no champion: choose one with `python -m flows models promote {flow} VERSION`")
     chosen = {alias: versions[alias] for alias in (CHAMPION, CHALLENGER) if alias in versions}
     _, registered = find_export(flow)
     return [_open_contender(registered, alias, version, folder / alias) for alias, version in chosen.items()]
@@ -83,26 +83,26 @@ def _open_contender(registered: Registered, alias: str, version: Version, folder
 
 
 def takes_files(contenders: Sequence[Contender]) -> bool:
-    """Tell whether the model is given files, rather than texts."""
+    """Return whether the model classifies files, rather than texts."""
     return contenders[0].served.column == BINARY
 
 
 def render_answers(contenders: Sequence[Contender], given: Path | str | None) -> str:
-    """Return the answers of all, or in their place what is wrong with what is given, as HTML."""
+    """Return the predictions of all contenders, or what is wrong with the input, as HTML."""
     try:
         if given is None:
-            raise UserError("there is no file: drop one on the field, or click it to choose one")
-        answers = "".join(one.render(given) for one in contenders)
+            raise UserError("no file was given: drop one on the field, or click the field to choose one")
+        answers = "".join(contender.render(given) for contender in contenders)
     except UserError as error:
         return f'<div class="refusal" role="alert">{escape(str(error))}</div>'
     return f'<div class="contenders">{answers}</div>'
 
 
-def _tell_accuracy(version: Version) -> str:
+def _format_accuracy(version: Version) -> str:
     from flows.engine.tags import FIGURE
 
     accuracy = version.tags.get(f"{FIGURE}accuracy")
-    return "" if accuracy is None else f", accuracy {float(accuracy):.1%} when tested"
+    return "" if accuracy is None else f", test accuracy {float(accuracy):.1%}"
 
 
 def _draw_bars(answer: Answer) -> str:
@@ -121,6 +121,7 @@ def _draw_picture(picture: NDArray[np.uint8], label: str) -> str:
 
     png = BytesIO()
     Image.fromarray(picture).save(png, "PNG")
-    told = f"What spoke for {escape(label)}: the brighter, the more"
+    caption = f"Support for {escape(label)}: brighter parts support it more"
     content = base64.b64encode(png.getvalue()).decode()
-    return f'<figure><img alt="{told}" src="data:image/png;base64,{content}"><figcaption>{told}</figcaption></figure>'
+    image = f'<img alt="{caption}" src="data:image/png;base64,{content}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

@@ -1,4 +1,4 @@
-"""The page to try a registered model on: Gradio, on loopback, with nothing fetched from elsewhere and nothing told."""
+"""The page to try a registered model: Gradio on loopback, without analytics or network access."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.trial import Contender, open_contenders, render_answers, takes_files
 from flows.engine.registry.versions import Registry
-from flows.engine.servers.kinds import HOST
 from flows.engine.servers.server import find_port
+from flows.engine.servers.specs import HOST
 
 if TYPE_CHECKING:
     import gradio
 
 USUAL_PORT = 7860
 LARGEST_FILE = "100mb"
-# Of a request under way when Ctrl-C comes, seconds; a browser's open page is one.
+# How long a request may continue after Ctrl-C, seconds; a browser's open page is a request.
 PATIENCE_S = 1
 FONT = ("system-ui", "sans-serif")
 CSS = """
@@ -44,8 +44,8 @@ CSS = """
 """
 
 
-def serve_page(registry: Registry, flow: str, *, tell: Callable[[str], None]) -> None:
-    """Serve the page for a flow's champion and challenger until Ctrl-C; `tell` is given its address.
+def serve_page(registry: Registry, flow: str, *, on_start: Callable[[str], None]) -> None:
+    """Serve the page for a flow's champion and challenger until Ctrl-C; `on_start` receives its address.
 
     Raises EngineError when there is no champion, and UserError when a version cannot be read.
     """
@@ -53,12 +53,12 @@ def serve_page(registry: Registry, flow: str, *, tell: Callable[[str], None]) ->
         _set_quiet(Path(folder, "uploads"))
         app = _make_app(flow, open_contenders(registry, flow, Path(folder)))
         port = find_port(USUAL_PORT)
-        tell(f"http://{HOST}:{port}")
+        on_start(f"http://{HOST}:{port}")
         _serve(app, port)
 
 
 def _set_quiet(uploads: Path) -> None:
-    """Have Gradio, when it is imported, tell and ask nobody, and keep what is uploaded in a folder that is deleted."""
+    """Turn off Gradio's analytics and network access, and keep uploads in a folder that is deleted."""
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(uploads),
@@ -93,7 +93,7 @@ def _build_page(flow: str, contenders: Sequence[Contender]) -> gradio.Blocks:
         return render_answers(contenders, path if takes_files(contenders) else given or "")
 
     with gradio.Blocks(title=f"trifold: try {flow}") as page:
-        gradio.Markdown(_tell_use(flow, contenders))
+        gradio.Markdown(_write_heading(flow, contenders))
         with gradio.Row(equal_height=False):
             with gradio.Column(scale=1, min_width=280):
                 label = f"A {contenders[0].given}"
@@ -109,9 +109,9 @@ def _build_page(flow: str, contenders: Sequence[Contender]) -> gradio.Blocks:
     return page
 
 
-def _tell_use(flow: str, contenders: Sequence[Contender]) -> str:
+def _write_heading(flow: str, contenders: Sequence[Contender]) -> str:
     what = "Drop a file" if takes_files(contenders) else "Type a text"
-    asked = " and ".join(f"the {one.alias}" for one in contenders)
+    asked = " and ".join(f"the {contender.alias}" for contender in contenders)
     return f"# Try {flow}\n{what} and ask {asked}{' side by side' if len(contenders) > 1 else ''}."
 
 

@@ -1,1 +1,1 @@
-"""The only code that knows Prefect, DVC and MLflow: one graph, two drivers, one cache."""
+"""The only code that uses Prefect, DVC and MLflow: one graph, two drivers, one cache."""

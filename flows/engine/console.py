@@ -1,4 +1,4 @@
-"""What a person sees: the graph as a tree, bars or plain lines while stages work, a table at the end."""
+"""Terminal output: the graph as a tree, progress bars or plain lines, and a table at the end."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.tree import Tree
 from flows.engine.graph.stage import Stage
 from flows.engine.stop import LIMIT, LateError, Stop
 
-# Where nobody watches, a line now and then says that work goes on.
+# Without a terminal, a progress line is printed at most this often, seconds.
 PLAIN_LINE_EVERY_S = 10.0
 LINES_KEPT = 20
 _console = Console(stderr=True)
 
 
 def print_graph(flows: Mapping[str, list[Stage]]) -> None:
-    """Print each flow's stages with what they read."""
+    """Print each flow's stages with their inputs and params."""
     console = Console(width=None if sys.stdout.isatty() else 160)
     for name, stages in flows.items():
         tree = Tree(f"[bold]{name}[/bold]  params/{name}.yaml  {len(stages)} stages")
@@ -37,12 +37,12 @@ def print_graph(flows: Mapping[str, list[Stage]]) -> None:
 
 
 def print_results(rows: list[tuple[str, str, float]]) -> None:
-    """Print the stages of a run: what became of each, and what it took."""
+    """Print the stages of a run: how each ended, and its seconds."""
     colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
-    told = [
-        [name, f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", f"{seconds:.1f}"] for name, verdict, seconds in rows
+    rows_shown = [
+        [name, f"[{colours.get(result, 'yellow')}]{result}[/]", f"{seconds:.1f}"] for name, result, seconds in rows
     ]
-    print_table(["stage", "", "seconds"], told)
+    print_table(["stage", "", "seconds"], rows_shown)
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -54,12 +54,12 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
 
 
 def say(text: str) -> None:
-    """Print one line, above the bars when there are any."""
+    """Print one line, above the progress bars if there are any."""
     _shared.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bars:
-    """The bars of all stages under way, drawn together."""
+    """The progress bars of all running stages, drawn together."""
 
     def __init__(self) -> None:
         self.console = _console
@@ -91,13 +91,13 @@ class _Bars:
 _shared = _Bars()
 
 
-class StageReport:
-    """What a stage tells while it works: a bar on a terminal, plain lines elsewhere."""
+class ConsoleReport:
+    """Shows a stage's progress: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, name: str, tell: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
-        """`tell` hears each line too, where another log is kept; `stop` is the run's."""
+    def __init__(self, name: str, log: Callable[[str], None] = lambda text: None, stop: Stop | None = None) -> None:
+        """`log` also receives each line; `stop` is the run's."""
         self._name = name
-        self._tell = tell
+        self._log = log
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self.figures: list[dict[str, float]] = []
         self._stop = stop or Stop()
@@ -105,7 +105,7 @@ class StageReport:
         self._began_s = self._last_line_s = time.monotonic()
         self._works = False
 
-    def __enter__(self) -> StageReport:
+    def __enter__(self) -> ConsoleReport:
         return self
 
     def __exit__(
@@ -115,7 +115,7 @@ class StageReport:
             _shared.remove(self._bar)
 
     def begin(self) -> None:
-        """Note that the work begins, after all waiting."""
+        """Note that the work begins, after any waiting."""
         self._began_s = time.monotonic()
         self._works = True
 
@@ -124,17 +124,17 @@ class StageReport:
         self._stop.check(self._name, grace_s=grace_s)
         if self._works and self.seconds - self._stop.limit_s >= grace_s:
             raise LateError(
-                f"{self._name} took longer than {self._stop.limit_s:g} s: run again, it goes on from what is finished; "
-                f"{LIMIT} sets another limit"
+                f"{self._name} took longer than {self._stop.limit_s:g} s and was stopped: run again to resume it; set "
+                f"{LIMIT} to change the limit"
             )
 
     @property
     def seconds(self) -> float:
-        """What the stage took, without waiting for others."""
+        """The stage's seconds, without the time spent waiting for others."""
         return time.monotonic() - self._began_s
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show that `done` of `total` `unit`s are done, with figures such as the loss; raises as `check` does."""
+        """Show that `done` of `total` units are done, with figures such as the loss. Raises like `check`."""
         self.check()
         numbers = " ".join([f"{done}/{total} {unit}", *(f"{key} {value:.4g}" for key, value in figures.items())])
         if _console.is_terminal:
@@ -147,11 +147,11 @@ class StageReport:
             say(f"{self._name}: {numbers}")
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Keep figures of a step for the run's report; the bar shows those that matter."""
+        """Keep the metrics of a step for the run's report; the bar shows the important ones."""
         self.figures.append({"step": step, **figures})
 
     def say(self, text: str) -> None:
-        """Say one line that a person should read."""
+        """Print one line for the user."""
         self.said.append(text)
         say(f"{self._name}: {text}")
-        self._tell(text)
+        self._log(text)

@@ -1,33 +1,33 @@
-"""Errors that a person can mend, and how they are told apart from faults of the code."""
+"""Errors that a user can fix, and how they are distinguished from bugs."""
 
 import errno
 import sqlite3
 
-# A disk that is full, or refuses: no fault of the code, and the mend is outside it.
+# A disk that is full or read-only is not a bug; these texts say what to do.
 DISK_FAULTS = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`)",
-    errno.EACCES: "give write permission to it",
-    errno.EPERM: "give write permission to it",
-    errno.EROFS: "mount it writable",
-    errno.ENOTDIR: "move the file that stands in place of a folder",
-    errno.EEXIST: "move the file that stands in place of a folder",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the file size limit (`ulimit -f unlimited`)",
+    errno.EACCES: "make it writable (`chmod u+w`)",
+    errno.EPERM: "make it writable (`chmod u+w`)",
+    errno.EROFS: "mount it read-write",
+    errno.ENOTDIR: "move the file whose name a folder needs",
+    errno.EEXIST: "move the file whose name a folder needs",
 }
 
 
 class EngineError(Exception):
-    """Something a person can mend: the message names the value, the rule and the command that mends it."""
+    """An error that a user can fix: the message names the value, the rule and the command that fixes it."""
 
 
 class TaskError(Exception):
-    """A fault of a task's code: what it raised, with the traceback of the stage's process as a note."""
+    """A bug in a task's code: the task's exception, with the traceback of the stage's process as a note."""
 
 
-def is_mendable(error: BaseException) -> bool:
-    """Tell whether the message alone says what to do, so that a traceback would only hide it.
+def is_fixable(error: BaseException) -> bool:
+    """Return whether the message alone says what to do, so that a traceback would only hide it.
 
-    Tasks have an error of their own, which the engine knows by its name: it imports no task.
+    The engine imports no task, so it recognises the tasks' own error class by its name.
     """
     if isinstance(error, OSError):
         return error.errno in DISK_FAULTS
@@ -35,9 +35,9 @@ def is_mendable(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str:
-    """Return what a person should read of a mendable error."""
+    """Return the message to print for an error that a user can fix."""
     if isinstance(error, OSError) and error.errno in DISK_FAULTS:
         return f"{error.filename or 'a file'}: {error.strerror}; {DISK_FAULTS[error.errno]}, then run again"
     if isinstance(error, sqlite3.OperationalError):
-        return f"a database of DVC's or MLflow's: {error}; `python -m flows doctor` says whether the disk is full"
+        return f"DVC's or MLflow's database failed: {error}; `python -m flows doctor` checks whether the disk is full"
     return str(error)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writing of text files."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(texts: Mapping[Path, str]) -> None:
-    """Write several text files: all are complete on disk before the first takes its name."""
+    """Write several text files: all are complete on disk before the first is renamed into place."""
     fresh = {path: path.with_name(f".{path.name}.{os.getpid()}.new") for path in texts}
     try:
         for path, text in texts.items():

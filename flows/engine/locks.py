@@ -1,4 +1,4 @@
-"""Locks between threads, processes and drivers, which the kernel frees when their holder dies."""
+"""Locks between threads, processes and drivers. The kernel frees them when their holder dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _held: dict[int, Path] = {}
 
 
 def _forget_locks() -> None:
-    # A forked child shares its parent's lock: should the parent be killed, the child must not keep it.
+    # A forked child shares its parent's lock, and must not keep it after the parent was killed.
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()
@@ -27,10 +27,10 @@ def _forget_locks() -> None:
 def hold_lock(
     path: Path, on_wait: Callable[[], None] = lambda: None, check: Callable[[], None] = lambda: None
 ) -> Iterator[bool]:
-    """Hold the lock file `path`; yields whether somebody else held it.
+    """Hold the lock file `path`; yield whether another holder had it first.
 
-    `on_wait` is called when that is another process; threads of this one take turns in silence. While it waits it
-    calls `check`, which ends the waiting by raising.
+    `on_wait` is called when another process holds the lock, not when another thread of this one does. While waiting it
+    calls `check`, which can end the wait by raising.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     waited = False
@@ -60,9 +60,9 @@ def _wait_for(descriptor: int, check: Callable[[], None]) -> None:
 
 
 def find_held(*paths: Path) -> list[int]:
-    """Return the open files by which this process holds the locks `paths`.
+    """Return the open files with which this process holds the locks `paths`.
 
-    A process that is given one holds the lock as well: it is free when both have closed theirs, or ended.
+    A process that inherits such a file holds the lock too: the lock is free when both have closed it, or ended.
     """
     return [descriptor for descriptor, path in list(_held.items()) if path in paths]
 
@@ -73,7 +73,7 @@ def stage_lock(stage: str) -> Path:
 
 
 def training_lock() -> Path:
-    """Return the lock file for training: one on the machine, since two side by side are far slower than in turn."""
+    """Return the machine's lock file for training: two trainings at once are far slower than one after the other."""
     return Path(tempfile.gettempdir()) / f"trifold-training-{os.getuid()}.lock"
 
 

@@ -1,4 +1,4 @@
-"""What ran, and on what: which process, commit, device and library versions."""
+"""Describes this process and machine: identity, commit, devices and library versions."""
 
 import getpass
 import os
@@ -42,31 +42,31 @@ _QUIET = {
 
 @dataclass(frozen=True)
 class Identity:
-    """One process, told from every other that ever had its pid."""
+    """One process, distinguished from all others that ever had its pid."""
 
     host: str
     pid: int
     started: str
 
     def is_gone(self) -> bool:
-        """Return whether the process has certainly ended; one on another host cannot be judged from here."""
+        """Return whether the process has certainly ended; False for one on another host, which cannot be checked."""
         return self.host == socket.gethostname() and read_start(self.pid) != self.started
 
     def as_dict(self) -> dict[str, str | int]:
-        """Return the fields by name, for a JSON file."""
+        """Return the fields as a mapping, for a JSON file."""
         return asdict(self)
 
 
 def identify(pid: int | None = None) -> Identity:
-    """Return the identity of a process of this machine: the own one, unless a pid is given."""
+    """Return the identity of a process of this machine; by default, of this process."""
     pid = os.getpid() if pid is None else pid
     return Identity(socket.gethostname(), pid, read_start(pid))
 
 
 def read_start(pid: int) -> str:
-    """Return when a process began, or an empty text when there is none (a zombie has ended as well).
+    """Return when a process began, or an empty string when it does not exist or is a zombie.
 
-    On Linux: the boot's id and clock ticks since then, which a changed wall clock does not move.
+    On Linux this is the boot id and the clock ticks since boot, which do not depend on the wall clock.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -93,22 +93,22 @@ def _read_start_elsewhere(pid: int) -> str:
 
 
 def set_quiet_environment(env: MutableMapping[str, str]) -> None:
-    """Turn the telemetry of MLflow, Prefect and DVC off, unless someone has set it either way."""
+    """Turn off the telemetry of MLflow, Prefect and DVC, unless the environment already sets it."""
     for name, value in _QUIET.items():
         env.setdefault(name, value)
 
 
 def bypass_proxy(env: MutableMapping[str, str]) -> None:
-    """Have what is on this machine asked directly, whatever proxy the environment names."""
+    """Exempt loopback addresses from the proxy that the environment names."""
     names = ("NO_PROXY", "no_proxy")
     hosts = [host.strip() for name in names for host in env.get(name, "").split(",") if host.strip()]
-    # Of the two, libraries read the one in small letters first: each has to hold what was in either.
+    # Libraries read the lower-case variable first, so both must hold the union of both.
     env.update(dict.fromkeys(names, ",".join(dict.fromkeys([*hosts, *LOOPBACK]))))
 
 
 @cache
 def read_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that figures may depend on, where installed."""
+    """Return the versions of Python and of the installed libraries that results may depend on."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -120,7 +120,7 @@ def read_versions() -> dict[str, str]:
 
 @cache
 def name_gpus() -> tuple[str, ...]:
-    """Return the names of the machine's NVIDIA GPUs, asked of the driver, so that torch stays unloaded."""
+    """Return the names of the machine's NVIDIA GPUs, read from the driver so that torch need not be imported."""
     import pynvml
 
     try:
@@ -143,13 +143,13 @@ def name_cpu() -> str:
 
 
 def describe_source(root: Path) -> dict[str, str]:
-    """Return the git commit checked out in `root`, and the names of files that differ from it."""
+    """Return the git commit checked out in `root`, and the names of the files that differ from it."""
     commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
     names = [line[3:] for line in changed.splitlines()]
-    told = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
-    # The name under which MLflow's own pages show it.
-    return told | ({tags.SOURCE_COMMIT: commit} if commit else {})
+    commit_tags = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
+    # MLflow's pages show the commit under this name.
+    return commit_tags | ({tags.SOURCE_COMMIT: commit} if commit else {})
 
 
 def _ask_git(root: Path, *words: str) -> str:
@@ -164,25 +164,25 @@ def _name_user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # A container may run under a user id without a name.
+        # A container may run under a user id that has no name.
         return str(os.getuid())
 
 
-def tell_command() -> str:
-    """Return this process's command as a person types it, without the path of what it is installed in."""
+def format_command() -> str:
+    """Return this process's command as a user would type it, without the installation's path."""
     program = Path(sys.argv[0])
     words = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
     return shlex.join([*words, *sys.argv[1:]])
 
 
 def describe_machine() -> dict[str, str]:
-    """Return who runs on what, as flat names and texts: process, device, versions, command."""
+    """Return process, user, devices, versions and command as tags."""
     me, gpus = identify(), name_gpus()
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     return {
         tags.USER: _name_user(),
         tags.SOURCE_TYPE: "LOCAL",
-        tags.SOURCE_NAME: tell_command(),
+        tags.SOURCE_NAME: format_command(),
         tags.HOST: me.host,
         tags.PID: str(me.pid),
         tags.STARTED: me.started,
@@ -190,6 +190,6 @@ def describe_machine() -> dict[str, str]:
         tags.CPU: name_cpu(),
         tags.GPU: ", ".join(gpus) or NO_GPU,
         tags.PLATFORM: platform.platform(),
-        tags.COMMAND: tell_command(),
+        tags.COMMAND: format_command(),
         **{f"{tags.VERSION}{name}": version for name, version in read_versions().items()},
     }

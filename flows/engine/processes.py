@@ -1,4 +1,4 @@
-"""Processes that outlive the one that starts them."""
+"""Processes that outlive the process that starts them."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from typing import Any
 from flows.engine.machine import Identity, identify
 
 POLL_S = 0.05
-# The shell ends at once, so that what it starts is a child of nobody here: no zombie, and Ctrl-C does not reach it.
+# The shell ends at once, so the new process is no child of this one: it leaves no zombie and gets no Ctrl-C.
 _LAUNCH = 'log="$0"; "$@" </dev/null >>"$log" 2>&1 & echo $!'
 
 
 def launch(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: Path) -> Identity:
-    """Start `command` in `folder`, in a session of its own, its words appended to `log`."""
+    """Start `command` in `folder`, in a session of its own; its output is appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     shell = subprocess.run(
         ["/bin/sh", "-c", _LAUNCH, str(log.resolve()), *command],
@@ -32,14 +32,14 @@ def launch(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log:
 
 
 def list_group(leader: Identity) -> list[Identity]:
-    """Return the processes of the group that `leader` belongs to, itself included; none when it is gone."""
+    """Return the processes in the process group of `leader`, itself included; none when it has ended."""
     if leader.is_gone():
         return []
     return _list_group(os.getpgid(leader.pid))
 
 
 def list_children(parent: Identity) -> list[Identity]:
-    """Return the processes that `parent` started and that still live; none when it is gone."""
+    """Return the running child processes of `parent`; none when it has ended."""
     import psutil
 
     if parent.is_gone():
@@ -68,7 +68,7 @@ def _list_sockets(process: Identity) -> list[Any]:
 
 
 def stop_group(members: Sequence[Identity], *, patience_s: float) -> bool:
-    """End the process group of those `members` that still live: asked first, killed after `patience_s`.
+    """Stop the process group of those `members` that still run: SIGTERM first, SIGKILL after `patience_s`.
 
     Returns whether there was anything to stop.
     """

@@ -1,4 +1,4 @@
-"""Where things are: the project's folder and what is in it."""
+"""The project's folders and flows."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from flows.engine.errors import EngineError
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".trifold"
-# What makes a module a flow, at the beginning of a line.
+# A module with a line that begins like this is a flow.
 _PIPELINE = re.compile(r"^@(\w+\.)*pipeline\(", re.MULTILINE)
 
 
@@ -21,14 +21,14 @@ def list_flows() -> list[str]:
     for name in sorted(modules.keys() - with_params):
         if _PIPELINE.search(modules[name].read_text(encoding="utf-8")):
             raise EngineError(
-                f"flows/{name}.py is a flow, and params/{name}.yaml is missing: `git restore params/{name}.yaml` "
-                "brings it back; a new flow needs one with its sections"
+                f"flows/{name}.py is a flow, but params/{name}.yaml is missing: `git restore params/{name}.yaml` "
+                "restores it; for a new flow, create it with the flow's sections"
             )
     return sorted(modules.keys() & with_params)
 
 
 def make_state_folder(*parts: str) -> Path:
-    """Return a folder below the ignored state folder, made when it is missing."""
+    """Return a folder below `.trifold`; it is created when missing."""
     folder = STATE.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,1 +1,1 @@
-"""The page that a run of a flow leaves behind: parts, charts, and what each domain shows."""
+"""The report, one HTML page for each run of a flow: its blocks, charts, and the content of each domain."""

@@ -1,4 +1,4 @@
-"""Vega-Lite charts in the page's own colours: properties of its style sheet, which follow light and dark."""
+"""Vega-Lite charts in the page's colours, which its style sheet defines for light and dark mode."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ Row = Mapping[str, Any]
 HEIGHT_PX = 240
 ROW_PX = 26
 SERIES = [f"var(--series-{number})" for number in range(1, 9)]
-MOST_POINTS = 30  # with more of them only the nearest is drawn; a line of one point would not be seen without it
-MOST_SERIES = 8  # more colours than that are not told apart
+MOST_POINTS = 30  # above this only the nearest point is drawn; without points, a line of one point would be invisible
+MOST_SERIES = 8  # more colours cannot be distinguished
 CONFIG = {
     "background": None,
     "font": "system-ui, sans-serif",
@@ -50,14 +50,14 @@ def draw_lines(
     series: str,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a chart with a line for each value of `series`; `more` are further channels, `y` is shown to 4 digits."""
+    """Return a chart with a line for each value of `series`; `more` are further channels, `y` has 4 digits."""
     rows = list(rows)
     names = list(dict.fromkeys(row[series] for row in rows))
     colour: dict[str, Any] = {"field": series, "type": "nominal", "sort": names, "title": None}
     colour["legend"] = {"orient": "top", "columns": 2} if 1 < len(names) <= MOST_SERIES else None
-    told = [{"field": series, "title": "of"}, _tell(x), _tell(y)]
-    told += [{"field": channel["field"]} for channel in (more or {}).values() if channel["field"] != series]
-    encoding = {"x": _quantify(x), "y": _quantify(y), "color": colour, **(more or {}), "tooltip": told}
+    tips = [{"field": series, "title": series}, _make_tooltip(x), _make_tooltip(y)]
+    tips += [{"field": channel["field"]} for channel in (more or {}).values() if channel["field"] != series]
+    encoding = {"x": _quantify(x), "y": _quantify(y), "color": colour, **(more or {}), "tooltip": tips}
     lines = {"mark": {"type": "line"}, "encoding": encoding}
     near = {"name": "near", "select": {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"}}
     points = {
@@ -71,7 +71,7 @@ def draw_lines(
 
 
 def draw_bars(rows: Sequence[Row], *, name: str, value: str, tooltip: Sequence[str] = (), scale: Any = None) -> Any:
-    """Return a chart with a horizontal bar for each row, from the top in their order."""
+    """Return a chart with a horizontal bar for each row, in order from the top."""
     across = {"field": value, "type": "quantitative", "title": None, "scale": scale or {}, "axis": {"tickCount": 5}}
     down = {
         "field": name,
@@ -80,13 +80,13 @@ def draw_bars(rows: Sequence[Row], *, name: str, value: str, tooltip: Sequence[s
         "title": None,
         "axis": {"domain": False, "ticks": False, "labelPadding": 8},
     }
-    told = [{"field": field} for field in (name, value, *tooltip)]
+    tips = [{"field": field} for field in (name, value, *tooltip)]
     bar = {"type": "bar", "color": SERIES[0], "cornerRadiusEnd": 3, "height": {"band": 0.7}}
-    return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": told}, height=ROW_PX * len(rows))
+    return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": tips}, height=ROW_PX * len(rows))
 
 
 def draw_confusion(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
-    """Return a heat map of `examples` by `actual` (down) and `predicted` (across); `share` is that of its row."""
+    """Return a heat map of `examples` by `actual` (rows) and `predicted` (columns); `share` is the share of the row."""
     axis = {"domain": False, "ticks": False, "grid": False}
     encoding = {
         "x": {"field": "predicted", "type": "nominal", "sort": classes, "axis": axis | {"labelAngle": -40}},
@@ -111,7 +111,7 @@ def draw_confusion(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any
 
 
 def draw_calibration(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return accuracy over confidence of each bin, beside the line where both are the same."""
+    """Return each bin's accuracy over its confidence, and the line where both are equal."""
     ideal = {
         "data": {"values": [{"at": 0}, {"at": 1}]},
         "mark": {"type": "line", "strokeDash": [4, 4], "color": "var(--muted)", "strokeWidth": 1},
@@ -120,7 +120,7 @@ def draw_calibration(rows: Sequence[Row]) -> dict[str, Any]:
     percent = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     encoding = {
         "x": {"field": "confidence", "title": "confidence", **percent},
-        "y": {"field": "accuracy", "title": "right", **percent},
+        "y": {"field": "accuracy", "title": "accuracy", **percent},
         "size": {"field": "examples", "type": "quantitative", "legend": None, "scale": {"range": [30, 300]}},
         "tooltip": [
             {"field": "confidence", "format": ".1%"},
@@ -134,7 +134,7 @@ def draw_calibration(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def add_marks(chart: dict[str, Any], marks: Sequence[Row], *, x: str, y_px: int = 8) -> dict[str, Any]:
-    """Return a chart with a thin upright line at each mark's `at`, and its `label` beside it, `y_px` from the top."""
+    """Return a chart with a vertical line at each mark's `at`, with its `label` beside it, `y_px` from the top."""
     if not marks:
         return chart
     place = {"x": {"field": "at", "type": "quantitative", "title": x}}
@@ -144,13 +144,13 @@ def add_marks(chart: dict[str, Any], marks: Sequence[Row], *, x: str, y_px: int 
     return chart | {"layer": [rules, words, *chart["layer"]]}
 
 
-def _chart(rows: Iterable[Row], *, height: Any = HEIGHT_PX, **parts: Any) -> dict[str, Any]:
+def _chart(rows: Iterable[Row], *, height: Any = HEIGHT_PX, **spec: Any) -> dict[str, Any]:
     return {
         "width": "container",
         "height": height,
         "data": {"values": list(rows)},
         "config": CONFIG,
-        **parts,
+        **spec,
     }
 
 
@@ -158,7 +158,7 @@ def _quantify(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "quantitative", "scale": {"zero": False}, **channel}
 
 
-def _tell(channel: Mapping[str, Any]) -> dict[str, Any]:
+def _make_tooltip(channel: Mapping[str, Any]) -> dict[str, Any]:
     axis = channel.get("axis", {})
-    told = {"field": channel["field"], "title": channel.get("title", channel["field"])}
-    return told | {"format": ".1%" if axis.get("format") == "%" else ".4~g"}
+    tips = {"field": channel["field"], "title": channel.get("title", channel["field"])}
+    return tips | {"format": ".1%" if axis.get("format") == "%" else ".4~g"}

@@ -1,4 +1,4 @@
-"""What the flow learnt from: counts, what was dropped and why, and the balance of the classes."""
+"""The report's data chapter: counts, dropped examples with reasons, class balance, folds."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Bar, Block, Chapter, Chart, Table, Tile, Tiles
 from flows.report.charts import draw_bars
-from flows.report.parts import Bar, Chart, Part, Section, Table, Tile, Tiles
 from tasks.tables import read_rows
 
 SHOWN = 8  # dropped rows
 APART = ("classes", "dropped", "examples", "groups")
 
 
-def tell_data(record: FlowRecord) -> Section:
-    """Return the counts of the clean table, its classes, what was dropped, and how it was dealt into folds."""
+def show_data(record: FlowRecord) -> Chapter:
+    """Return the counts of the clean table, its classes, the dropped examples, and the folds."""
     folder = record.folder(Role.CLEAN_TABLE)
     if folder is None:
-        return Section("Data")
+        return Chapter("Data")
     report = json.loads((folder / "report.json").read_text())
-    parts = [*_list_parts(folder, report), *_list_folds(record)]
+    blocks = [*_list_blocks(folder, report), *_list_folds(record)]
     if report.get("dropped"):
-        parts.append(_show_dropped(folder / "dropped.csv"))
-    return Section("Data", parts)
+        blocks.append(_show_dropped(folder / "dropped.csv"))
+    return Chapter("Data", blocks)
 
 
-def _list_parts(folder: Path, report: Mapping[str, Any]) -> Iterator[Part]:
+def _list_blocks(folder: Path, report: Mapping[str, Any]) -> Iterator[Block]:
     classes, dropped = read_rows(folder / "classes.csv", ["category", "examples"]), report.get("dropped", {})
     tiles = [Tile("examples", f"{report['examples']:,}"), Tile("classes", str(len(classes)))]
     if "groups" in report:
-        tiles.append(Tile("groups", f"{report['groups']:,}", "kept together in one fold"))
-    yield Tiles([*tiles, Tile("set aside", f"{sum(dropped.values()):,}")])
+        tiles.append(Tile("groups", f"{report['groups']:,}", "each group is in one fold"))
+    yield Tiles([*tiles, Tile("dropped", f"{sum(dropped.values()):,}")])
     counts = [{"category": row["category"], "examples": int(row["examples"])} for row in classes]
-    yield Chart("Class balance", draw_bars(counts, name="category", value="examples"), note="examples of each class")
+    yield Chart("Class balance", draw_bars(counts, name="category", value="examples"), note="examples per class")
     if dropped:
         most = max(dropped.values())
         worst_first = sorted(dropped.items(), key=lambda pair: -pair[1])
         rows = [[reason, Bar(f"{count:,}", count / most)] for reason, count in worst_first]
-        yield Table(("why", "set aside"), rows, title="Set aside, and why", wide=False)
+        yield Table(("reason", "dropped"), rows, title="Dropped examples by reason", wide=False)
     facts = [
-        [name.replace("_", " "), ", ".join(f"{key}: {_tell(value)}" for key, value in values.items())]
+        [name.replace("_", " "), ", ".join(f"{key}: {_format(value)}" for key, value in values.items())]
         for name, values in report.items()
         if name not in APART and isinstance(values, Mapping)
     ]
     if facts:
-        yield Table(("", ""), facts, title="Of what kind they are", wide=False)
+        yield Table(("", ""), facts, title="Properties", wide=False)
 
 
 def _show_dropped(path: Path) -> Table:
@@ -59,18 +59,18 @@ def _show_dropped(path: Path) -> Table:
         reader = csv.DictReader(file)
         columns = list(reader.fieldnames or [])
         rows = [[row[name] or "" for name in columns] for row in islice(reader, SHOWN)]
-    return Table(columns, rows, title=f"The first rows of {path.name}")
+    return Table(columns, rows, title=f"First rows of {path.name}")
 
 
-def _list_folds(record: FlowRecord) -> Iterator[Part]:
+def _list_folds(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(Role.FOLDS)
     if folder is None:
         return
     dealt = json.loads((folder / "folds.json").read_text())
-    rows = [[", ".join(map(str, one[part])) or "–" for part in ("train", "valid", "test")] for one in dealt["rounds"]]
+    rows = [[", ".join(map(str, each[part])) or "–" for part in ("train", "valid", "test")] for each in dealt["rounds"]]
     mode = dealt["mode"].replace("_", " ")
     yield Table(("training", "validation", "test"), rows, title=f"Folds of each round, {mode}", wide=False)
 
 
-def _tell(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

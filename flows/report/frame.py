@@ -1,26 +1,26 @@
-"""The frame that the pages of all domains have."""
+"""The chapters that the reports of all domains have in common."""
 
 from __future__ import annotations
 
 from flows.engine.drivers.record import FlowRecord
-from flows.report.data import tell_data
-from flows.report.load import tell_load
+from flows.report.blocks import Chapter
+from flows.report.data import show_data
+from flows.report.load import show_load
 from flows.report.page import render_page
-from flows.report.parts import Section
-from flows.report.run import tell_overview, tell_stages
-from flows.report.scores import tell_ensemble, tell_scores
+from flows.report.run import show_overview, show_stages
+from flows.report.scores import show_ensemble, show_scores
 
 
-def render_run(record: FlowRecord, *, learning: Section, examples: Section) -> str:
-    """Return the page of a run, with what its domain tells of the learning and shows of the data."""
-    sections = [
-        tell_overview(record),
-        tell_stages(record),
-        tell_load(record),
-        tell_data(record),
-        learning,
-        tell_scores(record),
-        tell_ensemble(record),
+def render_run(record: FlowRecord, *, training: Chapter, examples: Chapter) -> str:
+    """Return the report of a run as HTML, with the domain's chapters on training and examples."""
+    chapters = [
+        show_overview(record),
+        show_stages(record),
+        show_load(record),
+        show_data(record),
+        training,
+        show_scores(record),
+        show_ensemble(record),
         examples,
     ]
-    return render_page(record, sections)
+    return render_page(record, chapters)

@@ -1,4 +1,4 @@
-"""The page of a run of the pictures flow."""
+"""The report of a run of the images flow."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Sheet
 from flows.report.charts import draw_lines
 from flows.report.frame import render_run
 from flows.report.media import embed_drawing, embed_picture
-from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Sheet
-from flows.report.training import SHARE, tell_learning
-from tasks.images.look import look_at_pictures
+from flows.report.training import SHARE, show_training
+from tasks.images.error_analysis import analyse_errors
 from tasks.images.resize import resize_pictures
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
@@ -22,17 +22,17 @@ SHOWN = 21
 
 
 def render_report(record: FlowRecord) -> str:
-    """Return the page of a run."""
-    learning = tell_learning(record)
+    """Return the report of a run as HTML."""
+    training = show_training(record)
     return render_run(
         record,
-        learning=Section(learning.title, (*learning.parts, *draw_sizes(record))),
-        examples=Section("Examples", tuple(_show_pictures(record))),
+        training=Chapter(training.title, (*training.blocks, *draw_sizes(record))),
+        examples=Chapter("Examples", tuple(_show_pictures(record))),
     )
 
 
-def draw_sizes(record: FlowRecord) -> Iterator[Part]:
-    """Draw how right each member was at the end of each of its sizes: on validation, and on the test pictures."""
+def draw_sizes(record: FlowRecord) -> Iterator[Block]:
+    """Draw each member's validation and test accuracy at the end of each of its sizes."""
     evaluate = record.folder(Role.EVALUATION)
     tested = json.loads((evaluate / "metrics.json").read_text())["members"] if evaluate else {}
     rows: list[dict[str, Any]] = []
@@ -49,27 +49,27 @@ def draw_sizes(record: FlowRecord) -> Iterator[Part]:
     sides = sorted({row["pixels"] for row in rows})
     side = {"field": "pixels", "title": "side in pixels", "axis": {"values": sides}}
     more = {"detail": {"field": "member"}}
-    yield Chart("Accuracy over picture sizes", draw_lines(rows, x=side, y=SHARE, series="of", more=more))
+    yield Chart("Accuracy by picture size", draw_lines(rows, x=side, y=SHARE, series="of", more=more))
 
 
-def _show_pictures(record: FlowRecord) -> Iterator[Part]:
-    folder = record.folder(look_at_pictures)
+def _show_pictures(record: FlowRecord) -> Iterator[Block]:
+    folder = record.folder(analyse_errors)
     if folder is None:
         return
     rows = read_rows(folder / "errors.csv")
     wrong = [row for row in rows if row["actual"] != row["predicted"]]
     right = [row for row in rows if row["actual"] == row["predicted"]]
-    for title, found in (("Worst errors", wrong), ("Right, and least sure of it", right)):
+    for title, found in (("Worst errors", wrong), ("Correct with the least confidence", right)):
         if found:
-            note = "bold: what it is, then what it was taken for" if found is wrong else ""
+            note = "bold: actual class, then predicted class" if found is wrong else ""
             yield Gallery(title, list(_exhibit_pictures(record, found[:SHOWN])), note)
     if (maps := folder / "maps.png").exists():
-        note = "Grad-CAM of the last network on pictures it was least certain of: red made it decide"
+        note = "Grad-CAM of the last network on its least confident pictures: red areas support the decision"
         yield Sheet("Activation maps", embed_drawing(maps), note=note)
 
 
 def _exhibit_pictures(record: FlowRecord, rows: list[dict[str, str]]) -> Iterator[Exhibit]:
-    """Show test pictures at the largest size."""
+    """Yield test pictures at the largest size."""
     from tasks.features import open_features
 
     sizes = [open_features(folder) for _, folder in record.find(resize_pictures)]

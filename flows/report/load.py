@@ -1,4 +1,4 @@
-"""What the stages asked of the machine, and what held training back."""
+"""The report's machine chapter: load during the stages, and the bottleneck of training."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from statistics import mean
 from typing import Any
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
+from flows.report.blocks import Block, Chapter, Chart, Note, Table
 from flows.report.charts import HEIGHT_PX, add_marks, draw_lines
-from flows.report.parts import Chart, Note, Part, Section, Table
-from flows.report.run import tell_duration
+from flows.report.run import format_duration
 
 CPU, MEMORY = "cpu_utilization_percentage", "system_memory_usage_percentage"
 GPU, GPU_MEMORY = "gpu_0_utilization_percentage", "gpu_0_memory_usage_percentage"
 LINES = {CPU: "CPU", MEMORY: "memory", GPU: "GPU", GPU_MEMORY: "GPU memory"}
-# Above these a resource is called the one that holds training back.
+# Above these thresholds a resource is reported as the bottleneck.
 FULL_PERCENT, BUSY_PERCENT, SLOW_INPUT = 90.0, 70.0, 0.25
-# Stages shorter than that have one sample at most.
+# Shorter stages have at most one sample.
 LEAST_S = 2.0
-# Shorter ones are named by the tooltip alone.
+# Stages with a smaller share of the time are named only in the tooltip.
 NAMED_SHARE = 0.15
 
 
 @dataclass(frozen=True)
 class Training:
-    """The means over one training: examples a second, the share of the time spent on input, loads in percent."""
+    """Means over one training: examples per second, share of time spent on input, loads in percent."""
 
     name: str
     seconds: float
@@ -37,26 +37,26 @@ class Training:
     peak_gpu_memory: float | None
 
 
-def tell_load(record: FlowRecord) -> Section:
-    """Return the machine's load while stages computed, and what held the trainings back."""
+def show_load(record: FlowRecord) -> Chapter:
+    """Return the machine's load during the stages, and the bottleneck of the trainings."""
     trainings = [found for stage in record.stages if (found := measure_training(stage))]
-    return Section(
+    return Chapter(
         "Machine",
-        tuple(_list_parts(record, trainings)),
-        "The load of the whole machine, sampled each second while a stage was computed, in this run or in the one that "
-        "a cached stage comes from; the stages are laid end to end.",
+        tuple(_list_blocks(record, trainings)),
+        "The load of the whole machine, sampled each second while each stage was computed; for a cached stage, in the "
+        "run that computed it. The stages are drawn one after the other, without pauses.",
     )
 
 
 def measure_training(stage: StageRecord) -> Training | None:
-    """Return what was measured of a training; None for a stage that is none, or was computed elsewhere."""
+    """Return a training's measurements; None for other stages and those computed elsewhere."""
     epochs = [epoch for epoch in stage.cost.epochs if "input_share" in epoch] if stage.cost else []
     if not stage.cost or not epochs:
         return None
-    # As much weight for each epoch as it took time.
+    # Epochs are weighted by their time.
     times = [1 / epoch["examples_per_s"] for epoch in epochs]
     share = sum(epoch["input_share"] * time for epoch, time in zip(epochs, times, strict=True)) / sum(times)
-    loads = {name: [one[name] for one in stage.cost.samples if name in one] for name in LINES}
+    loads = {name: [item[name] for item in stage.cost.samples if name in item] for name in LINES}
     return Training(
         stage.name,
         stage.cost.seconds,
@@ -69,17 +69,17 @@ def measure_training(stage: StageRecord) -> Training | None:
     )
 
 
-def judge_trainings(trainings: list[Training]) -> str:
-    """Return in words what held the trainings back, with the figures that say so; the longer ones count more."""
+def name_bottleneck(trainings: list[Training]) -> str:
+    """Return the bottleneck of the trainings with its figures, in words; longer trainings count more."""
     share = _weigh(trainings, "input_share")
     cpu, gpu = _weigh(trainings, "cpu"), _weigh(trainings, "gpu")
-    memory = max((one.peak_memory for one in trainings if one.peak_memory is not None), default=0.0)
-    gpu_memory = max((one.peak_gpu_memory for one in trainings if one.peak_gpu_memory is not None), default=0.0)
-    told = [f"getting batches ready took {share:.0%} of the time"]
-    told += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
-    told += [f"memory was at most {memory:.0f} % full"] if memory else []
-    told += [f"the GPU's {gpu_memory:.0f} %"] if gpu_memory else []
-    return f"{_name_limit(share or 0.0, cpu, gpu, max(memory, gpu_memory))}: {', '.join(told)}."
+    memory = max((item.peak_memory for item in trainings if item.peak_memory is not None), default=0.0)
+    gpu_memory = max((item.peak_gpu_memory for item in trainings if item.peak_gpu_memory is not None), default=0.0)
+    figures = [f"preparing batches took {share:.0%} of the time"]
+    figures += [f"the {name} was {load:.0f} % busy" for name, load in (("GPU", gpu), ("CPU", cpu)) if load is not None]
+    figures += [f"memory use peaked at {memory:.0f} %"] if memory else []
+    figures += [f"GPU memory use peaked at {gpu_memory:.0f} %"] if gpu_memory else []
+    return f"{_name_limit(share or 0.0, cpu, gpu, max(memory, gpu_memory))}: {', '.join(figures)}."
 
 
 def _name_limit(share: float, cpu: float | None, gpu: float | None, memory: float) -> str:
@@ -89,23 +89,23 @@ def _name_limit(share: float, cpu: float | None, gpu: float | None, memory: floa
     if share >= SLOW_INPUT:
         return "Input"
     if busiest is None:
-        return "Most likely compute, though no load was sampled"
+        return "Probably compute (no load was sampled)"
     if busiest >= BUSY_PERCENT:
         return "Compute"
-    return "Neither input, compute nor memory alone: small steps, or waiting"
+    return "No single resource (small steps, or waiting)"
 
 
 def _weigh(trainings: list[Training], name: str) -> float | None:
-    pairs = [(getattr(one, name), one.seconds) for one in trainings if getattr(one, name) is not None]
+    pairs = [(getattr(item, name), item.seconds) for item in trainings if getattr(item, name) is not None]
     return sum(value * seconds for value, seconds in pairs) / sum(seconds for _, seconds in pairs) if pairs else None
 
 
-def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]:
+def _list_blocks(record: FlowRecord, trainings: list[Training]) -> Iterator[Block]:
     if trainings:
-        yield Note(judge_trainings(trainings), title="What held training back.")
+        yield Note(name_bottleneck(trainings), title="Bottleneck of training:")
     if rows := list(_lay_end_to_end(record)):
         percent = {"field": "percent", "title": "% in use", "scale": {"domain": [0, 100]}}
-        second = {"field": "second", "title": "seconds of computing"}
+        second = {"field": "second", "title": "seconds of computation"}
         chart = draw_lines(rows, x=second, y=percent, series="of")
         chart["layer"][1]["encoding"]["tooltip"].append({"field": "stage"})
         title = ", ".join(dict.fromkeys(row["of"] for row in rows))
@@ -113,21 +113,21 @@ def _list_parts(record: FlowRecord, trainings: list[Training]) -> Iterator[Part]
         chart = add_marks(chart, marks, x=second["title"], y_px=HEIGHT_PX - 8)
         yield Chart(f"{title[0].upper()}{title[1:]} over time", chart, wide=True)
     if trainings:
-        columns = ("training", "took", "examples/s", "input", "CPU", "GPU", "memory at most", "GPU memory at most")
-        told = [_tell_training(one) for one in trainings]
-        there = [n for n in range(len(columns)) if any(row[n] for row in told)]
-        rows_there = [[row[n] for n in there] for row in told]
-        yield Table([columns[n] for n in there], rows_there, figures=range(1, len(there)), title="Trainings")
+        columns = ("training", "time", "examples/s", "input", "CPU", "GPU", "peak memory", "peak GPU memory")
+        cells = [_list_cells(item) for item in trainings]
+        shown = [n for n in range(len(columns)) if any(row[n] for row in cells)]
+        rows_shown = [[row[n] for n in shown] for row in cells]
+        yield Table([columns[n] for n in shown], rows_shown, figures=range(1, len(shown)), title="Trainings")
 
 
-def _tell_training(one: Training) -> list[str]:
-    loads = (one.cpu, one.gpu, one.peak_memory, one.peak_gpu_memory)
+def _list_cells(item: Training) -> list[str]:
+    loads = (item.cpu, item.gpu, item.peak_memory, item.peak_gpu_memory)
     percents = ["" if load is None else f"{load:.0f} %" for load in loads]
-    return [one.name, tell_duration(one.seconds), f"{one.speed:.0f}", f"{one.input_share:.1%}", *percents]
+    return [item.name, format_duration(item.seconds), f"{item.speed:.0f}", f"{item.input_share:.1%}", *percents]
 
 
 def _mark_stages(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Mark where each stage begins, and name those that have room for it."""
+    """Mark the beginning of each stage, with its name if there is room."""
     began = {row["began"]: row["stage"] for row in rows}
     ends = [*list(began)[1:], rows[-1]["second"]]
     for (at, name), end in zip(began.items(), ends, strict=True):

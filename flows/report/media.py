@@ -1,4 +1,4 @@
-"""Pictures and sounds as addresses that hold their own bytes."""
+"""Pictures and sounds as data URLs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUALITY = 85
-# Plenty to hear what a clip is; five seconds of it are some 20 kB.
+# Enough to recognise a clip; five seconds take about 20 kB.
 SOUND_HZ = 22_050
 
 
 def embed_picture(pixels: NDArray[np.uint8]) -> str:
-    """Return a picture (height, width, 3) as an address."""
+    """Return a picture (height, width, 3) as a data URL."""
     from PIL import Image
 
     return _embed_image(Image.fromarray(pixels))
 
 
 def embed_drawing(path: Path) -> str:
-    """Return a picture file as an address, in a tenth of what a drawing takes as PNG."""
+    """Return a picture file as a data URL; for drawings, a tenth of the size of PNG."""
     from PIL import Image
 
     with Image.open(path) as opened:
@@ -32,7 +32,7 @@ def embed_drawing(path: Path) -> str:
 
 
 def embed_sound(path: Path, clip_s: float) -> str:
-    """Return the first seconds of a sound file as an address, mono."""
+    """Return the first seconds of a sound file as a data URL, mono."""
     import soundfile
 
     from tasks.audio.decode import read_mono

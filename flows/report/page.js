@@ -1,4 +1,4 @@
-// Draws each chart from the description beside it; the page's own colours follow light and dark by themselves.
+// Draws each chart from its specification; the colours follow light and dark mode by CSS.
 for (const place of document.querySelectorAll(".chart")) {
   const spec = JSON.parse(place.firstElementChild.textContent);
   const options = { actions: false, renderer: "svg", tooltip: { theme: "page" } };
@@ -10,7 +10,7 @@ for (const place of document.querySelectorAll(".chart")) {
 const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
 const watcher = new IntersectionObserver(
   (entries) => {
-    for (const entry of entries.filter((one) => one.isIntersecting)) {
+    for (const entry of entries.filter((entry) => entry.isIntersecting)) {
       for (const [name, link] of links) link.classList.toggle("here", name === entry.target.id);
     }
   },

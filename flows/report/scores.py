@@ -1,4 +1,4 @@
-"""What the model is worth: classes, confusions, how far its confidence can be trusted, its members."""
+"""The report's chapters on results: classes, confusion matrix, calibration, members."""
 
 from __future__ import annotations
 
@@ -11,63 +11,65 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Bar, Block, Chapter, Chart, Table
 from flows.report.charts import draw_bars, draw_calibration, draw_confusion
-from flows.report.parts import Bar, Chart, Part, Section, Table
 from tasks.tables import read_rows
 
-TABLED = 60  # classes in a table; a person reads no more
+TABLED = 60  # the number of classes in the table
 
 
-def tell_scores(record: FlowRecord) -> Section:
-    """Return the classes' figures, the confusion matrix and the calibration."""
+def show_scores(record: FlowRecord) -> Chapter:
+    """Return the classes' metrics, the confusion matrix and the calibration."""
     folder = record.folder(Role.EVALUATION)
-    return Section("Results", tuple(_list_scores(folder)) if folder else ())
+    return Chapter("Results", tuple(_list_scores(folder)) if folder else ())
 
 
-def tell_ensemble(record: FlowRecord) -> Section:
-    """Return the members with their weights and figures, beside the ensemble's."""
+def show_ensemble(record: FlowRecord) -> Chapter:
+    """Return the weights and metrics of the members, and the ensemble's metrics."""
     together, folder = record.folder(Role.PREDICTIONS), record.folder(Role.EVALUATION)
     if together is None or folder is None:
-        return Section("Ensemble")
+        return Chapter("Ensemble")
     made, figures = (
         json.loads((together / "ensemble.json").read_text()),
         json.loads((folder / "metrics.json").read_text()),
     )
-    reasons = "; ".join(dict.fromkeys(one["reason"] for one in made["rounds"]))
-    weights = {name: mean(one["weights"].get(name, 0.0) for one in made["rounds"]) for name in made["members"]}
-    rows = [_tell_model(name, figures[name], "") for name in ("ensemble", "everyone") if name in figures]
+    reasons = "; ".join(dict.fromkeys(each["reason"] for each in made["rounds"]))
+    weights = {name: mean(each["weights"].get(name, 0.0) for each in made["rounds"]) for name in made["members"]}
+    rows = [
+        _list_cells(name.replace("_", " "), figures[name], "")
+        for name in ("ensemble", "all_members")
+        if name in figures
+    ]
     rows += [
-        _tell_model(name, scores, Bar(f"{weights[name]:.3f}", weights[name]) if name in weights else "not exported")
+        _list_cells(name, scores, Bar(f"{weights[name]:.3f}", weights[name]) if name in weights else "not exported")
         for name, scores in figures["members"].items()
     ]
     columns = ("model", "weight", "accuracy", "spread", "macro F1", "log loss", "calibration error")
-    return Section("Ensemble", (Table(columns, rows, figures=range(2, 7)),), f"{reasons[0].upper()}{reasons[1:]}.")
+    return Chapter("Ensemble", (Table(columns, rows, figures=range(2, 7)),), f"{reasons[0].upper()}{reasons[1:]}.")
 
 
-def _tell_model(name: str, scores: Mapping[str, Any], weight: Bar | str) -> list[Bar | str]:
+def _list_cells(name: str, scores: Mapping[str, Any], weight: Bar | str) -> list[Bar | str]:
     spread = f"± {scores['accuracy_spread']:.1%}" if scores["folds"] > 1 else ""
     others = [f"{scores[key]:.3f}" for key in ("macro_f1", "log_loss", "calibration_error")]
     return [name, weight, f"{scores['accuracy_mean']:.1%}", spread, *others]
 
 
-def _list_scores(folder: Path) -> Iterator[Part]:
+def _list_scores(folder: Path) -> Iterator[Block]:
     classes = read_rows(folder / "per_class.csv", ["category", "precision", "recall", "f1", "examples"])
     figures: list[dict[str, Any]] = [
         {"category": row["category"], **{key: float(row[key]) for key in list(row)[1:]}} for row in classes
     ]
     worst_first = sorted(figures, key=lambda row: row["f1"])
-    told = ("precision", "recall", "examples")
-    bars = draw_bars(worst_first, name="category", value="f1", tooltip=told, scale={"domain": [0, 1]})
-    yield Chart("F1 of each class", bars, note="the worst first")
+    tooltip = ("precision", "recall", "examples")
+    bars = draw_bars(worst_first, name="category", value="f1", tooltip=tooltip, scale={"domain": [0, 1]})
+    yield Chart("F1 of each class", bars, note="worst first")
     yield Chart(
         "Confusion matrix",
         _count_confusions(folder, [row["category"] for row in classes]),
-        note="actual down, predicted across; shaded by the share of the actual class",
+        note="rows: actual class, columns: predicted class; shade: share of the actual class",
     )
     bins = [{key: float(value) for key, value in row.items()} for row in read_rows(folder / "calibration.csv")]
-    yield Chart(
-        "Calibration", draw_calibration(bins), note="how often it is right, by how sure it is; dashed: as it should be"
-    )
+    yield Chart("Calibration", draw_calibration(bins), note="accuracy by confidence; dashed: perfect calibration")
     rows = [
         [row["category"], *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), f"{row['examples']:.0f}"]
         for row in worst_first[:TABLED]
@@ -81,7 +83,7 @@ def _count_confusions(folder: Path, classes: list[str]) -> dict[str, Any]:
     totals: Counter[str] = Counter()
     for (actual, _), count in pairs.items():
         totals[actual] += count
-    # Of many classes only what occurs is drawn.
+    # With many classes, only pairs that occur are drawn.
     cells = [(a, p) for a in classes for p in classes if pairs[a, p] or len(classes) <= 20]
     rows = [
         {"actual": a, "predicted": p, "examples": pairs[a, p], "share": pairs[a, p] / max(1, totals[a])}

@@ -1,29 +1,29 @@
-"""The page of a run of the tweets flow."""
+"""The report of a run of the text flow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from flows.engine.drivers.record import FlowRecord
+from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Table
 from flows.report.charts import draw_bars
 from flows.report.frame import render_run
-from flows.report.parts import Chart, Exhibit, Gallery, Part, Section, Table
-from flows.report.training import tell_learning
+from flows.report.training import show_training
 from tasks.tables import read_rows
 from tasks.text.ngrams import fit_ngrams
 from tasks.text.slices import score_slices
 
 SHOWN = 24
-PHRASES = 12  # of each class
+PHRASES = 12  # per class
 
 
 def render_report(record: FlowRecord) -> str:
-    """Return the page of a run."""
-    examples = Section("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
-    return render_run(record, learning=tell_learning(record), examples=examples)
+    """Return the report of a run as HTML."""
+    examples = Chapter("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
+    return render_run(record, training=show_training(record), examples=examples)
 
 
-def _draw_slices(record: FlowRecord) -> Iterator[Part]:
+def _draw_slices(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(score_slices)
     if folder is None:
         return
@@ -32,10 +32,10 @@ def _draw_slices(record: FlowRecord) -> Iterator[Part]:
         for row in read_rows(folder / "slices.csv")
     ]
     bars = draw_bars(rows, name="slice", value="accuracy", tooltip=("tweets",), scale={"domain": [0, 1]})
-    yield Chart("Accuracy on kinds of tweets", bars)
+    yield Chart("Accuracy by kind of tweet", bars)
 
 
-def _show_tweets(record: FlowRecord) -> Iterator[Part]:
+def _show_tweets(record: FlowRecord) -> Iterator[Block]:
     folder = record.folder(score_slices)
     if folder is None:
         return
@@ -44,12 +44,12 @@ def _show_tweets(record: FlowRecord) -> Iterator[Part]:
         for row in read_rows(folder / "worst.csv")[:SHOWN]
     ]
     if worst:
-        note = "the mistakes made with most confidence; bold: what it is, then what it was taken for"
+        note = "most confident errors; bold: actual class, then predicted class"
         yield Gallery("Worst errors", worst, note=note)
 
 
-def _list_phrases(record: FlowRecord) -> Iterator[Part]:
-    """Show the n-grams that weigh most, of the last model that has such."""
+def _list_phrases(record: FlowRecord) -> Iterator[Block]:
+    """Yield the n-grams with the largest weights, of the last n-gram model."""
     fits = list(record.find(fit_ngrams))
     if not fits:
         return
@@ -58,5 +58,5 @@ def _list_phrases(record: FlowRecord) -> Iterator[Part]:
     for row in read_rows(folder / "heaviest.csv"):
         classes.setdefault(row["category"], []).append(row["ngram"])
     rows = [[name, ", ".join(phrases[:PHRASES])] for name, phrases in classes.items()]
-    title = f"What weighs most in {fit.label}"
+    title = f"Largest weights in {fit.label}"
     yield Table(("class", "words and phrases"), rows, title=title, wide=False)

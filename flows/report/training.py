@@ -1,4 +1,4 @@
-"""How the trainings went: the range tests, losses and accuracy over epochs and sizes, the layers' activations."""
+"""The report's training chapter: range tests, losses and accuracy over epochs, the layers' activations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
+from flows.report.blocks import Block, Chapter, Chart
 from flows.report.charts import SERIES, add_marks, draw_lines
-from flows.report.parts import Chart, Part, Section
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
@@ -19,12 +19,12 @@ SHARE = {"field": "accuracy", "title": "accuracy", "axis": {"format": "%"}}
 Rows = list[dict[str, Any]]
 
 
-def tell_learning(record: FlowRecord) -> Section:
-    """Return the charts of all trainings; the fits of a member at several sizes follow one another."""
-    return Section("Learning", (*_draw_rates(record), *_draw_courses(record), *_draw_activations(record)))
+def show_training(record: FlowRecord) -> Chapter:
+    """Return the charts of all trainings; the fits of a member at several sizes are joined."""
+    return Chapter("Training", (*_draw_rates(record), *_draw_courses(record), *_draw_activations(record)))
 
 
-def _draw_rates(record: FlowRecord) -> Iterator[Part]:
+def _draw_rates(record: FlowRecord) -> Iterator[Block]:
     rows: Rows = []
     chosen: Rows = []
     for name, folder in _find_with(record, Role.RANGE_TEST, "curve.csv"):
@@ -41,11 +41,11 @@ def _draw_rates(record: FlowRecord) -> Iterator[Part]:
     dots = {"type": "point", "filled": True, "size": 90, "stroke": "var(--card)", "strokeWidth": 1.5, "opacity": 1}
     encoding = chart["layer"][0]["encoding"]
     chart["layer"].append({"data": {"values": chosen}, "mark": dots, "encoding": encoding})
-    note = "a dot marks the rate found: where the loss falls fastest, or well below what a trained network still bears"
+    note = "dot: the chosen rate, where the loss falls fastest, or well below the rate at which it diverges"
     yield Chart("Learning-rate range tests", chart, note=note)
 
 
-def _draw_courses(record: FlowRecord) -> Iterator[Part]:
+def _draw_courses(record: FlowRecord) -> Iterator[Block]:
     epochs, marks = _read_courses(record)
     if not epochs:
         return
@@ -58,16 +58,16 @@ def _draw_courses(record: FlowRecord) -> Iterator[Part]:
     dash = {"field": "part", "type": "nominal", "title": None, "legend": {"orient": "top"}}
     more = {"strokeDash": dash, "detail": {"field": "fold"}}
     chart = draw_lines(losses, x=EPOCH, y={"field": "loss", "title": "loss"}, series="member", more=more)
-    yield Chart("Loss", add_marks(chart, marks, x="epoch"), note="of each epoch")
+    yield Chart("Loss", add_marks(chart, marks, x="epoch"), note="per epoch")
     right = [{**_name(row), "accuracy": float(row["valid_accuracy"])} for row in epochs if "valid_accuracy" in row]
     if right:
         chart = draw_lines(right, x=EPOCH, y=SHARE, series="member", more={"detail": {"field": "fold"}})
-        yield Chart("Validation accuracy", add_marks(chart, marks, x="epoch"), note="of each epoch")
+        yield Chart("Validation accuracy", add_marks(chart, marks, x="epoch"), note="per epoch")
     rates = [{**_name(row), "rate": float(row["lr"])} for row in epochs]
     rate = {"field": "rate", "title": "learning rate", "axis": {"format": ".2~e"}}
     chart = draw_lines(rates, x=EPOCH, y=rate, series="member", more={"detail": {"field": "fold"}})
     yield Chart(
-        "Learning rate", add_marks(chart, marks, x="epoch"), note="at the end of each epoch, one cycle a training"
+        "Learning rate", add_marks(chart, marks, x="epoch"), note="at the end of each epoch; one cycle per training"
     )
 
 
@@ -76,7 +76,7 @@ def _name(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
-    """Return the epochs of all fits, counted on where one goes on from another, and where a new size begins."""
+    """Return the epochs of all fits, numbered on where a fit continues another, and where each new size begins."""
     done: dict[tuple[str, int], int] = {}
     epochs: Rows = []
     marks: dict[float, str] = {}
@@ -92,7 +92,7 @@ def _read_courses(record: FlowRecord) -> tuple[Rows, Rows]:
     return epochs, [{"at": at, "label": label} for at, label in marks.items()]
 
 
-def _draw_activations(record: FlowRecord) -> Iterator[Part]:
+def _draw_activations(record: FlowRecord) -> Iterator[Block]:
     fits = _find_with(record, Role.FIT, "activations.csv")
     if not fits:
         return
@@ -104,16 +104,16 @@ def _draw_activations(record: FlowRecord) -> Iterator[Part]:
     chart = draw_lines(layers, x=EPOCH, y=spread, series="layer")
     colour = chart["layer"][0]["encoding"]["color"]
     if colour["legend"] is None:
-        # Input to output as one hue, from faint to full: there are more layers than colours.
+        # There are more layers than colours, so layers get one hue, from faint (input) to full (output).
         opacity = {"field": "depth", "type": "quantitative", "legend": None, "scale": {"range": [0.2, 1]}}
         order = {name: n for n, name in enumerate(dict.fromkeys(row["layer"] for row in layers))}
         chart["data"]["values"] = [{**row, "depth": order[row["layer"]]} for row in layers]
         colour["scale"] = {"range": [SERIES[0]]}
         chart["layer"][0]["encoding"] |= {"opacity": opacity}
-    note = f"of {name}, from input (faint) to output; one at 0 is dead"
+    note = f"layers of {name}, from input (faint) to output; a layer at 0 is dead"
     yield Chart("Spread of each layer's output", chart, note=note)
 
 
 def _find_with(record: FlowRecord, role: Role, file: str) -> list[tuple[str, Path]]:
-    """Return label and output of each stage of a role that wrote a file of that name."""
+    """Return label and output of each stage with this role whose output has the file."""
     return [(stage.label, folder) for stage, folder in record.find(role) if (folder / file).exists()]

@@ -1,4 +1,4 @@
-"""Augmentation of sounds, a batch at a time on the device; each clip draws for itself."""
+"""Augmentation of sounds, a batch at a time on the device; each clip gets random numbers of its own."""
 
 from functools import partial
 
@@ -8,37 +8,37 @@ from torch.nn.functional import interpolate
 from torchaudio.functional import mask_along_axis_iid
 
 from tasks.audio.member import Member
-from tasks.learning.views import Augment
+from tasks.learning.transforms import AugmentInputs
 
 TONE_POINTS = 4
 
 
-def make_augment(member: Member) -> Augment:
-    """Return what changes each clip, for spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
-    alterations: list[Augment] = []
+def make_augment(member: Member) -> AugmentInputs:
+    """Return the member's augmentation of spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
+    changes: list[AugmentInputs] = []
     if member.time_shift:
-        alterations.append(partial(shift_time, largest=member.time_shift))
+        changes.append(partial(shift_time, largest=member.time_shift))
     if member.gain_db:
         change = change_gain if member.features == "spectrogram" else scale_waves
-        alterations.append(partial(change, largest_db=member.gain_db))
+        changes.append(partial(change, largest_db=member.gain_db))
     if member.tone_db:
-        alterations.append(partial(change_tone, largest_db=member.tone_db))
+        changes.append(partial(change_tone, largest_db=member.tone_db))
     if member.pitch_shift_bands:
-        alterations.append(partial(shift_pitch, largest=member.pitch_shift_bands))
-    return partial(_apply_all, alterations)
+        changes.append(partial(shift_pitch, largest=member.pitch_shift_bands))
+    return partial(_apply_all, changes)
 
 
-def make_masks(member: Member, bands: Tensor) -> Augment:
-    """Return what covers parts of each spectrogram; `bands` (2, bands) holds the mean that fills them."""
+def make_masks(member: Member, bands: Tensor) -> AugmentInputs:
+    """Return the member's masking of spectrograms; the means in `bands` (2, bands) fill the masked regions."""
     if not (member.freq_mask_bands or member.time_mask_frames):
         return partial(_apply_all, [])
     widths = (member.freq_mask_bands, member.time_mask_frames)
     return partial(mask_stripes, widths=widths, fill=bands[0].unsqueeze(1))
 
 
-def _apply_all(alterations: list[Augment], batch: Tensor, generator: torch.Generator) -> Tensor:
-    for alter in alterations:
-        batch = alter(batch, generator)
+def _apply_all(changes: list[AugmentInputs], batch: Tensor, generator: torch.Generator) -> Tensor:
+    for change in changes:
+        batch = change(batch, generator)
     return batch
 
 
@@ -64,9 +64,9 @@ def scale_waves(waveforms: Tensor, generator: torch.Generator, *, largest_db: fl
 
 
 def change_tone(spectrograms: Tensor, generator: torch.Generator, *, largest_db: float) -> Tensor:
-    """Turn up or down low, middle and high bands of each spectrogram, as another room or microphone would.
+    """Raise or lower low, middle and high bands of each spectrogram, as another room or microphone would.
 
-    Four gains are drawn for points spread evenly over the bands, those between follow from their neighbours.
+    Gains are drawn for four points spread evenly over the bands, and interpolated linearly between them.
     """
     uniform = torch.rand((len(spectrograms), 1, TONE_POINTS), generator=generator).to(spectrograms.device)
     gains_db = (2 * uniform - 1) * largest_db
@@ -75,7 +75,7 @@ def change_tone(spectrograms: Tensor, generator: torch.Generator, *, largest_db:
 
 
 def shift_pitch(spectrograms: Tensor, generator: torch.Generator, *, largest: int) -> Tensor:
-    """Move each spectrogram up or down by up to `largest` bands; the edge band fills what becomes free."""
+    """Shift each spectrogram up or down by up to `largest` bands; the edge band fills the gap."""
     n_bands = spectrograms.shape[1]
     steps = torch.randint(-largest, largest + 1, (len(spectrograms), 1), generator=generator)
     source = (torch.arange(n_bands) - steps).clamp(0, n_bands - 1).to(spectrograms.device)
@@ -85,7 +85,7 @@ def shift_pitch(spectrograms: Tensor, generator: torch.Generator, *, largest: in
 def mask_stripes(spectrograms: Tensor, generator: torch.Generator, *, widths: tuple[int, int], fill: Tensor) -> Tensor:
     """Replace a stripe of bands and a stretch of frames of each clip by the bands' means.
 
-    SpecAugment, Park et al. 2019. torchaudio's masks draw from the global generator, which the loop seeds.
+    SpecAugment, Park et al. 2019. torchaudio's masks use the global generator, which the training loop seeds.
     """
     fill = fill.to(spectrograms.device)
     masked = (spectrograms - fill).unsqueeze(1)

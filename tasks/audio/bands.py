@@ -1,4 +1,4 @@
-"""How loud each band is in training: what a network subtracts and divides by."""
+"""Mean and standard deviation of each band in the training clips, by which a network normalises its input."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from tasks.features import open_features
 from tasks.folds import read_round
 
 CHUNK_CLIPS = 16
-MIN_STD = 1e-3  # a band that never changes is left as it is, not divided by zero
+MIN_STD = 1e-3  # avoids a division by zero for a band that never changes
 
 
 def measure_bands(features: Path, folds: Path, *, fold: int, out: Path) -> None:
     """Write `bands.npy`, float32 (2, n_mels): mean and standard deviation of each band in the training clips.
 
-    Only the round's training part is read, so that nothing of the held-out clips is known. For waveforms,
-    (clips, samples), the shape is (2, 1).
+    Only the round's training part is read, so that nothing leaks from the held-out clips. For waveforms, (clips,
+    samples), the shape is (2, 1).
     """
     array = open_features(features)
     rows = read_round(folds, fold).train
@@ -32,6 +32,6 @@ def measure_bands(features: Path, folds: Path, *, fold: int, out: Path) -> None:
 
 
 def _read_chunk(array: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return clips as (clips, bands, frames); float64, since sums over millions of values lose digits."""
+    """Return clips as (clips, bands, frames), in float64 because sums over millions of values lose digits."""
     chunk = array[rows].astype(np.float64)
     return chunk if chunk.ndim == 3 else chunk[:, None, :]

@@ -1,4 +1,4 @@
-"""The archive's list of clips to a clean table: what cannot be used is set aside, with the reason."""
+"""Make a clean table of the archive's list of clips; unusable clips are set aside with the reason."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ CLIP_COLUMNS = (
 
 
 class Clean(Section):
-    """What counts as a usable clip."""
+    """The conditions that a usable clip meets."""
 
     silence_db: float = Field(ge=-200, le=0, description="a clip whose loudest sample is below this is silent, dBFS")
-    only_esc10: bool = Field(description="keep only the rows that the esc10 column marks")
+    only_esc10: bool = Field(description="use only the rows that the column esc10 marks")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the archive's table, with the sound that it names."""
+    """One row of the archive's table, with its inspected sound file."""
 
     name: str
     fold: str
@@ -42,9 +42,9 @@ class Row:
 def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
     """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
 
-    Every file is decoded whole. Set aside: files that are missing, no sound, empty, silent, the same samples as
-    an earlier one, or named twice; rows whose target is no whole number from 0 or contradicts its category.
-    Raises UserError when a column is missing, or when a class or everything is lost.
+    Every file is decoded completely. Set aside are files that are missing, no sound, empty, silent, duplicates of an
+    earlier file, or named twice, and rows whose target is no whole number from 0 or contradicts the category. Raises
+    UserError when a column is missing, or when no clip, or none of some class, is usable.
     """
     root = find_root(archive)
     listed = read_rows(root / "meta" / "esc50.csv", (*REQUIRED, *(["esc10"] if clean.only_esc10 else [])))
@@ -53,7 +53,7 @@ def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> No
     names = [row["filename"] for row in listed]
     sounds = inspect_sounds([root / "audio" / name for name in names], report)
     rows = [_make_row(row, sound) for row, sound in zip(listed, sounds, strict=True)]
-    kept, dropped = _sort_out(rows, clean)
+    kept, dropped = _split_usable(rows, clean)
     _check_classes(rows, kept, dropped)
     _write_tables(out, root.relative_to(archive) / "audio", kept, dropped)
     _draw_plots(out, kept)
@@ -61,13 +61,13 @@ def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> No
 
 
 def find_root(archive: Path) -> Path:
-    """Return the one folder of an unpacked archive that holds `meta/esc50.csv`; raises UserError when not one."""
+    """Return the folder of an unpacked archive that holds `meta/esc50.csv`; raises UserError unless there is one."""
     roots = sorted(path.parent.parent for path in archive.rglob("meta/esc50.csv"))
     if len(roots) != 1:
-        there = ", ".join(sorted(path.name for path in archive.iterdir())[:5]) or "nothing"
+        contents = ", ".join(sorted(path.name for path in archive.iterdir())[:5]) or "nothing"
         raise UserError(
-            f"The archive must hold one meta/esc50.csv, beside a folder audio/; it holds {len(roots)} "
-            f"(at its top: {there}). Set source.archive to data in ESC-50's layout."
+            f"The archive holds {len(roots)} files meta/esc50.csv (at its top: {contents}). It must hold exactly one, "
+            "beside a folder audio/. Set source.archive to an archive in ESC-50's layout."
         )
     return roots[0]
 
@@ -77,18 +77,24 @@ def _make_row(row: dict[str, str], sound: Sound) -> Row:
     return Row(row["filename"], fold, row["target"].strip(), row["category"], row["src_file"], sound)
 
 
-def _sort_out(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:
+def _split_usable(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:
     kept: list[Row] = []
     dropped: list[Dropped] = []
     names: set[str] = set()
     samples: dict[str, Row] = {}
     meanings = _find_meanings(rows)
     for row in rows:
-        reason = "named twice" if row.name in names else _judge_row(row, meanings) or _judge_sound(row.sound, clean)
+        reason = (
+            "named twice"
+            if row.name in names
+            else _find_row_fault(row, meanings) or _find_sound_fault(row.sound, clean)
+        )
         names.add(row.name)
-        twin = samples.setdefault(row.sound.digest, row) if not reason else row
-        if twin is not row:
-            reason = f"duplicate: the same samples as {twin.name} ({twin.category}, fold {twin.fold or 'none'})"
+        original = samples.setdefault(row.sound.digest, row) if not reason else row
+        if original is not row:
+            reason = (
+                f"duplicate: the same samples as {original.name} ({original.category}, fold {original.fold or 'none'})"
+            )
         if reason:
             dropped.append(Dropped(row.name, reason))
         else:
@@ -108,7 +114,7 @@ def _find_meanings(rows: Sequence[Row]) -> set[tuple[str, str]]:
     return {pair for pair in ranked if of_target[pair[0]] == pair[1] and of_category[pair[1]] == pair[0]}
 
 
-def _judge_row(row: Row, meanings: set[tuple[str, str]]) -> str:
+def _find_row_fault(row: Row, meanings: set[tuple[str, str]]) -> str:
     if not (row.target.isascii() and row.target.isdigit()):
         return f"label outside the classes: target {row.target!r} is no whole number from 0"
     if (row.target, row.category) not in meanings:
@@ -120,7 +126,7 @@ def _judge_row(row: Row, meanings: set[tuple[str, str]]) -> str:
     return ""
 
 
-def _judge_sound(sound: Sound, clean: Clean) -> str:
+def _find_sound_fault(sound: Sound, clean: Clean) -> str:
     if sound.fault:
         return sound.fault
     if sound.frames == 0:
@@ -133,18 +139,21 @@ def _judge_sound(sound: Sound, clean: Clean) -> str:
 def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
     if not kept:
         kinds = count_kinds(dropped).most_common()
-        told = ", ".join(f"{count} {kind}" for kind, count in kinds) or "none is listed"
-        such = f"; such as {dropped[0].file}: {dropped[0].reason}" if dropped else ""
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds) or "the table has no rows"
+        example = f"; for example {dropped[0].file}: {dropped[0].reason}" if dropped else ""
         raise UserError(
-            f"No clip of {len(rows)} can be used ({told}{such}). Mend the archive, or lower clean.silence_db."
+            f"None of the {len(rows)} clips is usable ({counts}{example}). "
+            "Repair the archive, or lower clean.silence_db."
         )
-    valid = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
-    lost = sorted(valid - {row.category for row in kept})
-    if lost:
-        first = next(drop for row in rows for drop in dropped if row.category == lost[0] and drop.file == row.name)
+    all_classes = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
+    lost_classes = sorted(all_classes - {row.category for row in kept})
+    if lost_classes:
+        first = next(
+            drop for row in rows for drop in dropped if row.category == lost_classes[0] and drop.file == row.name
+        )
         raise UserError(
-            f"No clip of class {', '.join(lost)} can be used (such as {first.file}: {first.reason}). "
-            "Mend those files or take the class out of meta/esc50.csv."
+            f"No clip of class {', '.join(lost_classes)} is usable (for example {first.file}: {first.reason}). "
+            "Repair those files, or remove the class from meta/esc50.csv."
         )
 
 

@@ -1,4 +1,4 @@
-"""Sound files to mono samples at one rate: the one way in for features and predictions."""
+"""Decode sound files to mono samples at one rate: features and predictions both use this module."""
 
 from io import BytesIO
 from pathlib import Path
@@ -25,8 +25,8 @@ def list_clips(archive: Path, clips: Path) -> list[Path]:
 def read_mono(path: Source, sample_rate_hz: int, max_s: float | None = None) -> Samples:
     """Return a sound file's samples, its channels averaged, resampled to `sample_rate_hz`: (samples,) in -1..1.
 
-    Reads what libsndfile reads (wav, ogg, flac, ...); of a longer file only the first `max_s` seconds.
-    Raises UserError when the file is no sound.
+    It reads all formats of libsndfile (wav, ogg, flac, ...), and at most the first `max_s` seconds. Raises UserError
+    when the file is no sound.
     """
     try:
         with soundfile.SoundFile(path) as sound:
@@ -34,13 +34,13 @@ def read_mono(path: Source, sample_rate_hz: int, max_s: float | None = None) -> 
             samples = _read_samples(sound, frames)
             rate_hz = sound.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"{path} is no sound file that can be read ({error}).") from error
+        raise UserError(f"{path} cannot be read as a sound ({error}). Repair or remove it.") from error
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     return mono if rate_hz == sample_rate_hz else soxr.resample(mono, rate_hz, sample_rate_hz)
 
 
 def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:
-    """Return (frames, channels); what libsndfile makes of 16-bit numbers, in a third less time."""
+    """Return (frames, channels): the same values as libsndfile's float32; 16-bit files take a third less time."""
     if sound.subtype != "PCM_16":
         return sound.read(frames, dtype="float32", always_2d=True)
     return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
@@ -49,7 +49,7 @@ def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:
 def read_clip(path: Source, waveform: Waveform) -> Samples:
     """Return the first `clip_s` of a sound file, zero padded when it is shorter: (n_samples,)."""
     clip = np.zeros(waveform.n_samples, np.float32)
-    # A second more than needed, so that the resampler's end does not lie within the clip.
+    # A second more than needed, so that the end effects of the resampler are outside the clip.
     samples = read_mono(path, waveform.sample_rate_hz, max_s=waveform.clip_s + 1)[: waveform.n_samples]
     clip[: len(samples)] = samples
     return clip

@@ -6,6 +6,6 @@ from tasks.learning.ensemble import Ensemble
 
 
 class SoundEnsemble(Ensemble):
-    """How the members' probabilities are put together."""
+    """How the members' probabilities are combined."""
 
     script: ClassVar[str] = "tasks.audio.script"

@@ -1,4 +1,4 @@
-"""When, and at which pitch, an exported model heard its class."""
+"""Show the time and the pitch that an exported model's prediction depends on."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
     from tasks.audio.decode import Source
 
-# A band and a frame of the spectrogram are shown so many pixels high and wide, at least.
+# The spectrogram is enlarged by whole factors towards this side, in pixels.
 SHOWN_PX = 384
 
 
 def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
-    """Return what takes a sound to its spectrogram with a map laid over it, (height, width, 3), low bands below.
+    """Return a function from a sound file to its spectrogram overlaid with an attribution map, (height, width, 3).
 
-    It returns None where no network of the model reads spectrograms, and raises UserError as `predict` does.
+    Low bands are at the bottom. The function returns None when no network of the model reads spectrograms, and raises
+    UserError as `predict` does.
     """
     import torch
 
     from tasks.audio.decode import read_clip
     from tasks.audio.sections import Waveform
-    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
@@ -40,14 +41,14 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
                 (features,) = view.front_end(clip)
             if features.ndim == 2:
                 silence = features.amin().expand_as(features)
-                heat = make_map(attribute(partial(_ask, view), features, silence))
-                return _enlarge(lay_map(_draw(features), heat))
+                heat = make_map(attribute(partial(_predict_view, view), features, silence))
+                return _enlarge(overlay_map(_draw(features), heat))
         return None
 
     return explain
 
 
-def _ask(view: Any, features: Tensor) -> Tensor:
+def _predict_view(view: Any, features: Tensor) -> Tensor:
     """Return the weighted sum of the probabilities of a view's networks (batch, classes)."""
     import torch
 
@@ -59,14 +60,14 @@ def _draw(spectrogram: Tensor) -> NDArray[np.uint8]:
     """Return a spectrogram (bands, frames) in dB as a grey picture, silence black."""
     import numpy as np
 
-    loud = spectrogram.numpy()
-    floor = max(loud.min(), loud.max() - 80)
-    grey = ((loud - floor) / max(loud.max() - floor, 1e-6)).clip(0, 1) * 255
+    levels_db = spectrogram.numpy()
+    floor_db = max(levels_db.min(), levels_db.max() - 80)
+    grey = ((levels_db - floor_db) / max(levels_db.max() - floor_db, 1e-6)).clip(0, 1) * 255
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _enlarge(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture with low bands below, each value a block of pixels."""
+    """Return a picture with low bands at the bottom; each value becomes a block of pixels."""
     high, wide = (max(1, SHOWN_PX // side) for side in picture.shape[:2])
     upright = picture[::-1]
     return upright.repeat(high // 2 or 1, axis=0).repeat(wide, axis=1)

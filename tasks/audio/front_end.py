@@ -1,4 +1,4 @@
-"""The one front end: waveforms to log-mel spectrograms, in the feature stage as in the exported model."""
+"""The front end from waveforms to log-mel spectrograms, used by the feature stage and the exported model."""
 
 from typing import Final
 
@@ -11,10 +11,10 @@ from tasks.audio.sections import Spectrogram
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram in decibels, as librosa makes it by default (Slaney's scale and norm, zero padding).
+    """Log-mel spectrogram in decibels, with librosa's defaults (Slaney's scale and norm, zero padding).
 
-    Takes (batch, samples) float32 at `sample_rate_hz`, gives (batch, n_mels, frames) float32: 10 log10 of the
-    power, floored at -100 dB. Scriptable.
+    It takes (batch, samples) float32 at `sample_rate_hz` and returns (batch, n_mels, frames) float32: 10 log10 of the
+    power, at least -100 dB. Scriptable.
     """
 
     bands: Tensor  # (2 * n_frequencies, n_mels)
@@ -34,15 +34,16 @@ class LogMel(nn.Module):
             norm="slaney",
             mel_scale="slaney",
         )
-        # A row each for the real and the imaginary part of a frequency, so that one product adds their squares too.
+        # One row for the real and one for the imaginary part of each frequency, so that one product also adds their
+        # squares.
         self.register_buffer("bands", bands.repeat_interleave(2, dim=0))
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Return the log-mel spectrograms (batch, n_mels, frames) of waveforms (batch, samples)."""
-        # Frames first is how they lie in memory: torchaudio's MelSpectrogram, which takes the modulus of a
-        # transposed array and squares it, needs twice the time.
-        waves = torch.view_as_real(self.fourier(waveforms).transpose(1, 2)).flatten(2)
-        power = (waves.square() @ self.bands).transpose(1, 2)
+        # Frames come first in memory. torchaudio's MelSpectrogram, which squares the modulus of a transposed array,
+        # takes twice the time.
+        spectrum = torch.view_as_real(self.fourier(waveforms).transpose(1, 2)).flatten(2)
+        power = (spectrum.square() @ self.bands).transpose(1, 2)
         return 10.0 * torch.log10(torch.clamp(power, min=self.floor))
 
 

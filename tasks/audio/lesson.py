@@ -1,4 +1,4 @@
-"""What a network of sounds learns in one round."""
+"""The lesson of a sound network in one round."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tasks.audio.member import Member
-from tasks.audio.views import alter_with
+from tasks.audio.transforms import make_batch_augment
 from tasks.folds import read_round
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
@@ -16,7 +16,7 @@ from tasks.learning.layers import Normalise
 from tasks.learning.lesson import Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 def prepare(
@@ -24,14 +24,14 @@ def prepare(
 ) -> tuple[Lesson, nn.Module]:
     """Return the lesson and the network, whose first layer holds the measured `bands`.
 
-    `features` and `bands` are of the kind that the member reads, spectrograms or waveforms.
+    `features` and `bands` are the folders of the member's kind of features, spectrograms or waveforms.
     """
     measured = torch.from_numpy(np.load(bands / "bands.npy"))
     lesson = Lesson(
         parts=read_examples(features, folds, read_round(folds, fold)),
         recipe=member,
         schedule=member,
-        views=Views(alter=alter_with(member, measured)),
+        transforms=Transforms(augment=make_batch_augment(member, measured)),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),
     )

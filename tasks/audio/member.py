@@ -8,7 +8,7 @@ from tasks.learning.recipe import ConvolutionRecipe, Schedule
 
 
 class Member(ConvolutionRecipe, Schedule):
-    """How one network learns sounds; masks and pitch shift need spectrograms."""
+    """How one network learns sounds; masks, pitch shift and tone changes need spectrograms."""
 
     domain: ClassVar[str] = "audio"
     lesson: ClassVar[str] = "tasks.audio.lesson"
@@ -16,7 +16,7 @@ class Member(ConvolutionRecipe, Schedule):
     features: Literal["spectrogram", "waveform"] = Field(description="what the network reads")
     time_shift: float = Field(ge=0, le=1, description="largest cyclic shift, share of the clip")
     gain_db: float = Field(ge=0, le=40, description="largest change of loudness, dB up or down")
-    tone_db: float = Field(ge=0, le=40, description="largest change of a part of the spectrum, dB up or down")
+    tone_db: float = Field(ge=0, le=40, description="largest change of some bands of the spectrum, dB up or down")
     pitch_shift_bands: int = Field(ge=0, description="largest shift up or down, mel bands")
     freq_mask_bands: int = Field(ge=0, description="widest masked stripe of mel bands; 0: none")
     time_mask_frames: int = Field(ge=0, description="longest masked stretch, frames; 0: none")

@@ -1,21 +1,21 @@
-"""Mixup of sounds as ears would hear it: energies add up, and neither sound drowns the other."""
+"""Mixup of sounds as they would be heard: energies add up, and neither sound drowns out the other."""
 
 import torch
 from torch import Tensor
 
 from tasks.learning.mixing import draw_shares
 
-FLOOR = 1e-10  # of energies relative to the loudest place, as the front end's
+FLOOR = 1e-10  # of energies relative to the peak; the front end has the same
 
 
 def mix_spectrograms(
     spectrograms: Tensor, targets: Tensor, generator: torch.Generator, *, alpha: float
 ) -> tuple[Tensor, Tensor]:
-    """Blend spectrograms (batch, bands, frames) in dB with one another, as mixup does, but as sounds would.
+    """Blend each spectrogram (batch, bands, frames) in dB with another one, by energy, as sounds mix in air.
 
-    Both are brought to the same loudest place, their energies added in the squares of their shares, and the sum
-    set to a loudness between theirs. After Tokozume 2018, "Learning from Between-Class Examples for Deep Sound
-    Recognition", who mix waveforms.
+    Both are scaled to the same peak, their energies are added with the squares of their shares, and the sum is set to a
+    peak between theirs. After Tokozume 2018, "Learning from Between-Class Examples for Deep Sound Recognition", which
+    mixes waveforms.
     """
     if alpha == 0:
         return spectrograms, targets

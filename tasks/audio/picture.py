@@ -1,4 +1,4 @@
-"""A spectrogram seen as a picture."""
+"""Picture networks that read spectrograms."""
 
 from torch import Tensor, nn
 

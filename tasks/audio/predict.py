@@ -1,4 +1,4 @@
-"""What the exported model hears in sound files."""
+"""Predict sound files with the exported model."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def open_model(model: Path) -> Served:
     script = load_script(model)
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
 
-    def judge(sounds: Sequence[Source]) -> NDArray[np.float32]:
+    def predict_proba(sounds: Sequence[Source]) -> NDArray[np.float32]:
         return ask_each(script, (torch.from_numpy(read_clip(sound, waveform)) for sound in sounds))
 
-    return Served(BINARY, script.labels, judge, lambda: _draw_wav(model, script.sample_rate_hz))
+    return Served(BINARY, script.labels, predict_proba, lambda: _draw_wav(model, script.sample_rate_hz))
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Open a model that MLflow keeps: the name is MLflow's."""
+    """Open a model stored in MLflow, which requires this function's name."""
     return open_model(Path(data_path, FILE))
 
 

@@ -1,4 +1,4 @@
-"""The embedded data: a small archive of made-up sounds in ESC-50's layout, the same bytes on every machine."""
+"""The embedded data: a small archive of synthetic sounds in ESC-50's layout, the same bytes on every machine."""
 
 import io
 import wave
@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from tasks.audio.voices import SAMPLE_RATE_HZ, VOICES, sound_clip
-from tasks.dice import Dice, Whole
+from tasks.audio.synthesis import SAMPLE_RATE_HZ, SYNTHESISERS, synthesise_clip
+from tasks.dice import Dice, IntArray
 from tasks.report import Report
 from tasks.sample_archive import write_archive
 from tasks.section import Section
 
 ROOT = "ESC-50-sample"
 N_FOLDS = 5
-N_ESC10 = 3  # so many of the classes are marked as the small subset
-SPOILT = 900  # recording number of the clips that cannot be used
+N_ESC10 = 3  # classes that the column esc10 marks
+UNUSABLE = 900  # recording number of the unusable clips
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ ODD_CLIPS = {(1, 2): _Shape(5600), (2, 3): _Shape(11_200), (4, 5): _Shape(stereo
 
 
 class SampleSection(Section):
-    """How much embedded data is made."""
+    """The size and the seed of the embedded data."""
 
     clips_per_fold: int = Field(ge=2, le=100, description="clips of each class in each of the five folds")
     seed: int = Field(ge=0, le=2**32 - 1, description="draws the sounds")
@@ -53,10 +53,10 @@ class _File:
 
 
 def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
-    """Write `archive.zip`, as ESC-50's own archive is laid out, and `archive.sha256`, its digest.
+    """Write `archive.zip`, in the layout of ESC-50's archive, and `archive.sha256`, its digest.
 
-    Mono clips of one second at 8 kHz, and what real data has: clips that are shorter, longer, or stereo at
-    another rate, and three that cannot be used (silent, a duplicate, a file of no bytes).
+    It holds mono clips of one second at 8 kHz and, as real data does, clips that are shorter, longer, or stereo at
+    another rate, and three that are unusable (silent, a duplicate, an empty file).
     """
     files = sorted(_make_files(sample), key=lambda file: file.name)
     members = [(f"{ROOT}/audio/{file.name}", file.content) for file in files]
@@ -65,34 +65,34 @@ def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
 
 
 def _make_files(sample: SampleSection) -> Iterator[_File]:
-    for target in range(len(VOICES)):
+    for target in range(len(SYNTHESISERS)):
         for fold in range(1, N_FOLDS + 1):
             yield from _make_fold(sample, fold, target)
-    twin = next(_make_fold(sample, 3, 0)).content
-    yield _name_file(2, 3, SPOILT, "A", _encode(np.zeros(SAMPLE_RATE_HZ, np.int64)))
-    yield _name_file(3, 0, SPOILT, "A", twin)
-    yield _name_file(4, 1, SPOILT, "A", b"")
+    duplicate = next(_make_fold(sample, 3, 0)).content
+    yield _name_file(2, 3, UNUSABLE, "A", _encode(np.zeros(SAMPLE_RATE_HZ, np.int64)))
+    yield _name_file(3, 0, UNUSABLE, "A", duplicate)
+    yield _name_file(4, 1, UNUSABLE, "A", b"")
 
 
 def _make_fold(sample: SampleSection, fold: int, target: int) -> Iterator[_File]:
-    """Make the clips of one class in one fold; of each three, two come from one recording."""
-    voice = list(VOICES.values())[target]
+    """Make the clips of one class in one fold; two of every three clips come from the same recording."""
+    synthesise = list(SYNTHESISERS.values())[target]
     for number in range(sample.clips_per_fold):
         recording, take = number * 2 // 3, "AB"[number % 3 == 1]
         place = (sample.seed, target, fold, recording)
         dice, take_dice = Dice(*place), Dice(*place, ord(take))
         odd = ODD_CLIPS.get((target, fold), NOMINAL) if number == 0 else NOMINAL
-        clip = sound_clip(voice, odd.n_samples, recording=dice, take=take_dice)
+        clip = synthesise_clip(synthesise, odd.n_samples, recording=dice, take=take_dice)
         yield _name_file(fold, target, recording, take, _encode(clip, stereo=odd.stereo))
 
 
 def _name_file(fold: int, target: int, recording: int, take: str, content: bytes) -> _File:
     source = 100_000 + (target * N_FOLDS + fold) * 1000 + recording
-    return _File(fold, target, list(VOICES)[target], source, take, content)
+    return _File(fold, target, list(SYNTHESISERS)[target], source, take, content)
 
 
-def _encode(clip: Whole, *, stereo: bool = False) -> bytes:
-    """Return a clip as a wav file of 16 bit: mono, or stereo at twice the rate."""
+def _encode(clip: IntArray, *, stereo: bool = False) -> bytes:
+    """Return a clip as a 16-bit wav file: mono, or stereo at twice the rate."""
     if stereo:
         between = (clip + np.roll(clip, -1)) >> 1
         twice = np.stack([clip, between], axis=1).ravel()

@@ -1,4 +1,4 @@
-"""The ensemble as one module from waveforms to probabilities, as it is exported."""
+"""The ensemble as one TorchScript module from waveforms to probabilities, for the export."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from tasks.learning.script import Assembled, Classifier, View, Voter
 EXAMPLE_CLIPS = 2
 
 
-class Fixed(nn.Module):
-    """Waveforms at the rate and of the length that a front end was made for."""
+class FixedLength(nn.Module):
+    """Waveforms resampled, and padded or trimmed, to the rate and length of a front end."""
 
     def __init__(self, rate_hz: int, waveform: Waveform) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Fixed(nn.Module):
 class SoundClassifier(Classifier):
     """Waveforms (batch, samples) float32 at `sample_rate_hz` to probabilities (batch, classes).
 
-    `n_samples` is the length it was made for; others are padded with zeros or trimmed.
+    `n_samples` is the clip length in training; other lengths are padded with zeros or trimmed.
     """
 
     def __init__(self, views: list[View], labels: list[str], sample_rate_hz: int, n_samples: int) -> None:
@@ -52,7 +52,7 @@ class FrontEnds:
 
     @property
     def rate_hz(self) -> int:
-        """The highest rate among them: nothing that a member could hear is lost."""
+        """The highest rate among them, so that no member loses anything of a sound."""
         return max(each.sample_rate_hz for each in self.by_kind.values())
 
     @property
@@ -63,15 +63,15 @@ class FrontEnds:
     def make(self, kind: str) -> nn.Module:
         """Return the module from waveforms at `rate_hz` to features."""
         settings = self.by_kind[kind]
-        fixed = Fixed(self.rate_hz, settings)
-        return nn.Sequential(fixed, LogMel(settings)) if isinstance(settings, Spectrogram) else fixed
+        fixed_length = FixedLength(self.rate_hz, settings)
+        return nn.Sequential(fixed_length, LogMel(settings)) if isinstance(settings, Spectrogram) else fixed_length
 
 
 def assemble(voters: list[Voter[Member]], labels: list[str], *, features: list[Path]) -> Assembled:
-    """Return the mean over the rounds of their ensembles, in evaluation mode.
+    """Return the mean of the ensembles of all rounds, in evaluation mode.
 
-    It takes waveforms (batch, samples) and has `sample_rate_hz` and `n_samples` as attributes; waveforms of another
-    length are padded or trimmed. `features` holds the folder of spectrograms, of waveforms, or both.
+    The model takes waveforms (batch, samples) and has the attributes `sample_rate_hz` and `n_samples`; waveforms of
+    another length are padded or trimmed. `features` lists the folder of spectrograms, of waveforms, or both.
     """
     front_ends = read_front_ends(features)
     views = []
@@ -86,19 +86,19 @@ def assemble(voters: list[Voter[Member]], labels: list[str], *, features: list[P
 
 
 def read_front_ends(features: list[Path]) -> FrontEnds:
-    """Read the settings that each folder of features was made with."""
-    found: dict[str, Waveform] = {}
+    """Read the settings of each folder of features."""
+    settings: dict[str, Waveform] = {}
     for folder in features:
         values = json.loads((folder / "front_end.json").read_text())
         if "n_mels" in values:
-            found["spectrogram"] = Spectrogram(**values)
+            settings["spectrogram"] = Spectrogram(**values)
         else:
-            found["waveform"] = Waveform(**values)
-    return FrontEnds(found)
+            settings["waveform"] = Waveform(**values)
+    return FrontEnds(settings)
 
 
 def draw_example(front_ends: FrontEnds) -> NDArray[np.float32]:
-    """Return two made-up waveforms: a falling tone, and noise."""
+    """Return two synthetic waveforms: a falling tone, and noise."""
     time_s = np.arange(front_ends.n_samples) / front_ends.rate_hz
     tone = 0.3 * np.sin(2 * np.pi * 440 * time_s * np.exp(-time_s))
     noise = np.random.default_rng(0).normal(0, 0.1, len(time_s))

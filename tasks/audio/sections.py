@@ -1,4 +1,4 @@
-"""The two sections that say how a sound becomes numbers: read by the feature stages, training and the export."""
+"""The two sections of the features of a sound: read by the feature stages, training and the export."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ from tasks.section import Section
 
 
 class Waveform(Section):
-    """A clip as a row of samples."""
+    """A clip as a sequence of samples."""
 
     sample_rate_hz: int = Field(ge=1000, le=192_000, description="rate that every clip is resampled to, Hz")
     clip_s: float = Field(gt=0, le=600, description="length that every clip is padded or trimmed to, seconds")
@@ -23,7 +23,7 @@ class Waveform(Section):
     @model_validator(mode="after")
     def _check_length(self) -> Self:
         if self.n_samples < 1:
-            raise ValueError(f"clip_s {self.clip_s} is shorter than one sample; make it longer")
+            raise ValueError(f"clip_s {self.clip_s} is shorter than one sample: raise clip_s")
         return self
 
 
@@ -45,22 +45,27 @@ class Spectrogram(Waveform):
     def _check_bands(self) -> Self:
         nyquist_hz = self.sample_rate_hz / 2
         if self.f_max_hz > nyquist_hz:
-            raise ValueError(f"f_max_hz {self.f_max_hz} is over half of sample_rate_hz; make it {nyquist_hz} or less")
+            raise ValueError(
+                f"f_max_hz {self.f_max_hz} is more than half of sample_rate_hz: set f_max_hz to {nyquist_hz} or less"
+            )
         if self.f_min_hz >= self.f_max_hz:
-            raise ValueError(f"f_min_hz {self.f_min_hz} must be below f_max_hz {self.f_max_hz}")
+            raise ValueError(f"f_min_hz {self.f_min_hz} must be below f_max_hz {self.f_max_hz}: lower f_min_hz")
         if self.hop_samples > self.n_fft:
-            raise ValueError(f"hop_samples {self.hop_samples} is over n_fft {self.n_fft}: sound between is lost")
+            raise ValueError(
+                f"hop_samples {self.hop_samples} is more than n_fft {self.n_fft}, which would skip samples between "
+                "windows: lower hop_samples"
+            )
         empty = count_empty_bands(self)
         if empty:
             raise ValueError(
-                f"{empty} of n_mels {self.n_mels} bands hold no frequency of n_fft {self.n_fft}; "
+                f"{empty} of the bands of n_mels {self.n_mels} contain no frequency of n_fft {self.n_fft}: "
                 "raise n_fft, or lower n_mels"
             )
         return self
 
 
 def count_empty_bands(spectrogram: Spectrogram) -> int:
-    """Return how many mel bands are so narrow that no bin of the Fourier transform falls inside."""
+    """Return the number of mel bands that are too narrow to contain a bin of the Fourier transform."""
     low, high = _mel_from_hz(np.array([spectrogram.f_min_hz, spectrogram.f_max_hz]))
     edges_hz = _hz_from_mel(np.linspace(low, high, spectrogram.n_mels + 2))
     bins_hz = np.arange(spectrogram.n_fft // 2 + 1) * spectrogram.sample_rate_hz / spectrogram.n_fft

@@ -1,4 +1,4 @@
-"""What a sound file really holds: decoded whole, on all cores."""
+"""Inspect sound files: each is decoded completely, on all cores."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ BLOCK_FRAMES = 1 << 18
 
 @dataclass(frozen=True)
 class Sound:
-    """What was found in one file; `fault` says why there is nothing."""
+    """The content of one file; `fault` says why the file is unusable."""
 
     frames: int = 0
     channels: int = 0
@@ -37,7 +37,7 @@ class Sound:
 
 
 def inspect_sounds(paths: Sequence[Path], report: Report) -> list[Sound]:
-    """Decode every file and return what each holds, in the same order."""
+    """Decode every file and return the content of each, in the same order."""
     sounds = []
     for sound in map_cores(inspect_sound, paths):
         sounds.append(sound)

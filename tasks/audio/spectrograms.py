@@ -1,4 +1,4 @@
-"""Every clip's log-mel spectrogram, computed once and kept on disk."""
+"""Compute every clip's log-mel spectrogram once, and store the spectrograms on disk."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def precompute_spectrograms(archive: Path, clips: Path, spectrogram: Spectrogram
 
 
 def _compute_blocks(paths: list[Path], spectrogram: Spectrogram, report: Report) -> Iterator[NDArray[np.float16]]:
-    """Yield (clips, n_mels, frames), a block of clips at a time: threads that hand over less wait less for another."""
+    """Yield (clips, n_mels, frames), a block of clips at a time, because fewer hand-overs between threads cost less."""
     import torch
 
     from tasks.audio.front_end import LogMel

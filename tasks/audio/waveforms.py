@@ -1,4 +1,4 @@
-"""Every clip's samples, mono at one rate and of one length, kept on disk for networks that read raw waves."""
+"""Read every clip's samples once, mono at one rate and of one length, and store them on disk."""
 
 import json
 from collections.abc import Iterator

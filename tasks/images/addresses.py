@@ -1,4 +1,4 @@
-"""A table of addresses to a folder of pictures: most can be had, many are dead, and each of those is told."""
+"""Fetch the pictures of a table of addresses; each address that fails is set aside with the reason."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = ("url", "class", "type")
 SPLITS = ("train", "val", "test")
-MOST_FAULTS = 12  # pictures in a row that a host's connections may lose before the rest of it is given up
-FAULTS = ("dead", "timed out", "broke off")
+MAX_HOST_FAULTS = 12  # connection faults in a row after which the host's other pictures are given up
+HOST_FAULTS = ("dead", "timed out", "broke off")
 
 
 class Addresses(Section):
-    """Which pictures are fetched one by one, and what that may take."""
+    """A table of addresses, and the limits on fetching its pictures."""
 
     file: str = Field(description="path of a CSV url,class,type (from the project's folder); empty when unused")
     workers: int = Field(ge=1, le=256, description="pictures fetched at once")
-    per_host: int = Field(ge=1, le=256, description="of them from one host")
-    retries: int = Field(ge=0, le=10, description="further tries of what the network broke")
-    timeout_s: float = Field(gt=0, le=3600, description="time that one picture may take in all, seconds")
-    max_mb: float = Field(gt=0, le=10_000, description="size that one picture may have, megabytes")
+    per_host: int = Field(ge=1, le=256, description="pictures fetched at once from one host")
+    retries: int = Field(ge=0, le=10, description="further tries after a network error")
+    timeout_s: float = Field(gt=0, le=3600, description="longest time for one picture, all tries together, seconds")
+    max_mb: float = Field(gt=0, le=10_000, description="largest size of one picture, megabytes")
     allow_private: bool = Field(description="fetch addresses of this machine and of private networks too")
 
     def files(self) -> tuple[str, ...]:
-        """Return the table's path: it is an input."""
+        """Return the table's path, an input of the stage."""
         return (self.file,) if self.file else ()
 
     @model_validator(mode="after")
     def _check_workers(self) -> Self:
         if self.per_host > self.workers:
-            raise ValueError(f"per_host {self.per_host} must be at most workers {self.workers}")
+            raise ValueError(f"per_host {self.per_host} must be at most workers {self.workers}: lower per_host")
         return self
 
 
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def host(self) -> str:
-        """The host's name, "" when the address has none."""
+        """The host's name, or "" if the address has none."""
         try:
             return urlsplit(self.url).hostname or ""
         except ValueError:
@@ -72,23 +72,22 @@ class Row:
 def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, checkpoints: Path) -> None:
     """Fetch pictures into `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
 
-    The extension tells what came, whatever the address says. Rows are set aside that name no address, class or
-    type, and addresses that are dead, slow, endless, too large, no picture, or lead to this machine or a private
-    network (unless allowed), also by a redirect. What was fetched is kept in `checkpoints` for the next run.
-    Connections go straight to the hosts, past any proxy. Raises UserError when the table cannot be read or
-    nothing at all could be fetched.
+    The extension fits the content, whatever the address says. Set aside are rows without a valid address, class or
+    type, and addresses that are dead, slow, endless, too large, no picture, or lead, also by a redirect, to this
+    machine or a private network (unless allowed). Fetched pictures stay in `checkpoints` for the next run.
+    Connections ignore any proxy. Raises UserError when the table cannot be read or no picture could be fetched.
     """
     rows = _read_table(addresses)
-    reasons = {row.number: _judge(row) for row in rows}
-    asked = [row for row in rows if not reasons[row.number]]
-    for done, (row, reason) in enumerate(_fetch_all(asked, addresses, checkpoints), start=1):
+    reasons = {row.number: _find_fault(row) for row in rows}
+    wanted = [row for row in rows if not reasons[row.number]]
+    for done, (row, reason) in enumerate(_fetch_all(wanted, addresses, checkpoints), start=1):
         reasons[row.number] = reason
-        report.progress(done, len(asked), "pictures")
+        report.progress(done, len(wanted), "pictures")
     kept = [row for row in rows if not reasons[row.number]]
     if not kept:
         raise UserError(_describe_nothing(rows, reasons))
     for row in kept:
-        _place_picture(checkpoints / _name(row), out, row)
+        _place_picture(checkpoints / _name_file(row), out, row)
     _write_dropped(out, rows, reasons)
     report.say(f"{len(kept)} pictures fetched, {len(rows) - len(kept)} set aside (dropped.csv says why).")
 
@@ -96,7 +95,10 @@ def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, checkpoi
 def _read_table(addresses: Addresses) -> list[Row]:
     table = PROJECT / Path(addresses.file).expanduser()
     if not addresses.file or not table.is_file():
-        raise UserError(f"addresses.file {addresses.file!r} is no file; give the path of a table url,class,type.")
+        raise UserError(
+            f"addresses.file {addresses.file!r} is no file. Set it to the path of a CSV table with the columns "
+            "url, class and type: --set addresses.file=PATH"
+        )
     listed = read_rows(table, COLUMNS)
     return [
         Row(number, row["url"].strip(), row["class"].strip(), row["type"].strip())
@@ -104,7 +106,7 @@ def _read_table(addresses: Addresses) -> list[Row]:
     ]
 
 
-def _judge(row: Row) -> str:
+def _find_fault(row: Row) -> str:
     if row.split not in SPLITS:
         return f"unknown type: {row.split!r} is not train, val or test"
     if not row.category:
@@ -117,8 +119,8 @@ def _judge(row: Row) -> str:
 
 
 def _fetch_all(rows: Sequence[Row], addresses: Addresses, checkpoints: Path) -> Iterator[tuple[Row, str]]:
-    """Yield each row, as it is done, with the reason why its picture cannot be had, or with ""."""
-    from tasks.images.connections import hush_urllib3, load_certificates
+    """Yield each row as soon as it is done, with "" or the reason why its picture is unavailable."""
+    from tasks.images.connections import load_certificates, silence_urllib3
     from tasks.images.hosts import map_hosts
     from tasks.images.web_picture import Limits
 
@@ -126,32 +128,32 @@ def _fetch_all(rows: Sequence[Row], addresses: Addresses, checkpoints: Path) -> 
     by_host = defaultdict(list)
     for row in rows:
         by_host[row.host].append(row)
-    hush_urllib3()
-    load_certificates()  # once, before the threads
+    silence_urllib3()
+    load_certificates()  # once, before the threads start
     fetcher = _Fetcher(limits, checkpoints)
     yield from map_hosts(fetcher.fetch, by_host, workers=addresses.workers, per_host=addresses.per_host)
 
 
 class _Fetcher:
-    """Fetches pictures, in any thread, and gives up hosts that are gone."""
+    """Fetches pictures, from any thread, and gives up hosts that do not respond."""
 
     def __init__(self, limits: Limits, checkpoints: Path) -> None:
         self._limits, self._checkpoints = limits, checkpoints
-        self._faults: Counter[str] = Counter()  # of each host, in a row
+        self._faults: Counter[str] = Counter()  # consecutive faults of each host
         self._lock = threading.Lock()
 
     def fetch(self, row: Row) -> str:
-        """Return "" when the picture is in the checkpoints, else the reason why it cannot be had."""
+        """Return "" if the picture is in the checkpoints or could be fetched, else the reason why not."""
         from tasks.images.web_picture import fetch_picture
 
-        target = self._checkpoints / _name(row)
+        target = self._checkpoints / _name_file(row)
         if target.exists():
             return ""
-        if self._faults[row.host] >= MOST_FAULTS:
-            return f"host given up: {MOST_FAULTS} pictures of it in a row were dead or timed out"
+        if self._faults[row.host] >= MAX_HOST_FAULTS:
+            return f"host given up: {MAX_HOST_FAULTS} pictures of it in a row were dead or timed out"
         reason = fetch_picture(row.url, target, self._limits)
         with self._lock:
-            self._faults[row.host] = self._faults[row.host] + 1 if reason.startswith(FAULTS) else 0
+            self._faults[row.host] = self._faults[row.host] + 1 if reason.startswith(HOST_FAULTS) else 0
         return reason
 
 
@@ -162,10 +164,10 @@ def _place_picture(fetched: Path, out: Path, row: Row) -> None:
     folder = out / row.split / row.category
     with name_disk_faults(out, fetched.stat().st_size):
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(fetched, folder / f"{_name(row)}.{name_extension(fetched)}")
+        shutil.copyfile(fetched, folder / f"{_name_file(row)}.{name_extension(fetched)}")
 
 
-def _name(row: Row) -> str:
+def _name_file(row: Row) -> str:
     return f"{row.number:04}"
 
 
@@ -173,7 +175,7 @@ def _write_dropped(out: Path, rows: Sequence[Row], reasons: dict[int, str]) -> N
     dropped = (
         {
             "row": row.number,
-            "url": _show(row.url),
+            "url": _hide_secrets(row.url),
             "class": row.category,
             "type": row.split,
             "reason": reasons[row.number],
@@ -184,8 +186,8 @@ def _write_dropped(out: Path, rows: Sequence[Row], reasons: dict[int, str]) -> N
     write_rows(out / "dropped.csv", ["row", *COLUMNS, "reason"], dropped)
 
 
-def _show(url: str) -> str:
-    """Return an address without its secrets; nothing of one whose parts cannot be told apart."""
+def _hide_secrets(url: str) -> str:
+    """Return an address without its secrets, or "(malformed)" if it cannot be parsed."""
     from tasks.fetch import hide_secrets
 
     try:
@@ -197,9 +199,9 @@ def _show(url: str) -> str:
 
 def _describe_nothing(rows: Sequence[Row], reasons: dict[int, str]) -> str:
     kinds = Counter(reasons[row.number].split(":")[0] for row in rows)
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) or "the table has no rows"
-    such = f"; such as row {rows[0].number}: {reasons[rows[0].number]}" if rows else ""
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) or "the table has no rows"
+    example = f"; for example row {rows[0].number}: {reasons[rows[0].number]}" if rows else ""
     return (
-        f"No picture of {len(rows)} could be fetched ({told}{such}). "
-        "Check the network and addresses.file, then run again."
+        f"None of the {len(rows)} pictures could be fetched ({counts}{example}). "
+        "Check the network and the table in addresses.file, then run again."
     )

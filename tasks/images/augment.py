@@ -1,4 +1,4 @@
-"""Augmentation of pictures, a batch at a time on the device; each picture draws for itself."""
+"""Augmentation of pictures, a batch at a time on the device; each picture gets random numbers of its own."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,19 +11,19 @@ from tasks.images.geometry import draw_crops, draw_mirrors, draw_uniform, flip, 
 from tasks.images.member import Member
 from tasks.images.rand_augment import (
     LARGEST_MAGNITUDE,
-    Drawn,
+    DrawnOperations,
     change_values,
     draw_operations,
     join_tones,
-    map_places,
+    make_maps,
 )
 from tasks.images.tones import change_tones, draw_tones
-from tasks.learning.views import Augment
+from tasks.learning.transforms import AugmentInputs
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A member's augmentation at one size, weakened as the size asks."""
+    """A member's augmentation at one size, scaled by the size's strength."""
 
     flips: tuple[float, float]
     smallest_crop: float
@@ -46,11 +46,11 @@ class Plan:
         return self.jitter > 0 or self.hue > 0 or self.operations > 0
 
 
-def make_augment(member: Member, strength: float = 1.0) -> Augment:
+def make_augment(member: Member, strength: float = 1.0) -> AugmentInputs:
     """Return the member's augmentation for batches (batch, 3, height, width), RGB in 0..1.
 
-    `strength` is a factor on all of it but the flips, which lose nothing of a picture: at 0 they alone are left.
-    The batch given is not changed; the result is in 0..1, its channels last where those of the batch were.
+    `strength` scales everything but the flips, which lose nothing of a picture: with 0, only flips remain. The given
+    batch is not changed. The result is in 0..1 and keeps the batch's memory format (channels last or not).
     """
     magnitude = member.rand_augment_magnitude / LARGEST_MAGNITUDE * strength
     plan = Plan(
@@ -69,7 +69,7 @@ def make_augment(member: Member, strength: float = 1.0) -> Augment:
 
 def _augment(plan: Plan, batch: Tensor, generator: torch.Generator) -> Tensor:
     count = len(batch)
-    planes = batch.contiguous()  # what follows is several times faster on whole planes of one channel
+    planes = batch.contiguous()  # the steps below are several times faster on contiguous channels
     mirrors = draw_mirrors(count, *plan.flips, generator)
     drawn = draw_operations(count, plan.operations, strength=plan.magnitude, generator=generator)
     planes = _move(plan, planes, mirrors, drawn, generator) if plan.moves else flip(planes, mirrors)
@@ -86,8 +86,8 @@ def _augment(plan: Plan, batch: Tensor, generator: torch.Generator) -> Tensor:
     return planes.contiguous(memory_format=torch.channels_last) if last else planes
 
 
-def _move(plan: Plan, planes: Tensor, mirrors: Tensor, drawn: Drawn, generator: torch.Generator) -> Tensor:
-    """Crop, mirror, turn and move the pictures, in one resampling."""
+def _move(plan: Plan, planes: Tensor, mirrors: Tensor, drawn: DrawnOperations, generator: torch.Generator) -> Tensor:
+    """Crop, mirror, rotate, shear and shift the pictures in one resampling."""
     count, aspect = len(planes), planes.shape[3] / planes.shape[2]
     maps = mirror(mirrors)
     if plan.smallest_crop < 1:
@@ -95,5 +95,5 @@ def _move(plan: Plan, planes: Tensor, mirrors: Tensor, drawn: Drawn, generator: 
     if plan.rotation_deg:
         maps = maps @ rotate(draw_uniform(count, plan.rotation_deg, generator), aspect)
     if plan.operations:
-        maps = maps @ map_places(drawn, aspect)
+        maps = maps @ make_maps(drawn, aspect)
     return warp(planes, maps)

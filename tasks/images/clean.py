@@ -1,4 +1,4 @@
-"""An archive of pictures in class folders to a clean table: what cannot be used is set aside, with the reason."""
+"""Make a clean table of an archive of pictures in class folders; unusable files are set aside with the reason."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
-from tasks.images.layout import SPLITS, Layout, Place, find_layout
+from tasks.images.layout import SPLITS, Entry, Layout, find_layout
+from tasks.images.near_duplicates import HashedPicture, find_duplicates, gather_hashes, group_near
 from tasks.images.pictures import LARGEST_PIXELS, Picture, inspect_pictures
-from tasks.images.twins import Sight, find_twins, gather_looks, group_near
 from tasks.report import Report
 from tasks.section import Section
 from tasks.tables import read_rows
 
-FETCHED = "dropped.csv"  # of `fetch_addresses`, at the top of what it makes
+FETCHED = "dropped.csv"  # `fetch_addresses` writes it at the top of its output
 FETCHED_COLUMNS = ("row", "url", "class", "type", "reason")
 PICTURE_COLUMNS = (
     "example", "file", "fold", "split", "label", "category", "group", "width", "height", "mode", "orientation",
@@ -25,16 +25,16 @@ PICTURE_COLUMNS = (
 
 
 class CleanPictures(Section):
-    """What counts as a usable picture."""
+    """The conditions that a usable picture meets."""
 
     min_side_px: int = Field(ge=1, description="a picture whose shorter side is below this is too small, pixels")
     max_pixels: int = Field(
         ge=1, le=LARGEST_PIXELS, description="a picture whose header claims more is a decompression bomb"
     )
     near_duplicate_bits: int = Field(
-        ge=0, le=64, description="pictures whose perceptual hashes differ in no more of 64 bits are the same one"
+        ge=0, le=64, description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same"
     )
-    group_bits: int = Field(ge=0, le=64, description="pictures that differ in no more bits stay on one side")
+    group_bits: int = Field(ge=0, le=64, description="pictures that differ in this many bits or fewer stay in one fold")
     min_per_class: int = Field(ge=1, description="a class with fewer usable pictures ends the run")
 
     @model_validator(mode="after")
@@ -47,16 +47,16 @@ class CleanPictures(Section):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A file in a class folder, and the picture in it."""
+class InspectedFile:
+    """A file of the archive with what its inspection returned."""
 
-    place: Place
+    entry: Entry
     picture: Picture
 
 
 @dataclass(frozen=True)
-class Lost(Dropped):
-    """A file or address set aside, and the split and class that it was of, if any."""
+class DroppedPicture(Dropped):
+    """A file or address that was set aside, with its split and class ("" if none)."""
 
     split: str
     category: str
@@ -65,16 +65,17 @@ class Lost(Dropped):
 def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Report) -> None:
     """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `sizes.png`.
 
-    Every file is decoded whole. Set aside: what is no picture, unreadable, truncated, animated, too small, a
-    decompression bomb, in no class folder, or a picture again: the same or nearly so, in two splits, under two
-    labels. What `fetch_addresses` could not fetch is carried over. Labels go by the sorted names of the classes.
-    Raises UserError when no class folders are found, or when a class keeps too few pictures or lacks a split.
+    Every file is decoded completely. Set aside are files that are no picture, unreadable, truncated, animated, too
+    small, a decompression bomb or in no class folder, and pictures that are duplicates or near duplicates, in two
+    splits, or under two labels. Addresses that `fetch_addresses` could not fetch are copied to `dropped.csv`. Labels
+    number the sorted class names. Raises UserError when there are no class folders, or when a class has too few usable
+    pictures or none in some split.
     """
     layout = find_layout(archive)
     is_fetched = _is_fetched(archive)
-    places = [place for place in layout.places if not (is_fetched and place.file == FETCHED)]
-    pictures = inspect_pictures([place.path for place in places], clean.max_pixels, report)
-    kept, dropped = _sort_out([Row(*pair) for pair in zip(places, pictures, strict=True)], clean)
+    entries = [entry for entry in layout.entries if not (is_fetched and entry.file == FETCHED)]
+    pictures = inspect_pictures([entry.path for entry in entries], clean.max_pixels, report)
+    kept, dropped = _split_usable([InspectedFile(*pair) for pair in zip(entries, pictures, strict=True)], clean)
     dropped = (_read_unfetched(archive) if is_fetched else []) + dropped
     _check_classes(layout, kept, dropped, clean)
     _write_tables(out, kept, dropped, clean)
@@ -82,37 +83,39 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
     report.say(f"{len(kept)} pictures kept, {len(dropped)} set aside (dropped.csv says why).")
 
 
-def _sort_out(rows: Sequence[Row], clean: CleanPictures) -> tuple[list[Row], list[Lost]]:
-    reasons = [_judge(row, clean) for row in rows]
-    sound = [number for number, reason in enumerate(reasons) if not reason]
-    sights = [_see(rows[number]) for number in sound]
-    for number, reason in find_twins(sights, clean.near_duplicate_bits, clean.group_bits).items():
-        reasons[sound[number]] = reason
+def _split_usable(
+    rows: Sequence[InspectedFile], clean: CleanPictures
+) -> tuple[list[InspectedFile], list[DroppedPicture]]:
+    reasons = [_find_fault(row, clean) for row in rows]
+    usable = [number for number, reason in enumerate(reasons) if not reason]
+    candidates = [_hash_picture(rows[number]) for number in usable]
+    for number, reason in find_duplicates(candidates, clean.near_duplicate_bits, clean.group_bits).items():
+        reasons[usable[number]] = reason
     kept = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
-    pairs = zip((row.place for row in rows), reasons, strict=True)
-    return kept, [Lost(place.file, reason, place.split, place.category) for place, reason in pairs if reason]
+    pairs = zip((row.entry for row in rows), reasons, strict=True)
+    return kept, [DroppedPicture(entry.file, reason, entry.split, entry.category) for entry, reason in pairs if reason]
 
 
-def _judge(row: Row, clean: CleanPictures) -> str:
+def _find_fault(row: InspectedFile, clean: CleanPictures) -> str:
     picture = row.picture
-    if not row.place.is_plain:
-        return "file name: it is not UTF-8 and is told here with its bytes escaped"
+    if not row.entry.is_utf8:
+        return "file name: it is not UTF-8; dropped.csv shows its bytes escaped"
     if picture.fault:
         return picture.fault
-    if not row.place.category:
+    if not row.entry.category:
         return "not in a class folder"
     if min(picture.width, picture.height) < clean.min_side_px:
         return f"too small: {picture.width} x {picture.height} pixels, a side below min_side_px {clean.min_side_px}"
     return ""
 
 
-def _see(row: Row) -> Sight:
-    place, picture = row.place, row.picture
-    return Sight(place.file, place.split, place.category, picture.digest, picture.look)
+def _hash_picture(row: InspectedFile) -> HashedPicture:
+    entry, picture = row.entry, row.picture
+    return HashedPicture(entry.file, entry.split, entry.category, picture.digest, picture.phash)
 
 
 def _is_fetched(archive: Path) -> bool:
-    """Tell whether an archive is the work of `fetch_addresses`."""
+    """Return whether `fetch_addresses` wrote the archive."""
     table = archive / FETCHED
     if not table.is_file():
         return False
@@ -120,63 +123,70 @@ def _is_fetched(archive: Path) -> bool:
         return file.readline().strip() == ",".join(FETCHED_COLUMNS).encode()
 
 
-def _read_unfetched(archive: Path) -> list[Lost]:
-    """Return the addresses that `fetch_addresses` set aside."""
+def _read_unfetched(archive: Path) -> list[DroppedPicture]:
+    """Return the addresses that `fetch_addresses` could not fetch."""
     rows = read_rows(archive / FETCHED, FETCHED_COLUMNS)
-    return [Lost(row["url"], row["reason"], SPLITS.get(row["type"], ""), row["class"]) for row in rows]
+    return [DroppedPicture(row["url"], row["reason"], SPLITS.get(row["type"], ""), row["class"]) for row in rows]
 
 
-def _check_classes(layout: Layout, kept: Sequence[Row], dropped: Sequence[Lost], clean: CleanPictures) -> None:
-    """Raise UserError when there are no two classes, or one keeps too few pictures, or none in some split."""
+def _check_classes(
+    layout: Layout, kept: Sequence[InspectedFile], dropped: Sequence[DroppedPicture], clean: CleanPictures
+) -> None:
+    """Raise UserError unless there are two classes or more, each with enough pictures and some in every split."""
     folders = layout.folders | {(drop.split, drop.category) for drop in dropped if drop.split and drop.category}
-    names = sorted({category for _, category in folders})
-    if len(names) < 2:
-        raise UserError(f"Two classes or more are needed, and the only class folder is {names[0]}; add another.")
-    counts = Counter(row.place.category for row in kept)
-    poor = [name for name in names if counts[name] < clean.min_per_class]
-    if poor:
-        told = "; ".join(f"{name} keeps {counts[name]}{_tell_losses(name, dropped)}" for name in poor)
+    classes = sorted({category for _, category in folders})
+    if len(classes) < 2:
         raise UserError(
-            f"A class needs {clean.min_per_class} usable pictures (clean.min_per_class): {told}. "
-            "Add pictures, lower it, or take the class out."
+            f"The archive has only one class folder, {classes[0]}. Two classes or more are needed: add another folder."
         )
-    there = {(row.place.split, row.place.category) for row in kept}
-    for split in sorted({split for split, _ in there}):
-        lacking = [name for name in names if (split, name) not in there]
-        if lacking:
-            told = "; ".join(
-                f"{name}{_tell_losses(name, [d for d in dropped if d.split == split])}" for name in lacking
-            )
+    counts = Counter(row.entry.category for row in kept)
+    too_small = [name for name in classes if counts[name] < clean.min_per_class]
+    if too_small:
+        losses = "; ".join(f"{name} has {counts[name]}, and {_describe_losses(name, dropped)}" for name in too_small)
+        raise UserError(
+            f"Too few usable pictures: {losses}. Every class needs {clean.min_per_class} or more "
+            "(clean.min_per_class). Add pictures, lower clean.min_per_class, or remove the class's folder."
+        )
+    present = {(row.entry.split, row.entry.category) for row in kept}
+    for split in sorted({split for split, _ in present}):
+        missing = [name for name in classes if (split, name) not in present]
+        if missing:
+            of_split = [drop for drop in dropped if drop.split == split]
+            losses = "; ".join(f"{name}, and {_describe_losses(name, of_split)}" for name in missing)
             raise UserError(
-                f"The split {split} has no usable picture of a class that other splits have: {told}. "
-                "Every split needs every class: add some, or take the class or the split out."
+                f"The split {split} has no usable picture of {losses}. Every split needs pictures of every class: "
+                "add some, or remove the folders of the class or of the split."
             )
 
 
-def _tell_losses(category: str, dropped: Iterable[Lost]) -> str:
+def _describe_losses(category: str, dropped: Iterable[DroppedPicture]) -> str:
     reasons = count_kinds(drop for drop in dropped if drop.category == category)
     if not reasons:
-        return ", with none set aside"
+        return "none was set aside"
     reason, count = min(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return f", with {reasons.total()} set aside, most of them ({count}) for: {reason}"
+    total = reasons.total()
+    of_them = f"{count}" if count == total else f"most of them, {count},"
+    return f"{total} {'was' if total == 1 else 'were'} set aside ({of_them} for: {reason})"
 
 
-def _write_tables(out: Path, kept: Sequence[Row], dropped: Sequence[Lost], clean: CleanPictures) -> None:
-    balance = Counter(row.place.category for row in kept)
+def _write_tables(
+    out: Path, kept: Sequence[InspectedFile], dropped: Sequence[DroppedPicture], clean: CleanPictures
+) -> None:
+    balance = Counter(row.entry.category for row in kept)
     classes = [{"category": name, "examples": balance[name]} for name in sorted(balance)]
-    groups = group_near(gather_looks([_see(row) for row in kept]), clean.group_bits).tolist()
+    groups = group_near(gather_hashes([_hash_picture(row) for row in kept]), clean.group_bits).tolist()
     rows = (_describe_picture(row, group) for row, group in zip(kept, groups, strict=True))
     write_examples(out, PICTURE_COLUMNS, rows, classes)
     write_summary(out, classes, dropped, _count(kept, groups))
 
 
-def _describe_picture(row: Row, group: int) -> dict[str, object]:
-    place, picture = row.place, row.picture
+def _describe_picture(row: InspectedFile, group: int) -> dict[str, object]:
+    entry, picture = row.entry, row.picture
     return {
-        "file": place.file,
+        "file": entry.file,
         "fold": "",
-        "split": place.split,
-        "category": place.category,
+        "split": entry.split,
+        "category": entry.category,
         "group": group,
         "width": picture.width,
         "height": picture.height,
@@ -185,21 +195,21 @@ def _describe_picture(row: Row, group: int) -> dict[str, object]:
     }
 
 
-def _count(kept: Sequence[Row], groups: Sequence[int]) -> dict[str, object]:
+def _count(kept: Sequence[InspectedFile], groups: Sequence[int]) -> dict[str, object]:
     sides = sorted(min(row.picture.width, row.picture.height) for row in kept)
     return {
         "groups": len(set(groups)),
-        "splits": dict(Counter(row.place.split or "none" for row in kept)),
+        "splits": dict(Counter(row.entry.split or "none" for row in kept)),
         "modes": dict(Counter(row.picture.mode for row in kept)),
         "orientations": dict(Counter(str(row.picture.orientation) for row in kept)),
         "shorter_side_px": {"smallest": sides[0], "median": sides[len(sides) // 2], "largest": sides[-1]},
     }
 
 
-def _draw_plots(out: Path, kept: Sequence[Row]) -> None:
+def _draw_plots(out: Path, kept: Sequence[InspectedFile]) -> None:
     from tasks.plots import make_axes, plot_bars, save_plot
 
-    balance = Counter(row.place.category for row in kept)
+    balance = Counter(row.entry.category for row in kept)
     plot_bars(out / "balance.png", dict(sorted(balance.items())), title="Pictures of each class", y_label="pictures")
     axes = make_axes("How large the pictures are", "width, pixels", "height, pixels")
     axes.scatter([row.picture.width for row in kept], [row.picture.height for row in kept], s=8, alpha=0.3)

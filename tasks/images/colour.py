@@ -1,4 +1,4 @@
-"""Colour spaces that a network may see, made of RGB in its first layer; scriptable."""
+"""Conversion from RGB to the colour space that a network uses, as its first layer; scriptable."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ class ColourSpace(nn.Module):
         super().__init__()
         self.space = space
         mean, std = STATISTICS[space]
-        # Fixed by the space, so no part of the weights.
+        # The colour space determines them, so they are not part of the weights.
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -67,7 +67,7 @@ def make_lab(pictures: Tensor) -> Tensor:
 
 
 def _compress(light: Tensor) -> Tensor:
-    """CIE's cube root, straight near black."""
+    """CIE's cube root, linear near black."""
     return torch.where(light > (6 / 29) ** 3, light.clamp(min=1e-6) ** (1 / 3), light * (29 / 6) ** 2 / 3 + 4 / 29)
 
 

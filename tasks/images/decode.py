@@ -1,4 +1,4 @@
-"""Picture files to RGB pixels, upright: the one way in for cleaning, features and predictions."""
+"""Decode picture files to upright RGB: cleaning, features and predictions all use this module."""
 
 import re
 import struct
@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks.errors import UserError
 
-# Formats that are pixels and nothing else: Pillow also runs programs (Ghostscript for EPS), which nobody vouches for.
+# Formats of plain pixels only. For others Pillow runs external programs (Ghostscript for EPS), which is unsafe.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 
-# What Pillow's readers let through when the bytes are not what they should be.
+# What Pillow's readers raise for a corrupt file.
 BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError,
     EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
@@ -34,16 +34,17 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_HUSHED = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-_hush_lock = threading.Lock()
+_PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_filter_lock = threading.Lock()
 
 
 def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
-    """Return a picture in RGB, 8 bit, upright as its EXIF orientation says; transparent parts lie over white.
+    """Return a picture in RGB, 8 bit, upright by its EXIF orientation; transparent pixels are blended with white.
 
     With `least_px` a larger JPEG is decoded at half, a quarter or an eighth of its size, much faster, as long as
-    its shorter side keeps `least_px`. Of a file with several pictures it is the first. Raises UserError, naming
-    the file, when it is no picture, is truncated, or is larger than Pillow's limit (about 179 million pixels).
+    its shorter side keeps at least `least_px`. Of a file with several pictures, the first is returned. Raises
+    UserError, naming the file, when it is no picture, is truncated, or exceeds Pillow's limit (about 179 million
+    pixels).
     """
     try:
         with open_picture(path) as picture:
@@ -51,17 +52,19 @@ def read_picture(path: Source, least_px: int | None = None) -> Image.Image:
                 picture.draft(picture.mode, (least_px, least_px))
             return make_rgb(picture, read_orientation(picture))
     except BROKEN as error:
-        raise UserError(f"{path} cannot be read as a picture ({tell_fault(error)}); mend or remove it.") from error
+        raise UserError(
+            f"{path} cannot be read as a picture ({describe_fault(error)}). Repair or remove it."
+        ) from error
 
 
 def open_picture(path: Source) -> Image.Image:
-    """Open a picture file and read its header only; raises one of `BROKEN`."""
-    _hush_pillow()
+    """Open a picture file and read only its header; raises one of `BROKEN`."""
+    _silence_pillow()
     return Image.open(path, formats=FORMATS)
 
 
 def starts_as_picture(start: bytes) -> bool:
-    """Tell whether the first bytes (16 or more) are those of a format that is read."""
+    """Return whether the first bytes (16 or more) are those of one of `FORMATS`."""
     Image.init()
     accepts = [Image.OPEN[name][1] for name in FORMATS]
     return any(accept is None or accept(start[:16]) is True for accept in accepts)
@@ -77,7 +80,7 @@ def read_orientation(picture: Image.Image) -> int:
 
 
 def make_rgb(picture: Image.Image, orientation: int) -> Image.Image:
-    """Decode an opened picture whole and return it in RGB, turned upright; raises one of `BROKEN`."""
+    """Decode an opened picture completely and return it in RGB, upright; raises one of `BROKEN`."""
     picture.load()
     turn = _TURNS.get(orientation)
     upright = picture if turn is None else picture.transpose(turn)
@@ -87,12 +90,12 @@ def make_rgb(picture: Image.Image, orientation: int) -> Image.Image:
     if upright.mode.startswith("I"):
         upright = _keep_high_byte(upright)
     if upright.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, whose white nobody knows")
+        raise ValueError("its pixels are floating-point numbers, whose range is unknown")
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
-def tell_fault(error: BaseException) -> str:
-    """Return what is wrong with a picture in a few words that hold no path."""
+def describe_fault(error: BaseException) -> str:
+    """Return what is wrong with a picture in a few words that contain no path."""
     if isinstance(error, UnidentifiedImageError):
         return "no picture, or cut within its first bytes"
     if isinstance(error, OSError) and error.strerror:
@@ -101,18 +104,18 @@ def tell_fault(error: BaseException) -> str:
 
 
 def _keep_high_byte(picture: Image.Image) -> Image.Image:
-    """Return a grey picture of 16 bit with 8; those that Pillow widened to 32 bit but need only 8 stay."""
+    """Reduce a grey picture of 16 bits to 8; values that Pillow widened to 32 bits but that fit in 8 do not change."""
     values = np.asarray(picture)
     shift = 0 if picture.mode == "I" and values.max() <= 255 else 8
     return Image.fromarray(np.clip(values >> shift, 0, 255).astype(np.uint8))
 
 
-def _hush_pillow() -> None:
-    """Have Pillow's warnings (odd metadata, a size near its limit) unsaid: what matters raises an error.
+def _silence_pillow() -> None:
+    """Turn off Pillow's warnings (odd metadata, a size near its limit): whatever matters raises an error.
 
-    For good, once: Python's `catch_warnings` may not be used in several threads.
+    It does so once and permanently, because Python's `catch_warnings` is not safe in several threads.
     """
-    if _HUSHED not in warnings.filters:
-        with _hush_lock:
-            if _HUSHED not in warnings.filters:
+    if _PILLOW_FILTER not in warnings.filters:
+        with _filter_lock:
+            if _PILLOW_FILTER not in warnings.filters:
                 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -1,4 +1,4 @@
-"""Which of the fitted networks make up the ensemble of pictures."""
+"""The ensemble of pictures: which fits it consists of, and how it combines them."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ from tasks.learning.ensemble import Ensemble
 
 
 class PictureEnsemble(Ensemble):
-    """How the members' probabilities are put together, over the last size or over all."""
+    """How the members' probabilities are combined, over the last size or over all sizes."""
 
     script: ClassVar[str] = "tasks.images.script"
 

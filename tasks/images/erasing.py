@@ -1,4 +1,4 @@
-"""What hides a part of a picture, or all of it a little: rectangles of noise, and Gaussian noise."""
+"""Augmentation by noise: a rectangle of noise in a picture, and Gaussian noise all over it."""
 
 import math
 
@@ -11,14 +11,14 @@ from tasks.learning.randomness import make_generator
 
 AREAS = (0.02, 0.33)
 LOG_RATIO = math.log(3.3)
-"""Areas and widest rectangle: torchvision's RandomErasing."""
+"""Range of areas and largest aspect ratio, both as torchvision's RandomErasing."""
 
 
 def erase(batch: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Fill a rectangle of about `share` of the pictures (batch, channels, height, width) with noise in 0..1.
 
-    Zhong et al. 2020, "Random Erasing". One field of noise serves the batch: each picture has its own
-    rectangle, and so its own part of it.
+    Zhong et al. 2020, "Random Erasing". The batch shares one picture of noise; each picture has a rectangle of its own,
+    and so shows another region of that noise.
     """
     count, size = len(batch), batch.shape[2:]
     areas = AREAS[0] + (AREAS[1] - AREAS[0]) * torch.rand(count, generator=generator)
@@ -31,9 +31,9 @@ def erase(batch: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 def add_noise(batch: Tensor, std: float, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise of standard deviation `std` to pictures in 0..1, and cut them to that range.
+    """Add Gaussian noise of standard deviation `std` to pictures in 0..1, and clamp them to that range.
 
-    The noise is drawn where the batch is, by a generator of its own, which the given one seeds.
+    The noise is drawn on the batch's device, by a separate generator that `generator` seeds.
     """
     seed = int(torch.randint(2**62, (), generator=generator))
     own = make_generator(batch.device, "noise", seed)
@@ -42,7 +42,7 @@ def add_noise(batch: Tensor, std: float, generator: torch.Generator) -> Tensor:
 
 
 def _place(sides: Tensor, length: int, generator: torch.Generator) -> Tensor:
-    """Return where spans of `sides` (shares of `length`) begin and end, all of them inside: (batch, 2)."""
+    """Draw the start and end (batch, 2) of spans of `sides` (shares of `length`) that lie completely inside."""
     span = (sides * length).round()
     start = (torch.rand(len(sides), generator=generator) * (length - span + 1)).floor()
     return torch.stack([start, start + span], 1)

@@ -1,4 +1,4 @@
-"""Where in a picture an exported model saw its class."""
+"""Show the region of a picture that an exported model's prediction depends on."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
     from tasks.images.decode import Source
 
-# Larger pictures are shown, and looked at, no larger than this.
+# Larger pictures are scaled down to this side before they are explained and shown.
 SHOWN_PX = 384
 
 
 def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
-    """Return what takes a picture to itself with a map laid over it, (height, width, 3).
+    """Return a function from a picture file to the picture overlaid with its attribution map, (height, width, 3).
 
-    It raises UserError as `predict` does when the file is no picture.
+    The function raises UserError, as `predict` does, when the file is no picture.
     """
     import numpy as np
     import torch
 
     from tasks.images.decode import read_picture
-    from tasks.learning.attribution import attribute, lay_map, make_map
+    from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
@@ -35,8 +35,8 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
         small.thumbnail((SHOWN_PX, SHOWN_PX))
         picture = np.array(small)
         shown = torch.from_numpy(picture).permute(2, 0, 1).float()
-        # Against a picture of one colour, its mean: what differs from that is what can be seen.
+        # The baseline is a picture of a single colour, the mean: the attribution is to what differs from it.
         hidden = shown.mean((1, 2), keepdim=True).expand_as(shown)
-        return lay_map(picture, make_map(attribute(script, shown, hidden).sum(0)))
+        return overlay_map(picture, make_map(attribute(script, shown, hidden).sum(0)))
 
     return explain

@@ -1,7 +1,7 @@
 """Affine maps, one for each picture of a batch, composed and then applied in a single resampling.
 
-A map is a matrix (3, 3) from a place in the new picture to the place of the old one that is shown there, both
-in -1..1 from edge to edge. They are small and made on the cpu.
+A map is a matrix (3, 3) from a position in the new picture to the position in the old picture that is shown there.
+Both are in -1..1 from edge to edge. Maps are small and are made on the cpu.
 """
 
 import math
@@ -22,8 +22,8 @@ def draw_uniform(count: int, largest: float, generator: torch.Generator) -> Tens
 def draw_sides(areas: Tensor, log_ratio: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw the width and height, as shares of the picture's, of boxes with these shares of its area.
 
-    Their ratio lies within exp(±log_ratio), and closer to 1 where a box of that area would not fit: none need
-    be drawn again, and each has the very area.
+    The aspect ratio is within exp(±log_ratio), and closer to 1 where a box of that area would not fit. So each box fits
+    at the first draw and has exactly its area.
     """
     widest = (-areas.log()).clamp(max=log_ratio)
     ratios = (draw_uniform(len(areas), 1.0, generator) * widest).exp()
@@ -31,7 +31,7 @@ def draw_sides(areas: Tensor, log_ratio: float, generator: torch.Generator) -> t
 
 
 def draw_crops(count: int, smallest: float, generator: torch.Generator) -> Tensor:
-    """Draw maps that show a part of the picture, its share of the area between `smallest` and 1."""
+    """Draw maps that crop the picture to a share of its area between `smallest` and 1."""
     areas = 1 - (1 - smallest) * torch.rand(count, generator=generator)
     width, height = draw_sides(areas, LOG_RATIO, generator)
     across = draw_uniform(count, 1.0, generator) * (1 - width)
@@ -41,14 +41,14 @@ def draw_crops(count: int, smallest: float, generator: torch.Generator) -> Tenso
 
 
 def rotate(degrees: Tensor, aspect: float) -> Tensor:
-    """Return maps that turn the picture counter-clockwise; `aspect` is its width divided by its height."""
+    """Return maps that rotate the picture counter-clockwise; `aspect` is its width divided by its height."""
     sine, cosine = degrees.deg2rad().sin(), degrees.deg2rad().cos()
     zero, one = torch.zeros_like(sine), torch.ones_like(sine)
     return stack_maps([cosine, -sine / aspect, zero], [sine * aspect, cosine, zero], [zero, zero, one])
 
 
 def shear(across: Tensor, down: Tensor, aspect: float) -> Tensor:
-    """Return maps that shift rows by `across` of their height, and columns by `down` of their place, in pixels."""
+    """Return maps that shift each row by `across` times its y, and each column by `down` times its x, in pixels."""
     zero, one = torch.zeros_like(across), torch.ones_like(across)
     return stack_maps([one, across / aspect, zero], [down * aspect, one, zero], [zero, zero, one])
 
@@ -67,8 +67,8 @@ def stack_maps(*rows: list[Tensor]) -> Tensor:
 def warp(batch: Tensor, maps: Tensor) -> Tensor:
     """Return pictures (batch, channels, height, width) resampled bilinearly, mirrored beyond their edges.
 
-    Each column's and each row's part is computed by itself, so that the identity keeps every value but for the
-    last bits of a coordinate.
+    The contributions of column and row are computed separately, so that the identity keeps every value, except for
+    rounding in the last bits of a coordinate.
     """
     height, width = batch.shape[2:]
     maps = maps.to(batch.device)[:, :2]
@@ -84,12 +84,12 @@ def draw_mirrors(count: int, across: float, down: float, generator: torch.Genera
 
 
 def mirror(mirrors: Tensor) -> Tensor:
-    """Return maps that mirror the pictures chosen, (count, 2)."""
+    """Return maps that mirror the pictures that `mirrors` (count, 2) chooses."""
     return torch.diag_embed(torch.cat([1.0 - 2 * mirrors, torch.ones(len(mirrors), 1)], 1))
 
 
 def flip(batch: Tensor, mirrors: Tensor) -> Tensor:
-    """Return pictures with those chosen, (batch, 2), mirrored pixel for pixel."""
+    """Mirror, pixel for pixel, the pictures that `mirrors` (batch, 2) chooses."""
     for axis, chosen in zip((3, 2), mirrors.unbind(1), strict=True):
         if chosen.any():
             batch = torch.where(chosen.to(batch.device).view(-1, 1, 1, 1), batch.flip(axis), batch)

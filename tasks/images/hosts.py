@@ -1,4 +1,4 @@
-"""Work on many hosts at once: never too much on one, and no host keeps the others waiting."""
+"""Concurrent work on many hosts: a limit for each host, and a slow host does not delay the others."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 def map_hosts(
     compute: Callable[[Item], Result], items: Mapping[str, Sequence[Item]], *, workers: int, per_host: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item with `compute(item)` as it is done, by `workers` threads, `per_host` of them at one host.
+    """Yield each item with `compute(item)` as soon as it is done; at most `per_host` of `workers` threads use one host.
 
-    `items` are given by host. The hosts take turns: when an item is done, the next one of its host queues up
-    behind those of the others, so that a slow host delays its own items only. An error of `compute` is raised
-    here and ends the work.
+    `items` are grouped by host. The hosts take turns: when an item is done, its host's next item queues behind those
+    of the other hosts, so a slow host delays only its own items. An error in `compute` is raised here and ends the
+    work.
     """
     waiting = {host: deque(each) for host, each in items.items()}
     running: dict[Future[Result], tuple[str, Item]] = {}

@@ -1,4 +1,4 @@
-"""What a network of pictures learns at one size, in one round."""
+"""The lesson of a picture network at one size, in one round."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from torch import nn
 from tasks.folds import read_round
 from tasks.images.member import Member
 from tasks.images.sections import Size
-from tasks.images.views import alter_with, judge_with, to_pictures
+from tasks.images.transforms import choose_wrapper, make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.examples import read_examples
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.learning.weights import load_weights, read_state_dict
 
 
@@ -30,17 +30,19 @@ def prepare(
     done: int = 0,
     epochs: int = 0,
 ) -> tuple[Lesson, nn.Module]:
-    """Return the lesson of one size, and the network with the weights of the fit `before`, if there is one.
+    """Return the lesson of one size, and the network, with the weights of the fit `before` if that is given.
 
-    `features` are the pictures at this size. A fit is part of a learning-rate cycle of so many `epochs`, of which so
-    many are `done`; a range test needs no cycle.
+    `features` is the folder of the pictures at this size. A fit continues a learning-rate cycle of `epochs`, of which
+    `done` were trained before it. A range test needs no cycle.
     """
     lesson = Lesson(
         parts=read_examples(features, folds, read_round(folds, fold)),
-        # The head alone learns before the first size only: at the next one it is no longer new.
+        # Only at the first size does the head learn alone: at the next size it is no longer random.
         recipe=member if before is None else member.model_copy(update={"head_epochs": 0}),
         schedule=size,
-        views=Views(prepare=to_pictures, alter=alter_with(member, size.strength), judge=judge_with(member)),
+        transforms=Transforms(
+            prepare=to_pictures, augment=make_batch_augment(member, size.strength), wrap=choose_wrapper(member)
+        ),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold, size.pixels),
         cycle=Cycle(done, epochs) if epochs else None,

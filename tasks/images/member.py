@@ -8,24 +8,28 @@ from tasks.learning.recipe import ConvolutionRecipe
 
 
 class Member(ConvolutionRecipe):
-    """How one network learns pictures; how long, and at which sizes, say the sizes."""
+    """How one network learns pictures. The section `sizes` gives the sizes and the schedule at each."""
 
     domain: ClassVar[str] = "images"
     lesson: ClassVar[str] = "tasks.images.lesson"
 
-    colour: Literal["rgb", "hsv", "lab"] = Field(description="colour space that the network sees")
-    sizes: str = Field(min_length=1, description="all: each size goes on from the one before; or one size's name")
-    cycle: Literal["each", "all"] = Field(description="one learning-rate cycle at each size, or one over all of them")
+    colour: Literal["rgb", "hsv", "lab"] = Field(description="colour space of the network's input")
+    sizes: str = Field(
+        min_length=1, description="all: each size continues from the previous one; or the name of one size"
+    )
+    cycle: Literal["each", "all"] = Field(description="one learning-rate cycle at each size, or one over all sizes")
     flip_share: float = Field(ge=0, le=1, description="share of the pictures mirrored left to right")
     vertical_flip_share: float = Field(ge=0, le=1, description="share of the pictures turned upside down")
     crop_scale: float = Field(gt=0, le=1, description="smallest share of the area that a crop keeps; 1: no crop")
     rotation_deg: float = Field(ge=0, le=180, description="largest rotation either way, degrees")
     jitter: float = Field(ge=0, le=1, description="brightness, contrast and saturation: factors 1 - it to 1 + it")
-    hue: float = Field(ge=0, le=0.5, description="largest turn of the hues either way, share of the colour circle")
-    rand_augment_ops: int = Field(ge=0, le=8, description="RandAugment's operations a picture; 0: none")
-    rand_augment_magnitude: float = Field(ge=0, le=30, description="RandAugment's strength of each, 30 the most")
+    hue: float = Field(ge=0, le=0.5, description="largest rotation of the hues either way, share of the colour circle")
+    rand_augment_ops: int = Field(ge=0, le=8, description="RandAugment's operations per picture; 0: none")
+    rand_augment_magnitude: float = Field(
+        ge=0, le=30, description="RandAugment's strength of each operation, at most 30"
+    )
     erase_share: float = Field(ge=0, le=1, description="share of the pictures with a rectangle of noise in them")
     noise_std: float = Field(ge=0, le=1, description="standard deviation of Gaussian noise; white is 1")
     cutmix_alpha: float = Field(ge=0, description="of the Beta distribution of pasted shares; 0: no CutMix")
     gradient_checkpointing: bool = Field(description="less memory for more time; resnets only")
-    test_flip: bool = Field(description="judge each picture and its mirror image, and take the mean")
+    test_flip: bool = Field(description="predict each picture and its mirror image, and use the mean")

@@ -1,4 +1,4 @@
-"""PNG files written by hand, uncompressed: the same bytes whatever the version of zlib."""
+"""A writer of uncompressed PNG files: the bytes do not depend on the version of zlib."""
 
 import struct
 import zlib
@@ -17,7 +17,7 @@ _ORIENTATION = 0x0112
 def encode_png(pixels: Pixels, *, palette: Pixels | None = None, orientation: int = 1) -> bytes:
     """Return a PNG (W3C, PNG 3rd edition) of pixels (height, width, channels): grey, RGB or RGBA, 8 bit.
 
-    With a `palette` (256, 3) the one channel holds indices into it. `orientation` is EXIF's, told when not 1.
+    With a `palette` (256, 3) the single channel holds indices into it. `orientation` is EXIF's, written when not 1.
     """
     height, width, channels = pixels.shape
     colour_type = _COLOUR_TYPES[channels] if palette is None else _PALETTE
@@ -37,7 +37,7 @@ def _frame(kind: bytes, content: bytes) -> bytes:
 
 
 def _store(content: bytes) -> bytes:
-    """Return a zlib stream (RFC 1950) that holds `content` as it is."""
+    """Return a zlib stream (RFC 1950) that stores `content` uncompressed."""
     blocks = [content[start : start + _BLOCK_BYTES] for start in range(0, len(content), _BLOCK_BYTES)]
     stored = [
         struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF) + block

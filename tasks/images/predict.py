@@ -1,4 +1,4 @@
-"""What the exported model sees in picture files."""
+"""Predict picture files with the exported model."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ GIVEN = "picture (jpeg, png, webp, ...)"
 
 
 def read_given(given: Sequence[str], folder: Path) -> list[Path]:
-    """Return the files that a command line names, from `folder`; of a folder all files below it but hidden ones."""
-    found: list[Path] = []
+    """Return the files that a command line names, from `folder`; of a folder all files below it except hidden ones."""
+    pictures: list[Path] = []
     for file in (folder / name for name in given):
         below = [path for path in sorted(file.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-        found += below if file.is_dir() else [file]
-    return found
+        pictures += below if file.is_dir() else [file]
+    return pictures
 
 
 def open_model(model: Path) -> Served:
     """Open an exported model for picture files. Raises UserError when it cannot be read."""
     script = load_script(model)
 
-    def judge(pictures: Sequence[Source]) -> NDArray[np.float32]:
+    def predict_proba(pictures: Sequence[Source]) -> NDArray[np.float32]:
         return ask_each(script, (_read_pixels(picture) for picture in pictures))
 
-    return Served(BINARY, script.labels, judge, lambda: _draw_png(model))
+    return Served(BINARY, script.labels, predict_proba, lambda: _draw_png(model))
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Open a model that MLflow keeps: the name is MLflow's."""
+    """Open a model stored in MLflow, which requires this function's name."""
     return open_model(Path(data_path, FILE))
 
 

@@ -1,8 +1,8 @@
-"""RandAugment: a few operations a picture, drawn from fourteen, all of one strength.
+"""RandAugment: a few operations for each picture, drawn from fourteen, all of the same strength.
 
-Cubuk et al. 2020; the operations and their ranges are torchvision's. What moves pixels joins the other affine
-maps, what is linear in the colours joins the other tones; so each picture is resampled once and cut to 0..1
-once, and the rest follows after them.
+Cubuk et al. 2020; the operations and their ranges are torchvision's. Operations that move pixels are merged into the
+other affine maps, and operations that are linear in the colours into the other tone changes. So each picture is
+resampled once and clamped to 0..1 once. The remaining operations are applied afterwards.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ LEVELS = 256
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnOperations:
     """The operations of a batch: numbers and signs (pictures, operations), and their common strength, 0 to 1."""
 
     numbers: Tensor
@@ -37,14 +37,14 @@ class Drawn:
         return (self.numbers == OPERATIONS.index(operation)) * self.signs * self.strength
 
 
-def draw_operations(pictures: int, count: int, *, strength: float, generator: torch.Generator) -> Drawn:
-    """Draw `count` operations for each picture, any of them more than once, those with a direction either way."""
+def draw_operations(pictures: int, count: int, *, strength: float, generator: torch.Generator) -> DrawnOperations:
+    """Draw `count` operations for each picture, with replacement; the sign of each is random too."""
     numbers = torch.randint(len(OPERATIONS), (pictures, count), generator=generator)
     signs = 2 * torch.randint(2, (pictures, count), generator=generator) - 1
-    return Drawn(numbers, signs.float(), strength)
+    return DrawnOperations(numbers, signs.float(), strength)
 
 
-def map_places(drawn: Drawn, aspect: float) -> Tensor:
+def make_maps(drawn: DrawnOperations, aspect: float) -> Tensor:
     """Return each picture's affine map (pictures, 3, 3); see `geometry`."""
     steps = drawn.numbers.shape[1]
     maps = torch.eye(3).expand(len(drawn.numbers), 3, 3)
@@ -57,8 +57,8 @@ def map_places(drawn: Drawn, aspect: float) -> Tensor:
     return maps
 
 
-def join_tones(drawn: Drawn, tones: Tones) -> Tones:
-    """Return tones with the drawn brightness, saturation and contrast in them."""
+def join_tones(drawn: DrawnOperations, tones: Tones) -> Tones:
+    """Return tones that include the drawn brightness, saturation and contrast."""
     factors = {
         name: getattr(tones, name) * (1 + FACTOR * drawn.amounts(name)).prod(1)
         for name in ("brightness", "saturation", "contrast")
@@ -66,21 +66,21 @@ def join_tones(drawn: Drawn, tones: Tones) -> Tones:
     return replace(tones, **factors)
 
 
-def change_values(batch: Tensor, drawn: Drawn) -> Tensor:
-    """Return pictures (batch, 3, height, width), RGB in 0..1, after the operations that are not linear."""
+def change_values(batch: Tensor, drawn: DrawnOperations) -> Tensor:
+    """Apply the operations that are not linear to pictures (batch, 3, height, width), RGB in 0..1."""
     changed = batch.clone()
     for step in range(drawn.numbers.shape[1]):
-        for name, alter in ALTERATIONS.items():
+        for name, operate in VALUE_OPERATIONS.items():
             rows = (drawn.numbers[:, step] == OPERATIONS.index(name)).nonzero().squeeze(1)
             if len(rows):
                 amounts = (drawn.signs[rows, step] * drawn.strength).view(-1, 1, 1, 1).to(batch.device)
                 rows = rows.to(batch.device)
-                changed[rows] = alter(changed[rows], amounts)
+                changed[rows] = operate(changed[rows], amounts)
     return changed
 
 
 def sharpen(pictures: Tensor, amounts: Tensor) -> Tensor:
-    """Sharpen, or soften where the amount is negative; the outermost pixels stay."""
+    """Sharpen, or soften where the amount is negative; the outermost pixels do not change."""
     inner = pictures[:, :, 1:-1, 1:-1]
     smooth = (9 * F.avg_pool2d(pictures, 3, stride=1) + 4 * inner) / 13
     sharp = pictures.clone()
@@ -89,25 +89,25 @@ def sharpen(pictures: Tensor, amounts: Tensor) -> Tensor:
 
 
 def posterise(pictures: Tensor, amounts: Tensor) -> Tensor:
-    """Keep 8 bits of each value, less the more strength."""
+    """Keep the highest bits of each 8-bit value: the greater the amount, the fewer."""
     step = 2 ** (BITS * amounts.abs()).round()
     return (_count_levels(pictures) / step).floor() * step / (LEVELS - 1)
 
 
 def solarise(pictures: Tensor, amounts: Tensor) -> Tensor:
-    """Invert what is as bright as a threshold: 1 without strength, lower with more."""
+    """Invert values at or above a threshold: 1 minus the amount."""
     return torch.where(pictures >= 1 - amounts.abs(), 1 - pictures, pictures)
 
 
 def stretch_contrast(pictures: Tensor, amounts: Tensor) -> Tensor:
-    """Stretch each channel of each picture to 0..1; a channel of one value stays."""
+    """Stretch each channel of each picture to 0..1; a channel with a single value does not change."""
     low, high = pictures.amin((2, 3), keepdim=True), pictures.amax((2, 3), keepdim=True)
     flat = high == low
     return (pictures - torch.where(flat, 0, low)) / torch.where(flat, 1, high - low)
 
 
 def equalise(pictures: Tensor, amounts: Tensor) -> Tensor:
-    """Spread each channel's 256 values of each picture evenly, as Pillow's ImageOps.equalize."""
+    """Equalise the histogram of each channel of each picture, as Pillow's ImageOps.equalize does."""
     levels = _count_levels(pictures).long().flatten(2).flatten(0, 1)
     counts = torch.zeros(len(levels), LEVELS, dtype=torch.long, device=levels.device)
     counts.scatter_add_(1, levels, torch.ones_like(levels))
@@ -123,7 +123,7 @@ def _count_levels(pictures: Tensor) -> Tensor:
     return (pictures * (LEVELS - 1)).round()
 
 
-ALTERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+VALUE_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sharpness": sharpen,
     "posterise": posterise,
     "solarise": solarise,

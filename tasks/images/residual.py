@@ -1,4 +1,4 @@
-"""torchvision's residual networks for pictures in any colour space, with less memory where asked for."""
+"""torchvision's residual networks for pictures in any colour space, optionally with less memory."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,8 +23,8 @@ def make_picture_net(name: str, member: Member, n_classes: int) -> "PictureNet":
 class PictureNet(nn.Module):
     """Pictures (batch, 3, height, width), RGB in 0..1, to logits (batch, classes).
 
-    With `recompute` a training step keeps only what goes into each residual block and computes the rest again
-    for the gradients. Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
+    With `recompute` a training step keeps only the input of each residual block and computes the rest again for the
+    gradients. Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
     """
 
     def __init__(self, colour: ColourSpace, network: ResNet, *, recompute: bool) -> None:
@@ -55,13 +55,13 @@ class PictureNet(nn.Module):
 
 
 def _measure_once(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Return what surrounds the computing of a block and its computing again."""
+    """Return the contexts of a block's first computation and of its recomputation."""
     return nullcontext(), _without_running_statistics(block)
 
 
 @contextmanager
 def _without_running_statistics(block: nn.Module) -> Iterator[None]:
-    """Let batch normalisation leave its running statistics as they are: a batch counts once, though computed twice."""
+    """Freeze the running statistics of batch normalisation, so that a batch that is computed twice counts once."""
     layers = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)]
     kept = [(layer, layer.momentum, layer.num_batches_tracked) for layer in layers]
     for layer in layers:

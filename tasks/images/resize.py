@@ -1,4 +1,4 @@
-"""Every picture as a square of one size, made once and kept on disk."""
+"""Resize every picture to a square of one size, once, and store the squares on disk."""
 
 import json
 from collections.abc import Iterator
@@ -17,8 +17,7 @@ from tasks.tables import read_rows
 Pixels = NDArray[np.uint8]
 
 DECODE_SCALE = 2
-"""A JPEG is decoded no smaller than this many times the square, so that the resampling still has pixels to
-average."""
+"""A JPEG is decoded at this many times the square's side or more, so that resampling still has pixels to average."""
 
 
 def resize_pictures(archive: Path, pictures: Path, *, pixels: int, out: Path, report: Report) -> None:
@@ -35,13 +34,13 @@ def resize_pictures(archive: Path, pictures: Path, *, pixels: int, out: Path, re
 
 def read_square(path: Path, pixels: int) -> Pixels:
     """Return a picture file's square: (pixels, pixels, 3) RGB."""
-    return cut_square(read_picture(path, least_px=DECODE_SCALE * pixels), pixels)
+    return crop_square(read_picture(path, least_px=DECODE_SCALE * pixels), pixels)
 
 
-def cut_square(picture: Image.Image, pixels: int) -> Pixels:
-    """Return the middle of an RGB picture, its shorter side resampled to `pixels`: (pixels, pixels, 3).
+def crop_square(picture: Image.Image, pixels: int) -> Pixels:
+    """Crop the central square of an RGB picture and resample it to (pixels, pixels, 3).
 
-    Bicubic with antialiasing, as Pillow's, by torch, which is several times faster.
+    It is bicubic with antialiasing, as in Pillow, but computed by torch, which is several times faster.
     """
     import torch
     from torch.nn.functional import interpolate
@@ -52,13 +51,13 @@ def cut_square(picture: Image.Image, pixels: int) -> Pixels:
     planes = torch.from_numpy(middle).permute(2, 0, 1).unsqueeze(0)
     with torch.inference_mode():
         square = interpolate(planes, size=(pixels, pixels), mode="bicubic", antialias=True)
-    cut: Pixels = square[0].permute(1, 2, 0).numpy()
-    return cut
+    cropped: Pixels = square[0].permute(1, 2, 0).numpy()
+    return cropped
 
 
 def _resize_all(paths: list[Path], pixels: int, report: Report) -> Iterator[Pixels]:
-    """Yield (1, pixels, pixels, 3) for each picture; each is made alone, so that it depends on nothing else."""
-    import torch  # noqa: F401  (here, as the workers divide the cores only if torch is there when they begin)
+    """Yield (1, pixels, pixels, 3) for each picture; each is computed alone, so it depends on no other picture."""
+    import torch  # noqa: F401  (imported here because the workers divide the cores only if torch is already imported)
 
     squares = map_cores(lambda path: read_square(path, pixels), paths)
     for done, square in enumerate(squares, start=1):

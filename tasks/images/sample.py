@@ -1,4 +1,4 @@
-"""The embedded data: a small archive of drawn pictures, a folder a class, the same bytes on every machine."""
+"""The embedded data: a small archive of drawn pictures, a folder for each class, the same bytes on every machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,14 @@ from tasks.sample_archive import write_archive
 from tasks.section import Section
 
 ROOT = "trifold-pictures"
-SPOILT = 9000  # number of the pictures that cannot be used
+UNUSABLE = 9000  # number in the names of unusable pictures
 FRAME_PX = 6  # transparent around the picture with alpha
 
 File = tuple[str, bytes]
 
 
 class SampleSection(Section):
-    """How much embedded data is made."""
+    """The size and the seed of the embedded data."""
 
     pictures_per_class: int = Field(ge=20, le=1000, description="pictures of each of the five classes")
     seed: int = Field(ge=0, le=2**32 - 1, description="draws the pictures")
@@ -30,11 +30,11 @@ class SampleSection(Section):
 def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
     """Write `archive.zip`, a folder of pictures for each class, and `archive.sha256`, its digest.
 
-    PNGs of 96 by 96 pixels whose class is told by shape or texture, never by colour or place. As in real data
-    the first of each class is odd (grey, with a palette, with alpha, on its side, larger), and some cannot be
-    used: a text, a truncated one, a tiny one, a copy, and a copy in fewer colours.
+    The pictures are PNGs of 96 by 96 pixels. Their class is determined by shape or texture, never by colour or
+    position. As in real data, the first picture of each class is unusual (grey, with a palette, with alpha, rotated by
+    EXIF, larger), and some are unusable: a text, a truncated picture, a tiny one, a copy, and a copy in fewer colours.
     """
-    files = sorted([*_make_usual(sample), *_make_odd(sample), *_make_spoilt(sample)])
+    files = sorted([*_make_usual(sample), *_make_odd(sample), *_make_unusable(sample)])
     members = [(f"{ROOT}/{name}", content) for name, content in files]
     write_archive(out, members, unit="pictures", report=report)
 
@@ -54,12 +54,12 @@ def _make_odd(sample: SampleSection) -> Iterator[File]:
     yield _name_file("triangle", 0), encode_png(triangle.repeat(2, axis=0).repeat(2, axis=1))
 
 
-def _make_spoilt(sample: SampleSection) -> Iterator[File]:
-    yield _name_file("cross", SPOILT), b"<html>The picture has moved.</html>\n"
-    yield _name_file("dots", SPOILT), encode_png(_draw(sample, "dots", SPOILT))[:9000]
-    yield _name_file("ring", SPOILT), encode_png(_draw(sample, "ring", SPOILT)[44:52, 44:52])
-    yield _name_file("stripes", SPOILT), encode_png(_draw(sample, "stripes", 1))
-    yield _name_file("triangle", SPOILT), encode_png(_draw(sample, "triangle", 1) // 8 * 8)
+def _make_unusable(sample: SampleSection) -> Iterator[File]:
+    yield _name_file("cross", UNUSABLE), b"<html>The picture has moved.</html>\n"
+    yield _name_file("dots", UNUSABLE), encode_png(_draw(sample, "dots", UNUSABLE))[:9000]
+    yield _name_file("ring", UNUSABLE), encode_png(_draw(sample, "ring", UNUSABLE)[44:52, 44:52])
+    yield _name_file("stripes", UNUSABLE), encode_png(_draw(sample, "stripes", 1))
+    yield _name_file("triangle", UNUSABLE), encode_png(_draw(sample, "triangle", 1) // 8 * 8)
 
 
 def _draw(sample: SampleSection, category: str, number: int) -> Pixels:
@@ -71,7 +71,7 @@ def _name_file(category: str, number: int) -> str:
 
 
 def _index_colours(pixels: Pixels) -> Pixels:
-    """Return each pixel's nearest of the 256 colours of `_list_colours`, rounded down: (height, width, 1)."""
+    """Return each pixel's index into the 256 colours of `_list_colours`, rounded down: (height, width, 1)."""
     red, green, blue = pixels[..., :1] >> 5, pixels[..., 1:2] >> 5, pixels[..., 2:] >> 6
     return (red << 5 | green << 2 | blue).astype(np.uint8)
 
@@ -83,7 +83,7 @@ def _list_colours() -> Pixels:
 
 
 def _add_frame(pixels: Pixels) -> Pixels:
-    """Return a picture with alpha whose frame is transparent: (height, width, 4)."""
+    """Return a picture with alpha and a transparent frame: (height, width, 4)."""
     alpha = np.zeros((*pixels.shape[:2], 1), np.uint8)
     alpha[FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX] = 255
     return np.concatenate([pixels, alpha], axis=2)

@@ -1,4 +1,4 @@
-"""The ensemble as one module from pictures to probabilities, as it is exported."""
+"""The ensemble as one TorchScript module from pictures to probabilities, for the export."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.images.member import Member
-from tasks.images.views import judge_with
+from tasks.images.transforms import choose_wrapper
 from tasks.learning.script import Assembled, Classifier, View, Voter
 
 EXAMPLE_SHAPE = (2, 3, 96, 128)
 
 
 class Square(nn.Module):
-    """Pictures of any size to squares: the middle cut out and resampled to `pixels`, as for training.
+    """Pictures of any size to squares: the centre is cropped and resampled to `pixels`, as for training.
 
     (batch, 3, height, width) uint8, RGB, to (batch, 3, pixels, pixels) float32 in 0..1.
     """
@@ -32,20 +32,20 @@ class Square(nn.Module):
 
 
 def assemble(voters: list[Voter[Member]], labels: list[str]) -> Assembled:
-    """Return the mean over the rounds of their ensembles, in evaluation mode; each size is made once.
+    """Return the mean of the ensembles of all rounds, in evaluation mode; each size of square is computed once.
 
-    It takes pictures (batch, 3, height, width) uint8, RGB, of any size.
+    The model takes pictures (batch, 3, height, width) uint8, RGB, of any size.
     """
     views = []
     for pixels in sorted({voter.fit.input_shape[0] for voter in voters}):
         chosen = [voter for voter in voters if voter.fit.input_shape[0] == pixels]
-        networks = [judge_with(voter.member)(voter.network) for voter in chosen]
+        networks = [choose_wrapper(voter.member)(voter.network) for voter in chosen]
         views.append(View(Square(pixels), networks, [voter.share for voter in chosen]))
     return Assembled(Classifier(views, labels).eval(), draw_example())
 
 
 def draw_example() -> NDArray[np.uint8]:
-    """Return two made-up pictures: a slope of colours, and noise."""
+    """Return two synthetic pictures: a colour gradient, and noise."""
     count, channels, height, width = EXAMPLE_SHAPE
     slope = np.add.outer(np.arange(height), np.arange(width)) % 256
     noise = np.random.default_rng(0).integers(0, 256, (channels, height, width))

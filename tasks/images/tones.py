@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
-"""Luma and the two chroma axes (NTSC): a turn about the first changes the hue alone."""
+"""Luma and the two chroma axes (NTSC): a rotation about the luma axis changes only the hue."""
 
 
 @dataclass(frozen=True)
 class Tones:
-    """How each picture of a batch changes, each (batch): three factors (1: as it is) and a turn of the hues."""
+    """The change of each picture of a batch, each (batch): three factors (1: no change) and a rotation of the hues."""
 
     brightness: Tensor
     contrast: Tensor
@@ -29,8 +29,8 @@ def draw_tones(count: int, *, jitter: float, hue: float, generator: torch.Genera
 def change_tones(batch: Tensor, tones: Tones) -> Tensor:
     """Return pictures (batch, 3, height, width), RGB in 0..1, with changed tones.
 
-    The four changes are linear and their order does not matter, as values are cut to 0..1 once, after all of
-    them. Contrast is about the picture's mean luma.
+    The four changes are linear, and their order does not matter because values are clamped to 0..1 once, at the end.
+    Contrast is relative to the picture's mean luma.
     """
     colours, gain = _make_matrices(tones)
     matrices = (gain.view(-1, 1, 1) * colours).to(batch.device)
@@ -42,7 +42,7 @@ def change_tones(batch: Tensor, tones: Tones) -> Tensor:
 
 
 def _make_matrices(tones: Tones) -> tuple[Tensor, Tensor]:
-    """Return the matrices (batch, 3, 3) of saturation and hue, which keep the luma, and the factors on all."""
+    """Return the matrices (batch, 3, 3) of saturation and hue, which keep the luma, and the overall factors (batch)."""
     into = torch.tensor(YIQ)
     angles = tones.hue_turns * tau
     cosine, sine = tones.saturation * angles.cos(), tones.saturation * angles.sin()

@@ -1,4 +1,4 @@
-"""What goes through a network's layers while it learns."""
+"""Statistics of the layers' outputs during training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNN
 
 @dataclass
 class Activations:
-    """Mean and standard deviation of each layer's output, by the layer's name, of the batch seen last."""
+    """Mean and standard deviation of each layer's output, by the layer's name, of the last batch."""
 
     mean: dict[str, Tensor] = field(default_factory=dict)
     std: dict[str, Tensor] = field(default_factory=dict)
@@ -28,27 +28,27 @@ class Activations:
 
 @contextmanager
 def watch_layers(network: nn.Module) -> Iterator[Activations]:
-    """Note what convolutions, matrices, embeddings and recurrent layers put out inside the block.
+    """Record the outputs of convolutional, linear, embedding and recurrent layers inside the block.
 
     The hooks are removed at its end, whatever happens in it.
     """
-    seen = Activations()
+    activations = Activations()
     hooks = [
-        layer.register_forward_hook(_note_as(name, seen))
+        layer.register_forward_hook(_record_as(name, activations))
         for name, layer in network.named_modules()
         if isinstance(layer, LAYERS)
     ]
     try:
-        yield seen
+        yield activations
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _note_as(name: str, seen: Activations) -> Any:
+def _record_as(name: str, activations: Activations) -> Any:
     @torch.no_grad()
-    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+    def record(layer: nn.Module, inputs: Any, output: Any) -> None:
         values = (output[0] if isinstance(output, tuple) else output).detach().float()
-        seen.std[name], seen.mean[name] = torch.std_mean(values)
+        activations.std[name], activations.mean[name] = torch.std_mean(values)
 
-    return note
+    return record

@@ -1,4 +1,4 @@
-"""What an exported model answers about files or texts."""
+"""The answers of an exported model about files or texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,6 @@ class Answer:
 def ask_model(served: Served, given: Sequence[Path | str], *, top: int) -> list[Answer]:
     """Return the `top` classes of each file or text."""
     return [
-        Answer(one, tuple((served.labels[place], float(shares[place])) for place in (-shares).argsort()[:top]))
-        for one, shares in zip(given, served.judge(given), strict=True)
+        Answer(item, tuple((served.labels[place], float(shares[place])) for place in (-shares).argsort()[:top]))
+        for item, shares in zip(given, served.predict_proba(given), strict=True)
     ]

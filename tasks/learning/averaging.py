@@ -23,9 +23,9 @@ def _average_with(decay: float) -> Callable[[Averages, Averages, Tensor | int], 
     @torch.no_grad()
     def average(averaged: Averages, current: Averages, n_averaged: Tensor | int) -> None:
         steps = int(n_averaged)
-        kept = min(decay, (1 + steps) / (10 + steps))
+        share = min(decay, (1 + steps) / (10 + steps))
         if averaged[0].is_floating_point():
-            torch._foreach_lerp_(list(averaged), list(current), 1 - kept)
+            torch._foreach_lerp_(list(averaged), list(current), 1 - share)
         else:
             torch._foreach_copy_(list(averaged), list(current))
 

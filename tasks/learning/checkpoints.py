@@ -1,4 +1,4 @@
-"""What an unfinished training keeps on disk, so that a kill costs at most an epoch."""
+"""Checkpoints of an unfinished training, so that a killed process loses at most an epoch."""
 
 import io
 import pickle
@@ -13,15 +13,15 @@ FILE = "training.pt"
 
 
 def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the folder's checkpoint: after a kill at any moment either the old or the new one is whole.
+    """Replace the folder's checkpoint: after a kill at any moment the file is either the old or the new one.
 
-    Nobody waits for the disk: what a power cut may leave of the file is set aside when it is read.
+    The write is not synced to the disk: `read_checkpoint` sets aside a file that a power cut left damaged.
     """
     write_whole(folder / FILE, save_to_bytes(state))
 
 
 def read_checkpoint(folder: Path, report: Report) -> dict[str, Any] | None:
-    """Return the folder's checkpoint, or None; an unreadable one is set aside, and the report says so."""
+    """Return the folder's checkpoint, or None; an unreadable one is renamed and reported."""
     path = folder / FILE
     if not path.exists():
         return None
@@ -31,20 +31,20 @@ def read_checkpoint(folder: Path, report: Report) -> dict[str, Any] | None:
         aside = path.with_suffix(".broken")
         path.replace(aside)
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        report.say(f"checkpoint set aside as {aside.name}: unreadable ({reason}); training starts over")
+        report.say(f"The checkpoint cannot be read ({reason}) and is renamed to {aside.name}; training starts again.")
         return None
     return dict(state)
 
 
 def save_to_bytes(content: Any) -> bytes:
-    """Return torch.save's bytes; into a buffer, since into a file it would write the file's name."""
+    """Return torch.save's bytes, written to a buffer: torch.save to a file would store the file's name in it."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half-written."""
+    """Write a file so that readers never see a part of it."""
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -18,7 +18,7 @@ TAILS_PERCENT = (2.5, 97.5)
 class Comparison:
     """Accuracies (0 to 1) of a model and another on the same examples; `low` to `high` holds their difference.
 
-    That is the 95 % interval of what the difference would be on other examples of the same kind.
+    It is the 95 % interval of the difference expected on other examples of the same kind.
     """
 
     examples: int
@@ -34,11 +34,11 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return one line, differences in percentage points."""
-        told = "better" if self.is_better else "worse" if self.high < 0 else "within the noise"
+        conclusion = "better" if self.is_better else "worse" if self.high < 0 else "within the noise"
         return (
             f"accuracy {self.accuracy:.1%} against {self.other:.1%} on the same {self.examples} examples, "
             f"{100 * (self.accuracy - self.other):+.1f} points (95 % interval {100 * self.low:+.1f} to "
-            f"{100 * self.high:+.1f}): {told}"
+            f"{100 * self.high:+.1f}): {conclusion}"
         )
 
 
@@ -46,11 +46,11 @@ def compare_predictions(new: Predictions, other: Predictions) -> Comparison:
     """Return how `new` compares with `other`, by a paired bootstrap over examples (Efron and Tibshirani 1993, ch. 13).
 
     To draw n examples with replacement is to draw how many of them only one of the two gets right, so a resample
-    costs the same for any n. Always the same draws. Raises UserError when they are not of the same examples.
+    costs the same for any n. The draws have a fixed seed. Raises UserError unless both predict the same examples.
     """
     new, other = _sort(new), _sort(other)
     _check_same(new, other)
-    right = [told.probabilities.argmax(1) == told.labels for told in (new, other)]
+    right = [model.probabilities.argmax(1) == model.labels for model in (new, other)]
     gains, losses = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     n = len(new)
     shares = np.array([gains, losses, n - gains - losses]) / n
@@ -66,23 +66,24 @@ def compare_tables(new: Path, other: Path) -> Comparison:
 
 def score_table(table: Path) -> dict[str, float]:
     """Return accuracy, log loss (nats) and the number of examples of a table of held-out predictions."""
-    told = _read(table)
-    accuracy = float((told.probabilities.argmax(1) == told.labels).mean())
-    return {"accuracy": accuracy, "log_loss": measure_log_loss(told.probabilities, told.labels), "examples": len(told)}
+    predictions = _read(table)
+    accuracy = float((predictions.probabilities.argmax(1) == predictions.labels).mean())
+    log_loss = measure_log_loss(predictions.probabilities, predictions.labels)
+    return {"accuracy": accuracy, "log_loss": log_loss, "examples": len(predictions)}
 
 
 def _read(table: Path) -> Predictions:
     return join_predictions(list(read_rounds(table, ["fold"]).values()))
 
 
-def _sort(told: Predictions) -> Predictions:
-    order = np.argsort(told.examples, kind="stable")
-    return Predictions(told.examples[order], told.labels[order], told.probabilities[order])
+def _sort(predictions: Predictions) -> Predictions:
+    order = np.argsort(predictions.examples, kind="stable")
+    return Predictions(predictions.examples[order], predictions.labels[order], predictions.probabilities[order])
 
 
 def _check_same(new: Predictions, other: Predictions) -> None:
     if not np.array_equal(new.examples, other.examples) or not np.array_equal(new.labels, other.labels):
         raise UserError(
-            f"the predictions are of {len(new)} and {len(other)} examples that are not the same, or whose labels "
-            "differ: only models that were tested on the same data can be compared"
+            f"the two models predict {len(new)} and {len(other)} examples, which are not the same or differ in labels: "
+            "compare models that were tested on the same data"
         )

@@ -1,4 +1,4 @@
-"""Where learning runs, and with which numbers."""
+"""The hardware and number format of training."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -9,20 +9,20 @@ from tasks.section import Section
 
 
 class Compute(Section):
-    """The processor, its arithmetic and its threads."""
+    """The device, its precision and its threads."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(description="auto: cuda where there is one, else cpu")
-    precision: Literal["auto", "fp32", "bf16"] = Field(description="auto: bf16 where the hardware is faster with it")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto: cuda if there is a GPU, else cpu")
+    precision: Literal["auto", "fp32", "bf16"] = Field(description="auto: bf16 if the hardware is faster with it")
     threads: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
-        description="threads of one training, auto: the cores it may use; other numbers, other last bits"
+        description="threads of one training; auto: the cores it may use; the weights' last bits depend on it"
     )
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What the last bits of a result depend on: processor, precision, threads, and the instructions it multiplies with.
+    """What the last bits of a result depend on: device, precision, threads and the instructions of matrix products.
 
-    `precision` is fp32 or bf16; `instructions` are such as amx_bf16, avx512_bf16 or avx2, on a GPU such as sm_90.
+    `precision` is fp32 or bf16; `instructions` is for example amx_bf16, avx512_bf16 or avx2, on a GPU sm_90.
     """
 
     device: str

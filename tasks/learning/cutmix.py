@@ -1,4 +1,4 @@
-"""CutMix: a rectangle of another example pasted into each, and the targets blended by its area."""
+"""CutMix: pastes a rectangle of another example into each example and blends the targets by its area."""
 
 import torch
 from torch import Tensor
@@ -9,9 +9,9 @@ from tasks.learning.mixing import draw_shares
 def cut_mix(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, alpha: float) -> tuple[Tensor, Tensor]:
     """Paste a box of another example of the batch into each; every pair draws its own box.
 
-    inputs (batch, channels, height, width), targets (batch, n_classes). The area kept is Beta(alpha, alpha), the
-    larger part the example's own as in `mix_up`; what of the box would lie outside is cut off, and the targets
-    are blended by what was truly pasted. Yun et al. 2019, "CutMix".
+    inputs (batch, channels, height, width), targets (batch, n_classes). The share of the area
+    that stays is Beta(alpha, alpha), the larger share always the example's own, as in `mix_up`. A box is clipped at
+    the border, and the targets are blended by the area really pasted. Yun et al. 2019, "CutMix".
     """
     if alpha == 0:
         return inputs, targets
@@ -20,14 +20,14 @@ def cut_mix(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, alph
     boxes = mark_boxes(_place(sides, size[0], generator), _place(sides, size[1], generator), size).to(inputs.device)
     pasted = boxes.mean((1, 2, 3)).unsqueeze(1)
     other = torch.randperm(count, generator=generator).to(inputs.device)
-    # Shares of 0 and 1 give the very numbers that a choice would, faster than one that broadcasts.
+    # lerp with shares of 0 and 1 gives exactly the numbers of torch.where, and is faster than where with broadcasting.
     return inputs.lerp(inputs[other], boxes), targets.lerp(targets[other], pasted)
 
 
 def mark_boxes(rows: Tensor, columns: Tensor, size: torch.Size) -> Tensor:
     """Return masks (batch, 1, height, width), 1 inside a box and 0 outside.
 
-    `rows` and `columns` (batch, 2) say where each box begins and ends, in pixels, the end not included.
+    `rows` and `columns` (batch, 2) are the first pixel of each box and the one after its last.
     """
     inside_rows, inside_columns = (
         ((torch.arange(length) >= span[:, :1]) & (torch.arange(length) < span[:, 1:])).float()
@@ -37,7 +37,7 @@ def mark_boxes(rows: Tensor, columns: Tensor, size: torch.Size) -> Tensor:
 
 
 def _place(sides: Tensor, length: int, generator: torch.Generator) -> Tensor:
-    """Return where spans of `sides` (shares of `length`) about random centres begin and end: (batch, 2)."""
+    """Return start and end (batch, 2) of spans of `sides` (shares of `length`) around random centres."""
     span = (sides * length).round()
     start = (torch.rand(len(sides), generator=generator) * length - span / 2).floor()
     return torch.stack([start, start + span], 1).clamp(0, length)

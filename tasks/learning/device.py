@@ -1,4 +1,4 @@
-"""One processor with the arithmetic that suits it."""
+"""The device that trains, and the precision that suits it."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Device:
-    """A processor, the type in which its convolutions and matrix products are computed, and its threads."""
+    """A device, the type in which it computes convolutions and matrix products, and its number of threads."""
 
     torch_device: torch.device
     precision: torch.dtype
@@ -29,56 +29,56 @@ class Device:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What decides the last bits of what is computed here."""
+        """What the last bits of results on this device depend on."""
         precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.precision)
         return Arithmetic(self.torch_device.type, precision, self.threads, name_instructions(self.torch_device))
 
-    def resume(self, began: Arithmetic, folder: Path) -> "Device":
-        """Return this device with the precision and threads of a training that began with `began`.
+    def resume(self, earlier: Arithmetic, folder: Path) -> "Device":
+        """Return this device with the precision and threads of the `earlier` part of a training.
 
-        Raises UserError, naming the `folder` of its checkpoint, when this processor is of another kind.
+        Raises UserError, naming the `folder` of the checkpoint, when that was computed on other hardware.
         """
         here = self.arithmetic
-        if (began.device, began.instructions) != (here.device, here.instructions):
+        if (earlier.device, earlier.instructions) != (here.device, here.instructions):
             raise UserError(
-                f"the training in {folder} began on {began.device} with {began.instructions}, and would go on with "
-                f"other last bits on {here.device} with {here.instructions}: run it where it began, or delete that "
-                "folder to begin anew"
+                f"the training in {folder} began on {earlier.device} with {earlier.instructions}. Here, on "
+                f"{here.device} with {here.instructions}, it would end with other last bits: continue it on the "
+                "machine where it began, or delete that folder to start again"
             )
-        torch.set_num_threads(began.threads)
-        return replace(self, precision=PRECISIONS[began.precision], threads=began.threads)
+        torch.set_num_threads(earlier.threads)
+        return replace(self, precision=PRECISIONS[earlier.precision], threads=earlier.threads)
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which a forward pass runs."""
+        """Return the autocast context of a forward pass."""
         enabled = self.precision != torch.float32
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def place(self, network: Network) -> Network:
-        """Move a network here, its pictures' channels last, which both cpu and cuda prefer."""
+        """Move a network to the device, in the memory format channels_last, which is faster on cpu and cuda."""
         return network.to(self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def move(self, batch: Tensor) -> Tensor:
-        """Move a batch here."""
+        """Move a batch to the device."""
         return batch.to(self.torch_device, non_blocking=True)
 
 
 def open_device(compute: Compute) -> Device:
-    """Choose the processor, precision and threads that `compute` asks for, and set the number of threads.
+    """Return the device, precision and threads that `compute` asks for, and set the number of threads.
 
-    Raises UserError when what it asks for by name is not there.
+    Raises UserError when `compute.device` is cuda and there is no GPU.
     """
     threads = count_cores() if compute.threads == "auto" else compute.threads
     torch.set_num_threads(threads)
     keep_freed_memory()
     has_cuda = torch.cuda.is_available()
     if compute.device == "cuda" and not has_cuda:
-        raise UserError("compute.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")
+        raise UserError("compute.device is cuda, but torch finds no GPU: set compute.device to auto or cpu")
     chosen = torch.device("cuda" if has_cuda and compute.device != "cpu" else "cpu")
     return Device(chosen, choose_precision(compute.precision, chosen), threads)
 
 
 def name_instructions(device: torch.device) -> str:
-    """Return the best instructions that a processor has for products of matrices, such as avx2, or sm_90 of a GPU."""
+    """Return the fastest instruction set of the device for matrix products, such as avx2, or sm_90 for a GPU."""
     if device.type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     if torch.cpu._is_amx_tile_supported():
@@ -87,10 +87,11 @@ def name_instructions(device: torch.device) -> str:
 
 
 def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 or float32; `auto` takes bfloat16 only where the hardware is faster with it.
+    """Return bfloat16 or float32; `auto` takes bfloat16 only if the hardware is faster with it.
 
-    A convolution network trained ten times slower in bf16 than in fp32 on a processor with AVX2 alone, and 1.5 times
-    slower on Intel's with AVX-512's own bf16 but without AMX; on AMD's with the former, 1.9 times faster.
+    Measured with a convolutional network: training in bf16 is ten times slower than in fp32 on a processor with AVX2
+    only, and 1.5 times slower on an Intel processor with AVX-512 bf16 but without AMX. On an AMD processor with
+    AVX-512 bf16 it is 1.9 times faster.
     """
     if wanted == "auto":
         return torch.bfloat16 if _is_fast_in_bf16(device) else torch.float32

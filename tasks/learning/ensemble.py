@@ -25,13 +25,13 @@ Rounds = dict[tuple[str, ...], Predictions]
 
 
 class Ensemble(Section):
-    """How the members are put together; each domain names the module that exports them as one model."""
+    """How the members are combined; each domain names the module that exports them as one model."""
 
     script: ClassVar[str]
-    """It is imported by name and only when the ensemble is exported, since it imports torch."""
+    """The module is imported by name, and only for the export, because it imports torch."""
 
     method: Literal["mean", "fitted"] = Field(
-        description="mean; or, in holdout, weights fitted on validation and kept if they beat the best member there"
+        description="mean; or fitted: in holdout, weights fitted on the valid part, used if they beat the best member"
     )
 
     def modules(self) -> tuple[str, ...]:
@@ -39,14 +39,14 @@ class Ensemble(Section):
         return (self.script,)
 
     def assemble(self, voters: list[Voter[Any]], labels: list[str], **inputs: Any) -> Assembled:
-        """Return the voters as one model, from what the domain's `predict` reads to probabilities."""
+        """Return the voters as one model; it maps the inputs that the domain's `predict` reads to probabilities."""
         assembled: Assembled = self.import_module(self.script).assemble(voters, labels, **inputs)
         return assembled
 
 
 @dataclass(frozen=True)
 class RoundFits:
-    """What the members of one round predicted, by name; `valid` is empty in cross-validation."""
+    """The predictions of the members of one round, by name; `valid` is empty in cross-validation."""
 
     fold: int
     valid: dict[str, Predictions]
@@ -55,17 +55,17 @@ class RoundFits:
 
 @dataclass(frozen=True)
 class Blend:
-    """One weight a member, adding up to 1, and in words how they came about."""
+    """One weight per member, adding up to 1, and the reason for these weights."""
 
     weights: dict[str, float]
     reason: str
 
 
 def build_ensemble(fitted: list[Path], ensemble: Ensemble, *, out: Path, report: Report) -> None:
-    """Put the members of each round together.
+    """Combine the predictions of each round's members.
 
-    Writes `ensemble.json` (members, weights of each round and why), `test.csv` and, in holdout mode,
-    `valid.csv` (fold, example, label, probabilities), and `members.csv`, each member's own rows of the test part.
+    Writes `ensemble.json` (members, weights of each round and the reason), `test.csv` and, in holdout mode,
+    `valid.csv` (fold, example, label, probabilities), and `members.csv`, each member's predictions of the test part.
     """
     rounds = gather_fits(fitted)
     blends = {each.fold: blend_round(each, ensemble.method) for each in rounds}
@@ -73,8 +73,8 @@ def build_ensemble(fitted: list[Path], ensemble: Ensemble, *, out: Path, report:
         blended: Rounds = {(str(r.fold),): _apply(blends[r.fold], getattr(r, part)) for r in rounds if getattr(r, part)}
         if blended:
             write_rounds(out / f"{part}.csv", blended, ["fold"])
-    alone: Rounds = {(name, str(r.fold)): told for r in rounds for name, told in r.test.items()}
-    write_rounds(out / "members.csv", alone, ["member", "fold"])
+    single: Rounds = {(name, str(r.fold)): predictions for r in rounds for name, predictions in r.test.items()}
+    write_rounds(out / "members.csv", single, ["member", "fold"])
     _write_summary(out / "ensemble.json", rounds, blends)
     for reason in dict.fromkeys(blend.reason for blend in blends.values()):
         report.say(reason)
@@ -85,49 +85,51 @@ def gather_fits(fitted: list[Path]) -> list[RoundFits]:
     rounds: dict[int, RoundFits] = {}
     for folder in fitted:
         fit = read_fit(folder)
-        found = rounds.setdefault(fit.fold, RoundFits(fit.fold, {}, {}))
+        gathered = rounds.setdefault(fit.fold, RoundFits(fit.fold, {}, {}))
         for part in PARTS:
             if (folder / f"{part}.csv").exists():
-                getattr(found, part)[fit.label] = read_predictions(folder / f"{part}.csv")
+                getattr(gathered, part)[fit.label] = read_predictions(folder / f"{part}.csv")
     ordered = [rounds[fold] for fold in sorted(rounds)]
     names = set().union(*(each.test for each in ordered))
     for each in ordered:
         if lacking := sorted(names - each.test.keys()):
-            raise UserError(f"round {each.fold} lacks the fit of {', '.join(lacking)}: fit every member in every round")
+            raise UserError(
+                f"the round of fold {each.fold} has no fit of {', '.join(lacking)}: fit every member in every round"
+            )
     return ordered
 
 
 def blend_round(each: RoundFits, method: str) -> Blend:
-    """Choose the weights of a round's members: equal, or fitted on validation where that pays."""
+    """Choose the weights of a round's members: equal, or fitted on the valid part if they beat the best member."""
     equal = {name: 1 / len(each.test) for name in each.test}
     if method == "mean":
         return Blend(equal, "the ensemble is the mean of its members")
     if not each.valid:
-        return Blend(equal, "the ensemble is the mean of its members: cross-validation chooses nothing")
+        return Blend(equal, "the ensemble is the mean of its members: cross-validation has no valid part")
     if len(equal) == 1:
-        return Blend(equal, "the ensemble has one member: there is nothing to weigh")
-    return _weigh(each.valid, equal)
+        return Blend(equal, "the ensemble has a single member, so there are no weights to fit")
+    return _fit_blend(each.valid, equal)
 
 
-def _weigh(valid: dict[str, Predictions], equal: dict[str, float]) -> Blend:
+def _fit_blend(valid: dict[str, Predictions], equal: dict[str, float]) -> Blend:
     labels = next(iter(valid.values())).labels
-    stack = np.stack([told.probabilities for told in valid.values()]).astype(np.float64)
+    stack = np.stack([predictions.probabilities for predictions in valid.values()]).astype(np.float64)
     fitted = fit_weights(stack, labels)
-    alone = {name: measure_log_loss(told.probabilities, labels) for name, told in valid.items()}
-    best = min(alone, key=alone.__getitem__)
+    losses = {name: measure_log_loss(member.probabilities, labels) for name, member in valid.items()}
+    best = min(losses, key=losses.__getitem__)
     loss = measure_log_loss(np.tensordot(fitted, stack, 1), labels)
-    figures = f"validation log loss {loss:.4f} against {alone[best]:.4f} of {best}, the best member"
-    if loss < alone[best]:
+    figures = f"validation log loss {loss:.4f} against {losses[best]:.4f} of {best}, the best member"
+    if loss < losses[best]:
         weights = dict(zip(valid, (round(float(weight), 6) for weight in fitted), strict=True))
-        return Blend(weights, f"fitted weights are kept: {figures}")
-    return Blend(equal, f"fitted weights are not kept, the mean is used: {figures}")
+        return Blend(weights, f"fitted weights are used: {figures}")
+    return Blend(equal, f"fitted weights are not used, the mean is: {figures}")
 
 
 def fit_weights(stack: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the convex weights of members (members, n, classes) with the lowest log loss.
 
-    Expectation maximisation for mixing shares: each pass multiplies a weight by its member's mean share of the
-    probability given to the true class; the problem is convex, so it ends at the one minimum.
+    Expectation maximisation for mixture weights: each pass multiplies a weight by its member's mean share of the
+    probability given to the true class. The problem is convex, so the passes converge to its single minimum.
     """
     right = stack[:, np.arange(len(labels)), labels].clip(1e-9)
     weights = np.full(len(stack), 1 / len(stack))
@@ -143,10 +145,10 @@ def measure_log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.int
     return float(-np.log(right.clip(1e-9)).mean())
 
 
-def _apply(blend: Blend, told: dict[str, Predictions]) -> Predictions:
-    first = next(iter(told.values()))
-    mixed = sum(blend.weights[name] * one.probabilities.astype(np.float64) for name, one in told.items())
-    return Predictions(first.examples, first.labels, np.asarray(mixed, np.float32))
+def _apply(blend: Blend, members: dict[str, Predictions]) -> Predictions:
+    first = next(iter(members.values()))
+    mean = sum(blend.weights[name] * member.probabilities.astype(np.float64) for name, member in members.items())
+    return Predictions(first.examples, first.labels, np.asarray(mean, np.float32))
 
 
 def _write_summary(path: Path, rounds: list[RoundFits], blends: dict[int, Blend]) -> None:

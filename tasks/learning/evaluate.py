@@ -1,4 +1,4 @@
-"""What the ensemble and its members are worth, by examples that they never saw."""
+"""Scores of the ensemble and its members on examples that they were not trained on."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Rounds = dict[tuple[str, ...], Predictions]
 
 
 def evaluate_predictions(
-    ensemble: Path, examples: Path, everyone: Path | None = None, *, out: Path, report: Report
+    ensemble: Path, examples: Path, all_members: Path | None = None, *, out: Path, report: Report
 ) -> None:
     """Score the held-out predictions of `ensemble`; `examples` names the classes.
 
-    `everyone` is an ensemble that has also the members that cannot be exported: its figures stand beside. Writes
+    `all_members` is an ensemble that also has the members that cannot be exported; it is scored too. Writes
     `metrics.json` (ensemble and members: accuracy with mean and spread over folds, macro F1, log loss, calibration
-    error), `folds.csv`, `per_class.csv`, `confusion.csv` (a row an example), `confusion.png`, `calibration.csv` and
+    error), `folds.csv`, `per_class.csv`, `confusion.csv` (one row per example), `confusion.png`, `calibration.csv` and
     `.png`. Raises UserError when an example was predicted twice.
     """
     from tasks.learning.score_plots import draw_calibration, draw_confusion
@@ -35,22 +35,22 @@ def evaluate_predictions(
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     whole = join_predictions(list(rounds.values()))
     check_once(whole)
-    members = _split_members(read_rounds((everyone or ensemble) / "members.csv", ["member", "fold"]))
-    together = {"ensemble": rounds}
-    if everyone is not None:
-        together["everyone"] = read_rounds(everyone / "test.csv", ["fold"])
-    metrics: dict[str, Any] = {name: summarise(of) for name, of in together.items()}
-    metrics["members"] = {name: summarise(of) for name, of in members.items()}
+    members = _split_members(read_rounds((all_members or ensemble) / "members.csv", ["member", "fold"]))
+    ensembles = {"ensemble": rounds}
+    if all_members is not None:
+        ensembles["all_members"] = read_rounds(all_members / "test.csv", ["fold"])
+    metrics: dict[str, Any] = {name: summarise(model) for name, model in ensembles.items()}
+    metrics["members"] = {name: summarise(model) for name, model in members.items()}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
-    _write_folds(out / "folds.csv", together | members)
+    _write_folds(out / "folds.csv", ensembles | members)
     _write_classes(out, whole, classes)
     draw_confusion(out / "confusion.png", whole, classes)
     draw_calibration(out, whole)
-    _tell(report, metrics["ensemble"])
+    _report_scores(report, metrics["ensemble"])
 
 
 def check_once(predictions: Predictions) -> None:
-    """Raise UserError when an example stands in more than one round: its figure would count twice."""
+    """Raise UserError when an example was predicted in more than one round: it would count twice."""
     examples, counts = np.unique(predictions.examples, return_counts=True)
     if (counts > 1).any():
         twice = ", ".join(str(example) for example in examples[counts > 1][:5])
@@ -64,20 +64,20 @@ def summarise(rounds: Rounds) -> dict[str, Any]:
     """
     from tasks.learning.metrics import score
 
-    by_fold = np.array([score(told).accuracy for told in rounds.values()])
+    by_fold = np.array([score(predictions).accuracy for predictions in rounds.values()])
     spread = float(by_fold.std(ddof=1)) if len(by_fold) > 1 else 0.0
     return score(join_predictions(list(rounds.values()))).rounded() | {
         "accuracy_mean": round(float(by_fold.mean()), 6),
         "accuracy_spread": round(spread, 6),
-        "examples": sum(len(told) for told in rounds.values()),
+        "examples": sum(len(predictions) for predictions in rounds.values()),
         "folds": len(rounds),
     }
 
 
 def _split_members(blocks: Rounds) -> dict[str, Rounds]:
     members: dict[str, Rounds] = {}
-    for (member, fold), told in blocks.items():
-        members.setdefault(member, {})[(fold,)] = told
+    for (member, fold), predictions in blocks.items():
+        members.setdefault(member, {})[(fold,)] = predictions
     return members
 
 
@@ -86,9 +86,9 @@ def _write_folds(path: Path, models: dict[str, Rounds]) -> None:
 
     columns = ["model", "fold", "examples", *Scores.__dataclass_fields__]
     rows = (
-        {"model": model, "fold": fold, "examples": len(told)} | score(told).rounded()
+        {"model": model, "fold": fold, "examples": len(predictions)} | score(predictions).rounded()
         for model, rounds in models.items()
-        for (fold,), told in rounds.items()
+        for (fold,), predictions in rounds.items()
     )
     write_rows(path, columns, rows)
 
@@ -106,11 +106,14 @@ def _write_classes(out: Path, whole: Predictions, classes: list[str]) -> None:
     write_rows(
         out / "confusion.csv",
         ["example", "actual", "predicted"],
-        ({"example": example, "actual": classes[label], "predicted": classes[told]} for example, label, told in pairs),
+        (
+            {"example": example, "actual": classes[label], "predicted": classes[guess]}
+            for example, label, guess in pairs
+        ),
     )
 
 
-def _tell(report: Report, figures: dict[str, Any]) -> None:
+def _report_scores(report: Report, figures: dict[str, Any]) -> None:
     report.metrics({name: float(value) for name, value in figures.items()}, step=0)
     report.say(
         f"accuracy {figures['accuracy_mean']:.1%} ± {figures['accuracy_spread']:.1%} over {figures['folds']} folds, "

@@ -17,7 +17,7 @@ from tasks.tables import read_rows
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of arrays that may lie on disk: features (n, ...) of any type or of many lengths, labels (n) int64."""
+    """The chosen `rows` of two arrays: features (n, ...) of any type or ragged, maybe on disk, and labels (n) int64."""
 
     features: Tensor | Ragged
     labels: Tensor
@@ -27,7 +27,7 @@ class Examples:
         return len(self.rows)
 
     def fetch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features, as they lie on disk (ragged ones padded), and labels of the examples at `positions`."""
+        """Return features, as stored on disk (ragged ones padded), and labels of the examples at `positions`."""
         rows = self.rows[positions]
         return self.features[rows], self.labels[rows]
 
@@ -46,8 +46,7 @@ class Examples:
     def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every example once, in random order, in batches whose sizes differ by at most one.
 
-        So no batch is so small that batch normalisation has nothing to measure. Ragged examples come in batches of
-        similar length.
+        So no batch is too small for batch normalisation. Ragged examples come in batches of similar length.
         """
         order = torch.randperm(len(self), generator=generator)
         batches: Sequence[Tensor] = order.tensor_split(self.count_batches(batch_size))
@@ -63,7 +62,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Parts:
-    """The three parts of a round; valid is None where nothing may be chosen."""
+    """The three parts of a round; valid is None in rounds without a valid part."""
 
     train: Examples
     valid: Examples | None
@@ -71,14 +70,14 @@ class Parts:
 
 
 def read_examples(features: Path, folds: Path, rows: Round) -> Parts:
-    """Return the parts of a round, their features memory-mapped, so that memory holds a batch at a time."""
-    # Copy on write: torch warns of arrays that may not be written to, and nothing here writes.
+    """Return the parts of a round, their features memory-mapped, so that only a batch at a time is in memory."""
+    # Copy on write, because torch warns of read-only arrays; nothing here writes.
     array = torch.from_numpy(np.load(features / FILE_NAME, mmap_mode="c", allow_pickle=False))
     return divide_examples(array, folds, rows)
 
 
 def divide_examples(features: Tensor | Ragged, folds: Path, rows: Round) -> Parts:
-    """Return the parts of a round, whose labels `folds` holds."""
+    """Return the parts of a round; the labels are read from `folds`."""
     labels = torch.tensor([int(row["label"]) for row in read_rows(folds / "folds.csv", ["label"])])
     train, valid, test = (
         Examples(features, labels, torch.from_numpy(part)) for part in (rows.train, rows.valid, rows.test)
@@ -87,7 +86,7 @@ def divide_examples(features: Tensor | Ragged, folds: Path, rows: Round) -> Part
 
 
 def check_batch_size(examples: Examples, batch_size: int) -> None:
-    """Raise UserError when a batch would be larger than the part it is drawn from."""
+    """Raise UserError when a batch would be larger than the part that it is drawn from."""
     if batch_size > len(examples):
         raise UserError(
             f"batch_size is {batch_size}, but the training part has only {len(examples)} examples: "

@@ -1,8 +1,8 @@
 """The stage that writes the whole ensemble as one TorchScript file, the same for every domain.
 
-A domain brings a script module, such as `tasks/audio/script.py`, which the section of its ensemble names. Its
-`assemble(voters, labels, **inputs)` returns the model, and an example to try it on. `inputs` are what else the flow
-passes by name.
+A domain has a script module, such as `tasks/audio/script.py`, named by its ensemble's section. The module's
+`assemble(voters, labels, **inputs)` returns the model and an example to try it on. `inputs` are the other arguments
+that the flow passes by name.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def export_ensemble(
     report: Report,
     **inputs: Any,
 ) -> None:
-    """Write `model.pt`, from what the domain's `predict` reads to probabilities (batch, classes).
+    """Write `model.pt`, which maps the inputs that the domain's `predict` reads to probabilities (batch, classes).
 
-    `examples` names the classes, which the file has as its attribute `labels`. Beside it: `labels.json`,
-    `export.json`, `example.npy`, a batch to try it on, and what else the domain's `predict` needs. Raises ExportError
-    unless a fresh process that has only torch gives the same probabilities to within 1e-4.
+    `examples` names the classes, stored in the file's attribute `labels`. Also writes `labels.json`, `export.json`,
+    `example.npy` (a batch to try it on) and the other files that the domain's `predict` needs. Raises ExportError
+    unless a new process that imports only torch gives the same probabilities to within 1e-4.
     """
     import numpy as np
 
@@ -42,4 +42,4 @@ def export_ensemble(
     export = Export(ensemble, fitted, read_classes(examples), members, settings, inputs)
     probabilities = run_fresh(write_model, export, out)
     furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), probabilities)
-    report.say(f"model.pt alone gives the same probabilities (furthest apart {furthest:.1g})")
+    report.say(f"model.pt gives the same probabilities with torch alone (largest difference {furthest:.1g})")

@@ -1,4 +1,4 @@
-"""Which member a fit belongs to, as its folder says."""
+"""The description of a fit, stored in its folder."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,9 +9,9 @@ from tasks.learning.compute import Arithmetic
 
 @dataclass(frozen=True)
 class Fit:
-    """Which member was fitted in which round, what is needed to make its network again, and how it was computed.
+    """Which member was fitted in which round, the figures needed to rebuild its network, and how it was computed.
 
-    `size` is the name of the size that it was fitted at, "" where a member has one fit a round.
+    `size` names the size at which it was fitted; it is empty for a member with a single fit per round.
     """
 
     member: str
@@ -23,7 +23,7 @@ class Fit:
 
     @property
     def label(self) -> str:
-        """What tells it from the other fits of its round, such as `resnet` or `resnet-small`."""
+        """A name that is unique in its round, such as `resnet` or `resnet-small`."""
         return f"{self.member}-{self.size}" if self.size else self.member
 
 

@@ -1,4 +1,4 @@
-"""Class activation maps: where in a picture, or in a spectrogram, a network saw its class."""
+"""Class activation maps: which places of a picture or spectrogram made a network choose its class."""
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +8,14 @@ from tasks.learning.layers import list_layer_groups
 
 
 def map_activations(network: nn.Module, inputs: Tensor) -> Tensor | None:
-    """Return for each input how much each place spoke for the class chosen: (batch, height, width) in 0..1.
+    """Return how much each place of each input raised the chosen class: (batch, height, width) in 0..1.
 
-    Grad-CAM (Selvaraju 2017) on what the layers below the head put out, enlarged to the inputs' size; None when
-    there are no maps. The network is left as it was; its hooks are removed.
+    Grad-CAM (Selvaraju 2017) on the outputs of the layers below the head, enlarged to the inputs' size; None if
+    no layer has maps as its output. The hooks are removed from the network afterwards.
     """
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
     hooks = [
-        group[-1].register_forward_hook(lambda layer, given, made: kept.append(made))
+        group[-1].register_forward_hook(lambda layer, inputs, output: outputs.append(output))
         for group in list_layer_groups(network)[1:]
     ]
     try:
@@ -24,8 +24,8 @@ def map_activations(network: nn.Module, inputs: Tensor) -> Tensor | None:
     finally:
         for hook in hooks:
             hook.remove()
-    # The layers ran from the input on: the last of the maps are those nearest to the head.
-    maps = [made for made in kept if made.ndim == 4]
+    # The layers ran in order, so the last maps are those nearest to the head.
+    maps = [output for output in outputs if output.ndim == 4]
     if not maps:
         return None
     last = maps[-1]

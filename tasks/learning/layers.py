@@ -1,4 +1,4 @@
-"""Groups of layers, from the head down, and which of them learn."""
+"""Groups of layers, from the head to the input, and freezing them."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Grouped(Protocol):
-    """A network that says which of its layers belong together."""
+    """A network that defines its own layer groups."""
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return the layers in groups, the head first; each later group learns slower."""
+        """Return the layers in groups, the head first; each later group has a lower learning rate."""
 
 
 class Normalise(nn.Module):
-    """Subtract a mean and divide by a standard deviation per band; both travel with the weights.
+    """Subtract a mean and divide by a standard deviation per band; both are stored with the weights.
 
     Input (batch, bands, frames), or (batch, samples) with a single band.
     """
@@ -33,20 +33,20 @@ class Normalise(nn.Module):
         return (features - self.mean) / self.std
 
     def measure(self, bands: Tensor) -> None:
-        """Take over the measured mean and standard deviation, (2, bands)."""
+        """Set the measured mean and standard deviation, (2, bands)."""
         self.mean.copy_(bands[0].unsqueeze(1))
         self.std.copy_(bands[1].unsqueeze(1).clamp(min=1e-5))
 
 
 def list_layer_groups(network: nn.Module) -> list[list[nn.Module]]:
-    """Return the network's own groups, or all of it as one."""
+    """Return the network's own groups, or the whole network as a single group."""
     return network.layer_groups() if isinstance(network, Grouped) else [[network]]
 
 
 def freeze_all_but(n_groups: int, network: nn.Module, *, train_batch_norm: bool) -> None:
-    """Let only the first layer groups, from the head down, learn; the others keep weights and running statistics.
+    """Freeze all but the first `n_groups` layer groups; frozen layers keep weights and running statistics.
 
-    With `train_batch_norm` every batch normalisation goes on learning and measuring.
+    With `train_batch_norm` every batch normalisation stays trainable and updates its statistics.
     """
     for group in list_layer_groups(network)[n_groups:]:
         for layer in group:
@@ -58,7 +58,7 @@ def freeze_all_but(n_groups: int, network: nn.Module, *, train_batch_norm: bool)
 
 
 def unfreeze(network: nn.Module) -> None:
-    """Let every layer learn."""
+    """Make every layer trainable."""
     network.requires_grad_(True)
 
 

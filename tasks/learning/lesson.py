@@ -1,16 +1,16 @@
-"""What a network is to learn, and how."""
+"""A lesson: everything that one training needs besides the network."""
 
 from dataclasses import dataclass
 
 from tasks.learning.device import Device
 from tasks.learning.examples import Parts
 from tasks.learning.recipe import Recipe, Schedule
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """A learning-rate cycle of which this training is a part: epochs of it that came before, and in all."""
+    """A learning-rate cycle that several trainings share: the epochs `before` this training, and `epochs` in all."""
 
     before: int
     epochs: int
@@ -18,15 +18,15 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Lesson:
-    """The examples of a round, the recipe and schedule to learn them by, and how a network sees them.
+    """The examples of a round, the recipe and schedule of the training, and the transforms of a batch.
 
-    Where `cycle` is given, the last phase, in which all layers learn, takes its part of it instead of one of its own.
+    If `cycle` is given, the last phase, in which all layers learn, runs its share of that cycle, not a whole cycle.
     """
 
     parts: Parts
     recipe: Recipe
     schedule: Schedule
-    views: Views
+    transforms: Transforms
     device: Device
     seed: int
     cycle: Cycle | None = None

@@ -21,11 +21,11 @@ from tasks.learning.examples import Examples, check_batch_size
 from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.optimiser import make_optimiser
-from tasks.learning.pace import Pace
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.recipe import Recipe, Schedule
 from tasks.learning.step import Step
 from tasks.learning.stopping import BestWeights
+from tasks.learning.throughput import Throughput
 from tasks.report import Report
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs with the same layer groups learning, so many from the head down, and one learning-rate cycle."""
+    """Epochs in which the same number of layer groups learns, counted from the head, with one learning-rate cycle."""
 
     first: int
     epochs: int
@@ -42,7 +42,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights that count, on the cpu, the figures and the layers' activations of every epoch, and by what means."""
+    """The final weights, on the cpu, the figures and activations of every epoch, and how they were computed."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
@@ -53,34 +53,34 @@ class Trained:
 def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
     """Train a network with its recipe's optimiser and a one-cycle schedule whose peak is `lr`.
 
-    After each epoch everything is kept in `checkpoints`; called again after a kill, or after `report` ended it at some
-    batch, it continues there, and ends with the same weights. Random numbers are drawn afresh for each epoch from
-    (seed, epoch), so that none need keeping. Raises UserError when the loss is no longer finite, and when what is kept
-    was computed on another kind of processor.
+    After each epoch a checkpoint is written to `checkpoints`. Called again after a kill, or after `report` stopped it
+    at some batch, the training continues from there and ends with the same weights. Random numbers depend only on
+    (seed, epoch), so no generator state is stored. Raises UserError when the loss is no longer finite, and when the
+    checkpoint was computed on other hardware.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
-    if kept := read_checkpoint(checkpoints, report):
-        device = lesson.device.resume(Arithmetic(**kept["arithmetic"]), checkpoints)
+    if checkpoint := read_checkpoint(checkpoints, report):
+        device = lesson.device.resume(Arithmetic(**checkpoint["arithmetic"]), checkpoints)
         lesson = replace(lesson, device=device)
     learner = Learner(network, lesson, lr, report)
-    first = learner.load_state_dict(kept) if kept else 0
+    first = learner.load_state_dict(checkpoint) if checkpoint else 0
     total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
         if learner.best.exhausted:
             report.say(f"stopped after epoch {epoch}: {learner.best.patience} epochs without a better validation loss")
             break
         figures = learner.run_epoch(epoch)
-        report.metrics(figures | learner.pace.measure(), step=epoch + 1)
+        report.metrics(figures | learner.throughput.measure(), step=epoch + 1)
         write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
         shown = _pick_shown(figures)
-        report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.pace.examples_per_s)
+        report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.throughput.examples_per_s)
     return Trained(learner.choose_weights(), learner.history, learner.activations, lesson.device.arithmetic)
 
 
 def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase]:
-    """Return the phases of a training: the head alone, then with one more group at a time, then everything.
+    """Return the phases of a training: the head alone, then one more group at a time, then all layers.
 
-    All but the last are there where asked for (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
+    All but the last are optional (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
     """
     phases: list[Phase] = []
     for learning, epochs in enumerate([*recipe.list_frozen_epochs(n_groups), schedule.epochs], start=1):
@@ -90,7 +90,7 @@ def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase
 
 
 class Learner:
-    """A network in training, with all that a checkpoint must hold."""
+    """A network in training, with all state that a checkpoint must hold."""
 
     def __init__(self, network: nn.Module, lesson: Lesson, lr: float, report: Report) -> None:
         self.lesson, self.lr, self.report = lesson, lr, report
@@ -100,8 +100,8 @@ class Learner:
         self.best = BestWeights(lesson.recipe.count_patience())
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
-        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.views, lesson.n_classes)
-        self.pace: Pace
+        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes)
+        self.throughput: Throughput
         self.optimiser: AdamW
         self.schedule: OneCycleLR
 
@@ -113,29 +113,29 @@ class Learner:
         if phase is not self.phases[-1]:
             freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.trains_batch_norm())
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
-        whole = Cycle(0, phase.epochs)
+        cycle = Cycle(0, phase.epochs)
         if phase is self.phases[-1]:
-            whole = self.lesson.cycle or whole
+            cycle = self.lesson.cycle or cycle
         per_epoch = self.lesson.parts.train.count_batches(schedule.batch_size)
         peaks = [group["lr"] for group in self.optimiser.param_groups]
         self.schedule = OneCycleLR(
-            self.optimiser, peaks, total_steps=max(2, whole.epochs * per_epoch), cycle_momentum=False
+            self.optimiser, peaks, total_steps=max(2, cycle.epochs * per_epoch), cycle_momentum=False
         )
-        if whole.before:
-            # An empty step, since torch warns of a schedule that moves before its optimiser.
+        if cycle.before:
+            # An empty step, because torch warns when a schedule steps before its optimiser.
             self.optimiser.zero_grad(set_to_none=True)
             self.optimiser.step()
-            self.schedule.last_epoch = whole.before * per_epoch - 1
+            self.schedule.last_epoch = cycle.before * per_epoch - 1
             self.schedule.step()
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch; return its figures, kept in the history. `pace` says how fast it went."""
+        """Train one epoch; return its figures and add them to the history. `throughput` measures its speed."""
         for phase in self.phases:
             if phase.first == epoch:
                 self.enter(phase)
-        self.pace = Pace(len(self.lesson.parts.train))
+        self.throughput = Throughput(len(self.lesson.parts.train))
         loss = self._train_epoch(epoch)
-        self.pace.end()
+        self.throughput.end()
         lr = float(self.schedule.get_last_lr()[0])
         figures = {"epoch": float(epoch + 1), "lr": lr, "train_loss": loss}
         if self.lesson.parts.valid is not None:
@@ -148,9 +148,9 @@ class Learner:
         set_training(self.network)
         batches = self._draw_batches(epoch)
         with isolate_randomness(lesson.device.torch_device, lesson.seed, "dropout", epoch):
-            with watch_layers(self.network) as seen:
+            with watch_layers(self.network) as activations:
                 losses = [self._take_step(*next(batches))]
-            self.activations += seen.rows(epoch + 1)
+            self.activations += activations.rows(epoch + 1)
             losses += [self._take_step(*each) for each in batches]
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
@@ -166,7 +166,7 @@ class Learner:
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
         batches = self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator)
-        for batch in self.pace.time_input(batches):
+        for batch in self.throughput.time_input(batches):
             self.report.check()
             yield batch, generator
 
@@ -176,20 +176,20 @@ class Learner:
         loss = correct = 0.0
         for batch in valid.batches(self.lesson.schedule.batch_size):
             self.report.check()
-            inputs, labels = (self.lesson.device.move(part) for part in batch)
-            logits = network(self.lesson.views.prepare(inputs)).float()
+            inputs, labels = (self.lesson.device.move(tensor) for tensor in batch)
+            logits = network(self.lesson.transforms.prepare(inputs)).float()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             correct += float((logits.argmax(1) == labels).sum())
         self.best.offer(loss / len(valid), network.state_dict())
         return {"valid_loss": loss / len(valid), "valid_accuracy": correct / len(valid)}
 
     def choose_weights(self) -> dict[str, Tensor]:
-        """Return the weights with the best validation loss, or without validation the average."""
+        """Return the weights with the lowest validation loss; without a valid part, the running average."""
         weights = self.best.weights or self.average.module.state_dict()
         return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
 
     def state_dict(self, epochs: int) -> dict[str, Any]:
-        """Return all that the next epoch depends on."""
+        """Return all state that the next epoch depends on."""
         return {
             "epochs": epochs,
             "arithmetic": asdict(self.lesson.device.arithmetic),
@@ -203,7 +203,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> int:
-        """Continue from a checkpoint; return the number of epochs that it has behind it."""
+        """Restore a checkpoint; return the number of epochs already trained."""
         epochs = int(state["epochs"])
         self.enter([phase for phase in self.phases if phase.first < epochs][-1])
         self.network.load_state_dict(state["network"])
@@ -225,5 +225,5 @@ def _explain_divergence(loss: float, epoch: int, lr: float) -> str:
     return (
         f"the training loss became {loss} in epoch {epoch + 1} at a peak learning rate of {lr:.3g}. "
         "Try a lower lr_scale (a tenth), precision fp32, or a smaller clip_norm; "
-        "if it is so from the first epoch, look for values that are not finite in the features"
+        "if this happens in the first epoch, check the features for values that are not finite"
     )

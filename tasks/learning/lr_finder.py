@@ -19,23 +19,25 @@ from tasks.learning.lesson import Lesson
 from tasks.learning.optimiser import make_optimiser
 from tasks.learning.randomness import isolate_randomness, make_generator
 from tasks.learning.step import Step
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.report import Report
 
 LOWEST, HIGHEST = 1e-5, 1.0
 STEPS = 100
 SMOOTHING = 0.9
 DIVERGED = 2.0  # the smoothed loss, relative to its lowest, at which the test ends
-FEWEST_POINTS = 5
-SLOPE_SHARE = 3  # a third of the points seen, about a decade, lies under the line that measures a slope
-LEARNT = 0.75  # of the loss of guessing: what is below it was not guessed
-RISEN = 1.05  # the smoothed loss, relative to that at the low rates, up to which a learnt network bears a rate
-FLAT = 1e-6  # a loss that falls by less a step does not fall
+MIN_POINTS = 5
+SLOPE_SHARE = 3  # a slope is fitted to a third of the points, about a decade
+LEARNT = 0.75  # a loss below this share of the loss of guessing shows that the network has been trained before
+RISEN = (
+    1.05  # a trained network tolerates a rate if the smoothed loss stays below this multiple of the loss at low rates
+)
+FLAT = 1e-6  # a loss that falls by less per step counts as not falling
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Learning rates with the loss seen at each, raw and smoothed."""
+    """Learning rates with the loss measured at each, raw and smoothed."""
 
     lr: NDArray[np.float64]
     loss: NDArray[np.float64]
@@ -43,44 +45,43 @@ class Curve:
 
 
 def run_range_test(network: nn.Module, lesson: Lesson, *, report: Report, steps: int = STEPS) -> Curve:
-    """Train `steps` batches with a learning rate that grows exponentially, and put everything back.
+    """Train `steps` batches with a learning rate that grows exponentially, and restore the network.
 
-    The network's weights and buffers, its mode and the global random state are afterwards as they were; the
-    batches are drawn again and again, so that three are enough. Smith 2015, "Cyclical Learning Rates for
-    Training Neural Networks".
+    The network's weights, buffers and mode and the global random state are restored afterwards. Batches repeat, so
+    three are enough. Smith 2015, "Cyclical Learning Rates for Training Neural Networks".
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
     lesson.device.place(network)
-    kept, was_training = copy.deepcopy(network.state_dict()), network.training
+    initial, was_training = copy.deepcopy(network.state_dict()), network.training
     try:
         with isolate_randomness(lesson.device.torch_device, lesson.seed, "find_lr"):
             return _sweep(network, lesson, steps, report)
     finally:
-        network.load_state_dict(kept)
+        network.load_state_dict(initial)
         network.train(was_training)
         network.zero_grad(set_to_none=True)
 
 
 def suggest_lr(curve: Curve, n_classes: int) -> float:
-    """Return the rate at which the smoothed loss falls most steeply per decade, the ends left out.
+    """Return the rate at which the smoothed loss falls most steeply per decade, both ends excluded.
 
-    The slope at a rate is that of a straight line through a third of the points, those around it: single batches
-    then hardly move it. A network that is well below the loss of guessing one of `n_classes` from the start has
-    learnt before, and its loss can only rise: its rate is a tenth of the largest that it bears. Raises UserError
-    when the loss nowhere falls.
+    The slope at a rate is that of a straight line through the nearest third of the points, so single batches hardly
+    change it. A network whose loss is from the start well below that of guessing one of `n_classes` has been trained
+    before, and its loss can only rise: its rate is a tenth of the largest that it tolerates. Raises UserError when
+    the loss never falls.
     """
     first = len(curve.lr) // 10
-    if len(curve.lr) >= FEWEST_POINTS:
+    if len(curve.lr) >= MIN_POINTS:
         if curve.smoothed[first] < LEARNT * math.log(n_classes):
-            usual = curve.loss[: len(curve.lr) // SLOPE_SHARE].mean()
-            return float(curve.lr[np.flatnonzero(curve.smoothed <= RISEN * usual)[-1]]) / 10
+            low = curve.loss[: len(curve.lr) // SLOPE_SHARE].mean()
+            return float(curve.lr[np.flatnonzero(curve.smoothed <= RISEN * low)[-1]]) / 10
         smoothed = curve.smoothed[first:]
         slope = measure_slope(smoothed)[: max(int(np.argmin(smoothed)), 1)]
         if slope.min() < -FLAT:
             return float(curve.lr[first + int(np.argmin(slope))])
     raise UserError(
-        f"the learning-rate test saw no falling loss between {LOWEST:g} and {HIGHEST:g}: the network does not "
-        "learn from these features. Look at them, at the labels, and at label_smoothing"
+        f"the loss never fell in the range test, between learning rates of {LOWEST:g} and {HIGHEST:g}: the network "
+        "does not learn from these features. Check the features, the labels and label_smoothing"
     )
 
 
@@ -92,11 +93,11 @@ def measure_slope(smoothed: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Curve:
-    # Mixing and augmentation would add noise to the loss and nothing to the question.
-    views = Views(prepare=lesson.views.prepare, aim=lesson.views.aim)
+    # Mixing and augmentation would only add noise to the loss.
+    transforms = Transforms(prepare=lesson.transforms.prepare, make_targets=lesson.transforms.make_targets)
     optimiser = make_optimiser(network, lesson.recipe, lr=1.0)
     shares = [group["lr"] for group in optimiser.param_groups]
-    step = Step(network, lesson.recipe, lesson.device, views, lesson.n_classes)
+    step = Step(network, lesson.recipe, lesson.device, transforms, lesson.n_classes)
     set_training(network)
     rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
     batches = _draw_endlessly(lesson.parts.train, lesson.schedule.batch_size, lesson.seed)
@@ -107,21 +108,21 @@ def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Cu
         report.progress(done, steps, "steps", loss=losses[-1])
         if has_diverged(losses):
             break
-    seen = np.array(losses[: _count_finite(losses)])
-    return Curve(rates[: len(seen)], seen, smooth(seen))
+    finite = np.array(losses[: _count_finite(losses)])
+    return Curve(rates[: len(finite)], finite, smooth(finite))
 
 
 def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the exponential average of the losses, corrected for its start at zero (as in Adam)."""
     average, smoothed = 0.0, []
-    for seen, loss in enumerate(losses, start=1):
+    for n, loss in enumerate(losses, start=1):
         average = SMOOTHING * average + (1 - SMOOTHING) * float(loss)
-        smoothed.append(average / (1 - SMOOTHING**seen))
+        smoothed.append(average / (1 - SMOOTHING**n))
     return np.array(smoothed)
 
 
 def has_diverged(losses: list[float]) -> bool:
-    """Say whether the smoothed loss is beyond twice its lowest, or the last loss is not finite."""
+    """Return whether the smoothed loss is above twice its lowest value, or the last loss is not finite."""
     if not math.isfinite(losses[-1]):
         return True
     smoothed = smooth(np.array(losses))

@@ -1,4 +1,4 @@
-"""How good predictions are."""
+"""Scores of predictions."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,7 +15,7 @@ BINS = 10  # of confidence, for the calibration error
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one set of predictions; all but log_loss (nats) lie between 0 and 1."""
+    """Scores of one set of predictions; all but log_loss (nats) are between 0 and 1."""
 
     accuracy: float
     macro_f1: float
@@ -29,7 +29,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Figures of each class, all (classes)."""
+    """Scores of each class, all (classes)."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -64,14 +64,14 @@ def score_classes(predictions: Predictions) -> ClassScores:
 
 
 def count_confusions(predictions: Predictions) -> NDArray[np.int64]:
-    """Return how often each class (rows) was taken for each (columns)."""
+    """Return the confusion matrix: how often each class (rows) was predicted as each class (columns)."""
     classes = np.arange(predictions.probabilities.shape[1])
     return confusion_matrix(predictions.labels, predictions.probabilities.argmax(1), labels=classes)
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """For each bin of confidence that holds predictions: their mean confidence, accuracy and number."""
+    """For each non-empty bin of confidence: mean confidence, accuracy and number of predictions."""
 
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
@@ -81,9 +81,11 @@ class Reliability:
 def measure_reliability(predictions: Predictions) -> Reliability:
     """Return how often predictions made with a given confidence are right."""
     confidence = predictions.probabilities.max(1).astype(np.float64)
-    right = predictions.probabilities.argmax(1) == predictions.labels
+    is_right = predictions.probabilities.argmax(1) == predictions.labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     examples = np.bincount(bins, minlength=BINS)
-    there = examples > 0
-    sums = [np.bincount(bins, values, minlength=BINS)[there] / examples[there] for values in (confidence, right)]
-    return Reliability(sums[0], sums[1], examples[there])
+    is_filled = examples > 0
+    sums = [
+        np.bincount(bins, values, minlength=BINS)[is_filled] / examples[is_filled] for values in (confidence, is_right)
+    ]
+    return Reliability(sums[0], sums[1], examples[is_filled])

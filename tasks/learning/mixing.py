@@ -1,19 +1,19 @@
-"""Mixup: examples and targets blended in pairs."""
+"""Mixup: blends examples and their targets in pairs."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def spread_labels(labels: Tensor, n_classes: int) -> Tensor:
-    """Return labels (batch) as rows of probabilities (batch, n_classes)."""
+def encode_one_hot(labels: Tensor, n_classes: int) -> Tensor:
+    """Return labels (batch) as one-hot rows (batch, n_classes)."""
     return F.one_hot(labels, n_classes).float()
 
 
 def mix_up(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, alpha: float) -> tuple[Tensor, Tensor]:
     """Blend each example with another one of the batch; every pair draws its own share.
 
-    inputs (batch, ...), targets (batch, n_classes); the share is Beta(alpha, alpha), the larger part always
+    inputs (batch, ...), targets (batch, n_classes). The share is Beta(alpha, alpha), the larger share always
     the example's own. Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
     """
     if alpha == 0:
@@ -26,7 +26,7 @@ def mix_up(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, alpha
 
 
 def draw_shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
-    """Draw the larger parts of Beta(alpha, alpha) pairs, between 0.5 and 1, from the generator alone."""
+    """Draw `count` shares of Beta(alpha, alpha), each the larger of s and 1 - s, from the generator alone."""
     concentration = torch.full((2, count), alpha, device=generator.device)
     gammas = torch._standard_gamma(concentration, generator=generator).clamp(min=1e-30)
     share = gammas[0] / gammas.sum(0)

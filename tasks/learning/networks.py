@@ -1,4 +1,4 @@
-"""From a member's settings to its network."""
+"""Builds a member's network from its settings."""
 
 from torch import nn
 
@@ -8,16 +8,16 @@ from tasks.learning.recipe import NetworkRecipe
 
 
 def build_network(member: NetworkRecipe, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the member's network for features of `input_shape`, one example's shape on disk.
+    """Build the member's network for features of `input_shape`, the shape of one example on disk.
 
-    Its module in the domain's members folder is imported by name, so that no other member's code is touched.
-    Raises UserError when the member's settings do not fit the network.
+    Its module in the domain's members folder is imported by name, so that a fit depends on no other member's code.
+    Raises UserError when the network cannot use the member's settings.
     """
     network: nn.Module = member.import_module(member.network_module).build(member, n_classes, input_shape)
     return network
 
 
 def start_network(member: NetworkRecipe, lesson: Lesson, fold: int) -> nn.Module:
-    """Make the member's network with the initial weights that its seed and the round's `fold` give."""
+    """Build the member's network with initial weights drawn from its seed and the round's `fold`."""
     with isolate_randomness(lesson.device.torch_device, member.seed, fold, "weights"):
         return build_network(member, lesson.n_classes, lesson.input_shape)

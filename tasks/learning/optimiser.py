@@ -1,4 +1,4 @@
-"""The optimiser of a training, and how fast each part of a network learns."""
+"""The optimiser of a training, and the learning rate of each layer group."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ HEAD_TO_INPUT = (1.0, 1 / 3, 1 / 9, 1 / 27)
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
-    """Return the recipe's optimiser for the parameters that learn, at the head's rate `lr`."""
+    """Return the recipe's optimiser for the trainable parameters; the head has the rate `lr`."""
     kind = Muon if recipe.optimiser == "muon" else AdamW
     return kind(group_parameters(network, recipe, lr), fused=True)
 
@@ -23,7 +23,7 @@ def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
 def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
     """Return an optimiser's parameter groups: biases and scales without decay, convolutions' kernels marked.
 
-    From given weights each layer group has its own rate, slower towards the input; from scratch all learn alike.
+    With pretrained weights each layer group has its own rate, lower towards the input; from scratch all have the same.
     """
     groups: list[dict[str, Any]] = []
     for index, layers in enumerate(list_layer_groups(network)):

@@ -1,4 +1,4 @@
-"""How a training went, drawn."""
+"""Plots of a training."""
 
 import csv
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
 
 
 def draw_activations(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `activations.csv` (epoch, layer, mean, std) and `activations.png`: a line a layer, input to output."""
+    """Write `activations.csv` (epoch, layer, mean, std) and `activations.png`, one line per layer."""
     write_rows(
         folder / "activations.csv",
         list(rows[0]),
@@ -37,9 +37,9 @@ def draw_activations(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     colours = colormaps["viridis"](np.linspace(0, 1, len(layers)))
     axes = make_axes("Spread of each layer's output", "epoch", "standard deviation")
     for layer, colour in zip(layers, colours, strict=True):
-        own = [row for row in rows if row["layer"] == layer]
+        of_layer = [row for row in rows if row["layer"] == layer]
         label = layer if layer in (layers[0], layers[-1]) else None
-        axes.plot([row["epoch"] for row in own], [row["std"] for row in own], color=colour, label=label)
+        axes.plot([row["epoch"] for row in of_layer], [row["std"] for row in of_layer], color=colour, label=label)
     axes.set_yscale("log")
     axes.locator_params(axis="x", integer=True)
     axes.legend()
@@ -47,7 +47,7 @@ def draw_activations(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def draw_history(folder: Path, history: Sequence[dict[str, float]]) -> None:
-    """Write `history.csv`, a row an epoch, and `history.png`, the losses and the accuracy."""
+    """Write `history.csv`, one row per epoch, and `history.png`, the losses and the accuracy."""
     columns = list(history[0])
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

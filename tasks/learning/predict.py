@@ -1,4 +1,4 @@
-"""What a network says of examples."""
+"""A network's predictions of examples."""
 
 import numpy as np
 import torch
@@ -11,13 +11,13 @@ from tasks.learning.predictions import Predictions
 
 @torch.no_grad()
 def predict_examples(network: nn.Module, examples: Examples, lesson: Lesson) -> Predictions:
-    """Return the network's probabilities for every example, in order, in float32 whatever the training's."""
-    network = lesson.views.judge(network).eval()
+    """Return the network's probabilities for every example, in order, always computed in float32."""
+    network = lesson.transforms.wrap(network).eval()
     blocks, batches = [], examples.list_batches(lesson.schedule.batch_size)
     for positions in batches:
         inputs, _ = examples.fetch(positions)
-        shown = lesson.views.prepare(lesson.device.move(inputs))
-        blocks.append(network(shown).float().softmax(1).cpu().numpy())
+        prepared = lesson.transforms.prepare(lesson.device.move(inputs))
+        blocks.append(network(prepared).float().softmax(1).cpu().numpy())
     probabilities = np.concatenate(blocks)
     probabilities[torch.cat(batches).numpy()] = probabilities.copy()
     rows = examples.rows

@@ -1,4 +1,4 @@
-"""What networks said of examples: probabilities, and the tables that keep them."""
+"""Predictions of examples, and the tables that store them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,35 +26,35 @@ class Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a table example, label, p0, p1 ...: probabilities with six decimals."""
-    write_rows(path, ["example", "label", *_name_classes(predictions)], _tell_rows(predictions))
+    write_rows(path, ["example", "label", *_name_classes(predictions)], _make_rows(predictions))
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote."""
+    """Read a table that `write_predictions` wrote."""
     return _gather(read_rows(path, ["example", "label"]))
 
 
 def write_rounds(path: Path, rounds: Mapping[tuple[str, ...], Predictions], columns: Sequence[str]) -> None:
     """Write the predictions of several rounds under one header; each key fills the leading `columns`."""
     first = next(iter(rounds.values()))
-    rows = (dict(zip(columns, key, strict=True)) | row for key, told in rounds.items() for row in _tell_rows(told))
+    rows = (dict(zip(columns, key, strict=True)) | row for key, block in rounds.items() for row in _make_rows(block))
     write_rows(path, [*columns, "example", "label", *_name_classes(first)], rows)
 
 
 def read_rounds(path: Path, columns: Sequence[str]) -> dict[tuple[str, ...], Predictions]:
-    """Read what `write_rounds` wrote."""
+    """Read a table that `write_rounds` wrote."""
     blocks: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for row in read_rows(path, [*columns, "example", "label"]):
         blocks.setdefault(tuple(row[name] for name in columns), []).append(row)
     return {key: _gather(rows) for key, rows in blocks.items()}
 
 
-def join_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of several parts as one."""
+def join_predictions(blocks: Sequence[Predictions]) -> Predictions:
+    """Return several tables of predictions as one."""
     return Predictions(
-        np.concatenate([part.examples for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([block.examples for block in blocks]),
+        np.concatenate([block.labels for block in blocks]),
+        np.concatenate([block.probabilities for block in blocks]),
     )
 
 
@@ -62,7 +62,7 @@ def _name_classes(predictions: Predictions) -> list[str]:
     return [f"p{label}" for label in range(predictions.probabilities.shape[1])]
 
 
-def _tell_rows(predictions: Predictions) -> list[dict[str, object]]:
+def _make_rows(predictions: Predictions) -> list[dict[str, object]]:
     names = _name_classes(predictions)
     triples = zip(predictions.examples, predictions.labels, predictions.probabilities, strict=True)
     return [

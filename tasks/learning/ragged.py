@@ -1,4 +1,4 @@
-"""Examples of many lengths, one after the other in one row of numbers, padded only where a batch needs it."""
+"""Examples of different lengths, stored one after the other in a flat array and padded only within a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from torch import Tensor
 from tasks.errors import UserError
 
 FLAT, OFFSETS = "tokens.npy", "offsets.npy"
-UNK, PAD = 0, 1  # the numbers of what is not known, and of what fills up shorter rows
-POOL_BATCHES = 100  # batches whose examples are sorted by length together; more of them leave less to chance
+UNK, PAD = 0, 1  # the numbers of an unknown word, and of the padding of shorter rows
+POOL_BATCHES = 100  # batches whose examples are sorted by length together; more of them make batches less random
 
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of whole numbers: `flat`, all of them one after the other (int32), cut at `offsets` (rows + 1, int64).
+    """Rows of whole numbers: `flat`, all rows one after the other (int32), split at `offsets` (rows + 1, int64).
 
-    `n_values` is how many different numbers there are, such as the words of a vocabulary.
+    `n_values` is the number of possible values, such as the size of a vocabulary.
     """
 
     flat: Tensor
@@ -31,16 +31,16 @@ class Ragged:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many rows there are, and how many values an example may hold."""
+        """The number of rows, and the number of possible values."""
         return len(self), self.n_values
 
     @property
     def lengths(self) -> Tensor:
-        """How many numbers each row has: (rows) int64."""
+        """The length of each row: (rows) int64."""
         return self.offsets.diff()
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Return rows as (rows, longest) int64, padded at the end with 1; at least one number wide."""
+        """Return rows as (rows, longest) int64, padded at the end with 1, and at least one column wide."""
         starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
         steps = torch.arange(max(1, int(lengths.max())))
         inside = steps < lengths.unsqueeze(1)
@@ -49,16 +49,16 @@ class Ragged:
 
 
 def open_ragged(folder: Path, *, n_values: int) -> Ragged:
-    """Open `tokens.npy` and `offsets.npy`, memory-mapped. Raises UserError when they hold nothing or do not fit."""
+    """Open `tokens.npy` and `offsets.npy`, memory-mapped. Raises UserError when they are empty or do not match."""
     flat, offsets = (
-        # Copy on write: torch warns of arrays that may not be written to, and nothing here writes.
+        # Copy on write, because torch warns of read-only arrays; nothing here writes.
         torch.from_numpy(np.load(folder / name, mmap_mode="c", allow_pickle=False))
         for name in (FLAT, OFFSETS)
     )
     if not len(flat) or int(offsets[-1]) != len(flat):
         raise UserError(
-            f"{folder.name}: {FLAT} holds {len(flat)} numbers, {OFFSETS} ends at {int(offsets[-1])}; there must be "
-            "some, and as many: make the stage anew"
+            f"{folder.name}: {FLAT} holds {len(flat)} numbers and {OFFSETS} ends at {int(offsets[-1])}; they must be "
+            "equal and above 0. Delete the folder and run the flow again."
         )
     return Ragged(flat, offsets, n_values)
 
@@ -66,8 +66,8 @@ def open_ragged(folder: Path, *, n_values: int) -> Ragged:
 def sort_by_length(batches: Sequence[Tensor], lengths: Tensor, generator: torch.Generator) -> list[Tensor]:
     """Exchange positions between batches, so that each holds rows of similar length, and shuffle the batches.
 
-    `batches` are positions in random order, `lengths` (rows) that of each. Each pool of a hundred batches is sorted
-    by itself, as torchtext's BucketIterator does: what ends up in one batch stays random but for its length.
+    `batches` are positions in random order, `lengths` (rows) is the length of each row. Each pool of a hundred
+    batches is sorted separately, as torchtext's BucketIterator does, so a batch is random except for its lengths.
     """
     sorted_batches: list[Tensor] = []
     for start in range(0, len(batches), POOL_BATCHES):

@@ -1,4 +1,4 @@
-"""How a network is trained: what the three domains' members have in common."""
+"""Recipes: the settings of a training that the members of all domains share."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ TASKS = Path(__file__).parents[1]
 
 
 class Schedule(Section):
-    """How long, in what steps and how fast."""
+    """The length of a training, its batch size and its learning rate."""
 
     epochs: int = Field(ge=1, description="passes over the training part with every layer learning")
-    batch_size: int = Field(ge=2, description="examples a step")
+    batch_size: int = Field(ge=2, description="examples per step")
     lr_scale: float = Field(gt=0, description="factor on the learning rate that the range test found")
 
 
 class Recipe(Section):
-    """The values of one training but its schedule, as the shared loop reads them."""
+    """The settings of a training, without its schedule, that the shared loop reads."""
 
-    optimiser: Literal["adamw", "muon"] = Field(description="adamw; muon: its rule for kernels, AdamW for the rest")
-    weight_decay: float = Field(ge=0, lt=1, description="the optimiser's, on weight matrices and kernels only")
-    dropout: float = Field(ge=0, lt=1, description="share of the head's inputs that a step leaves out")
-    label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
-    ema_decay: float = Field(ge=0, lt=1, description="of the running average of the weights; 0: the last ones")
-    clip_norm: float = Field(gt=0, description="longest gradient, all parameters together")
-    seed: int = Field(ge=0, lt=2**31, description="of everything drawn: weights, order, augmentation, dropout")
+    optimiser: Literal["adamw", "muon"] = Field(description="adamw; or muon: Muon for kernels, AdamW for the rest")
+    weight_decay: float = Field(ge=0, lt=1, description="of the optimiser, for weight matrices and kernels only")
+    dropout: float = Field(ge=0, lt=1, description="share of the head's inputs dropped in training")
+    label_smoothing: float = Field(ge=0, lt=1, description="share of the target distributed over all classes")
+    ema_decay: float = Field(ge=0, lt=1, description="decay of the running average of the weights; 0: no average")
+    clip_norm: float = Field(gt=0, description="largest norm of the gradient, over all parameters")
+    seed: int = Field(ge=0, lt=2**31, description="of all random numbers: weights, order, augmentation, dropout")
 
     def is_from_scratch(self) -> bool:
-        """Tell whether the network starts from weights of its own, drawn by the seed."""
+        """Return whether the network starts from random weights."""
         return True
 
     def list_frozen_epochs(self, n_groups: int) -> list[int]:
-        """Return the passes in which only the head learns, then those with each further one of `n_groups` of layers."""
+        """Return the epochs in which only the head learns, then those after each further one of `n_groups`."""
         return []
 
     def count_patience(self) -> int:
@@ -51,15 +51,15 @@ class Recipe(Section):
         return 0
 
     def trains_batch_norm(self) -> bool:
-        """Tell whether batch normalisation learns, and measures anew, while the layers around it are frozen."""
+        """Return whether batch normalisation stays trainable while other layers are frozen."""
         return False
 
 
-class Learner(Recipe):
-    """A recipe that names the module which prepares its lesson."""
+class LessonRecipe(Recipe):
+    """A recipe that names the module that prepares its lesson."""
 
     lesson: ClassVar[str]
-    """It is imported by name and only when something is learnt, since it imports torch."""
+    """The module is imported by name, and only for training, because it imports torch."""
 
     def modules(self) -> tuple[str, ...]:
         """Return the lesson's module, which the stages that train import by name."""
@@ -71,25 +71,27 @@ class Learner(Recipe):
         return prepared
 
 
-class ClassifierRecipe(Learner):
-    """The recipe of a network that tells classes: what it starts from, and when it stops."""
+class ClassifierRecipe(LessonRecipe):
+    """The recipe of a classifier: its initial weights and when it stops."""
 
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
-    head_epochs: int = Field(ge=0, description="passes before them with only the head learning; 0: none")
+    head_epochs: int = Field(ge=0, description="epochs before the others in which only the head learns; 0: none")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
         if self.head_epochs and self.weights == "none":
-            raise ValueError("head_epochs must be 0 with weights none: what is frozen then would stay random")
+            raise ValueError(
+                f"head_epochs is {self.head_epochs}, but must be 0 with weights none: frozen layers stay random"
+            )
         return self
 
     def is_from_scratch(self) -> bool:
-        """Tell whether the network starts from weights of its own, drawn by the seed."""
+        """Return whether the network starts from random weights."""
         return self.weights == "none"
 
     def list_frozen_epochs(self, n_groups: int) -> list[int]:
-        """Return the passes in which only the head learns."""
+        """Return the epochs in which only the head learns."""
         return [self.head_epochs]
 
     def count_patience(self) -> int:
@@ -97,15 +99,15 @@ class ClassifierRecipe(Learner):
         return self.patience
 
     def files(self) -> tuple[str, ...]:
-        """Return the local weights to start from, if any."""
+        """Return the path of the initial weights, if they are a local file."""
         return () if self.weights in ("none", "pretrained") else (self.weights,)
 
 
 class NetworkRecipe(ClassifierRecipe):
-    """The recipe of one of a domain's own networks; each domain adds its own augmentation."""
+    """The recipe of a network of the domain's members folder; each domain adds its augmentation."""
 
     domain: ClassVar[str]
-    """The folder of tasks/ whose members it names."""
+    """The folder of tasks/ that has the members folder."""
 
     network: str = Field(description="name of a module in the domain's members folder")
 
@@ -114,14 +116,12 @@ class NetworkRecipe(ClassifierRecipe):
     def _check_network(cls, name: str) -> str:
         known = list_networks(cls.domain)
         if name not in known:
-            raise ValueError(
-                f"no network is named {name!r}; those in tasks/{cls.domain}/members are {', '.join(known)}"
-            )
+            raise ValueError(f"there is no network {name!r}; tasks/{cls.domain}/members has {', '.join(known)}")
         return name
 
     @property
     def network_module(self) -> str:
-        """The network's module, whose `build(member, n_classes, input_shape)` makes it."""
+        """The network's module; its `build(member, n_classes, input_shape)` returns the network."""
         return f"tasks.{self.domain}.members.{self.network}"
 
     def modules(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class NetworkRecipe(ClassifierRecipe):
 
 
 def _spell(value: object) -> str:
-    """Return a value as it is written in the params."""
+    """Return a value as written in YAML."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -150,13 +150,15 @@ class ConvolutionRecipe(NetworkRecipe):
 
     width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
     mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
-    train_batch_norm: bool = Field(description="head epochs: batch normalisation learns too, and measures anew")
+    train_batch_norm: bool = Field(
+        description="batch normalisation learns and updates its statistics in the head epochs too"
+    )
 
     def trains_batch_norm(self) -> bool:
-        """Tell whether batch normalisation learns, and measures anew, while the layers around it are frozen."""
+        """Return whether batch normalisation stays trainable while other layers are frozen."""
         return self.train_batch_norm
 
 
 def list_networks(domain: str) -> list[str]:
-    """Return the names of the networks that a domain has."""
+    """Return the names of a domain's networks."""
     return sorted(path.stem for path in (TASKS / domain / "members").glob("*.py") if not path.stem.startswith("_"))

@@ -1,4 +1,4 @@
-"""torchvision's residual networks, for whatever can be drawn as a three-channel picture."""
+"""torchvision's residual networks, for all inputs that can be drawn as a three-channel picture."""
 
 from torch import Tensor, nn
 from torchvision import models
@@ -27,10 +27,10 @@ class ResNet(nn.Module):
 
 
 def build_resnet(name: str, n_classes: int, *, weights: str, dropout: float) -> ResNet:
-    """Make resnet18, resnet34 or resnet50 with `n_classes` outputs.
+    """Build resnet18, resnet34 or resnet50 with `n_classes` outputs.
 
-    `weights` is none, pretrained (torchvision's ImageNet ones, fetched once) or the path of a state_dict in
-    torchvision's layout, whose head is left out. Raises UserError when they cannot be had or do not fit.
+    `weights` is none, pretrained (torchvision's ImageNet weights, downloaded once) or the path of a state_dict in
+    torchvision's layout, whose head is ignored. Raises UserError when they cannot be downloaded or do not match.
     """
     body: models.ResNet = models.get_model(name, weights=None)
     if weights == "pretrained":
@@ -38,7 +38,7 @@ def build_resnet(name: str, n_classes: int, *, weights: str, dropout: float) -> 
     else:
         start_from(body, weights, head=HEAD)
     head = nn.Sequential(nn.Dropout(dropout), nn.Linear(body.fc.in_features, n_classes))
-    body.add_module("fc", head)  # takes the place of the thousand ImageNet classes
+    body.add_module("fc", head)  # replaces the head of the thousand ImageNet classes
     return ResNet(body)
 
 
@@ -47,6 +47,6 @@ def _fetch_pretrained(name: str) -> dict[str, Tensor]:
         return dict(models.get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"weights pretrained: torchvision's weights for {name} could not be fetched ({error}); "
-            "set weights to none, or to the path of a state_dict fetched elsewhere"
+            f"weights pretrained: torchvision's weights for {name} could not be downloaded ({error}); "
+            "set weights to none, or to the path of a state_dict downloaded on another machine"
         ) from error

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and how far confidence can be trusted, drawn."""
+"""Plots of the confusion matrix and the calibration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from tasks.learning.predictions import Predictions
 from tasks.plots import make_axes, save_plot
 from tasks.tables import write_rows
 
-TOLD_CLASSES = 20  # with more of them, numbers in the squares could not be read
+MAX_CLASSES_WITH_COUNTS = 20  # with more classes the counts in the cells are too small to read
 
 
 def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
-    """Draw the confusion matrix, actual classes down, predicted ones across."""
+    """Draw the confusion matrix, actual classes in rows, predicted classes in columns."""
     counts = count_confusions(predictions)
     size_inch = max(5.0, 0.3 * len(classes) + 3)
     axes = make_axes("Confusion matrix", "predicted", "actual", size_inch=(size_inch, size_inch))
@@ -21,7 +21,7 @@ def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str])
     ticks = range(len(classes))
     axes.set_xticks(ticks, classes, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(ticks, classes, fontsize=8)
-    if len(classes) <= TOLD_CLASSES:
+    if len(classes) <= MAX_CLASSES_WITH_COUNTS:
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
                 shade = "white" if count > counts.max() / 2 else "black"
@@ -31,13 +31,13 @@ def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str])
 
 def draw_calibration(folder: Path, predictions: Predictions) -> None:
     """Write `calibration.csv` (confidence, accuracy, examples of each bin) and `calibration.png`."""
-    seen = measure_reliability(predictions)
+    bins = measure_reliability(predictions)
     columns = ["confidence", "accuracy", "examples"]
-    rows = zip(seen.confidence.round(6), seen.accuracy.round(6), seen.examples, strict=True)
+    rows = zip(bins.confidence.round(6), bins.accuracy.round(6), bins.examples, strict=True)
     write_rows(folder / "calibration.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
     axes = make_axes("Calibration", "mean confidence of a bin", "share of it that is right", size_inch=(5.0, 5.0))
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    axes.plot(seen.confidence, seen.accuracy, marker="o", label="ensemble")
+    axes.plot(bins.confidence, bins.accuracy, marker="o", label="ensemble")
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend()
     save_plot(axes, folder / "calibration.png")

@@ -1,4 +1,4 @@
-"""An ensemble's networks, gathered for the one module that is exported."""
+"""The ensemble's networks, combined in the module that is exported."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=NetworkRecipe)
 
 @dataclass(frozen=True)
 class Voter(Generic[R]):
-    """One fitted network of the ensemble, and its share in it."""
+    """A fitted network of the ensemble, and its share in the mean."""
 
     fit: Fit
     member: R
@@ -32,7 +32,7 @@ class Voter(Generic[R]):
 
 
 class View(nn.Module):
-    """Networks that read one kind of features, each with its share of the ensemble."""
+    """The networks that read the same kind of features, each with its share in the ensemble's mean."""
 
     def __init__(self, front_end: nn.Module, networks: list[nn.Module], shares: list[float]) -> None:
         super().__init__()
@@ -43,14 +43,14 @@ class View(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the weighted sum of the networks' probabilities (batch, classes)."""
         features = self.front_end(inputs)
-        told = torch.zeros(1, device=inputs.device)
+        probabilities = torch.zeros(1, device=inputs.device)
         for index, network in enumerate(self.networks):
-            told = told + self.shares[index] * network(features).softmax(1)
-        return told
+            probabilities = probabilities + self.shares[index] * network(features).softmax(1)
+        return probabilities
 
 
 class Classifier(nn.Module):
-    """What the front ends of its views take, to probabilities (batch, classes): the sum of the views' answers."""
+    """Maps the inputs of the views' front ends to probabilities (batch, classes), the sum over the views."""
 
     def __init__(self, views: list[View], labels: list[str]) -> None:
         super().__init__()
@@ -59,18 +59,18 @@ class Classifier(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return probabilities."""
-        told = torch.zeros(1, device=inputs.device)
+        probabilities = torch.zeros(1, device=inputs.device)
         for view in self.views:
-            told = told + view(inputs)
-        return told
+            probabilities = probabilities + view(inputs)
+        return probabilities
 
 
 @dataclass(frozen=True)
 class Assembled:
     """A domain's exported model, and a batch to try it on.
 
-    `facts` are what `export.json` says beside labels, members and the number of networks; `files` are the contents of
-    the files that `predict` needs beside the model, by name.
+    `facts` are added to `export.json`, which also has labels, members and the number of networks. `files` are the
+    contents of the other files that `predict` needs, by name.
     """
 
     model: Classifier
@@ -81,7 +81,7 @@ class Assembled:
 
 @dataclass(frozen=True)
 class Export:
-    """What an exported model is made of: the ensemble's folder, those of its fits, the classes, and the settings."""
+    """The inputs of an export: the folders of the ensemble and its fits, the classes, and the settings."""
 
     ensemble: Path
     fitted: list[Path]
@@ -92,7 +92,7 @@ class Export:
 
 
 def write_model(export: Export, out: Path) -> NDArray[np.float32]:
-    """Write the files that `export_ensemble` names; return the Python model's answer to the example."""
+    """Write the files that `export_ensemble` names; return the Python model's probabilities for the example."""
     voters = gather_voters(export.ensemble, export.fitted, export.members)
     assembled = export.settings.assemble(voters, export.labels, **export.inputs)
     facts = {"labels": export.labels, "members": sorted(export.members), "networks": len(voters), **assembled.facts}
@@ -103,8 +103,8 @@ def write_model(export: Export, out: Path) -> NDArray[np.float32]:
     for name, content in assembled.files.items():
         (out / name).write_bytes(content)
     with torch.inference_mode():
-        answer: NDArray[np.float32] = assembled.model(torch.from_numpy(assembled.example)).numpy()
-    return answer
+        probabilities: NDArray[np.float32] = assembled.model(torch.from_numpy(assembled.example)).numpy()
+    return probabilities
 
 
 def gather_voters(ensemble: Path, fitted: list[Path], members: Mapping[str, R]) -> list[Voter[R]]:

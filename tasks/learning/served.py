@@ -1,4 +1,4 @@
-"""An exported model as it is asked: by `predict`, and by MLflow's server through the very same code."""
+"""An exported model, ready to predict: `flows predict`, the try page and MLflow's server all use this class."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "model.pt"
-# What a file's bytes stand in, base64 in JSON: MLflow's server takes no raw ones.
+# The column that holds a file's bytes, base64 in JSON: MLflow's server accepts no raw bytes.
 BINARY = "binary"
 
 
-class Row(BytesIO):
-    """The bytes of a file in a table's row, which messages name by its number."""
+class FileInRow(BytesIO):
+    """The bytes of a file in a row of a table; error messages name the row's number."""
 
     def __init__(self, content: bytes, number: int) -> None:
         super().__init__(content)
@@ -35,24 +35,24 @@ class Row(BytesIO):
 
 @dataclass(frozen=True)
 class Served:
-    """A model with what it needs to read what it is given.
+    """A model together with the code that reads its inputs.
 
-    `judge` takes files, their bytes or texts, to probabilities (n, classes) float32, `labels` names the classes, and
-    `column` what a table holds; `draw_example` makes something to try the model on.
+    `predict_proba` maps files, their bytes or texts to probabilities (n, classes) float32. `labels` names the
+    classes, `column` the column of an input table, and `draw_example` makes an input to try the model on.
     """
 
     column: str
     labels: list[str]
-    judge: Callable[[Sequence[Any]], NDArray[np.float32]]
+    predict_proba: Callable[[Sequence[Any]], NDArray[np.float32]]
     draw_example: Callable[[], bytes | str]
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """Return each row's probabilities, a column a class: MLflow calls this. Raises UserError naming the row."""
+        """Return each row's probabilities, one column per class. MLflow calls this. Raises UserError naming the row."""
         import pandas as pd
 
         values = enumerate(model_input[self.column], start=1)
-        given = [Row(value, number) if isinstance(value, bytes) else value for number, value in values]
-        return pd.DataFrame(self.judge(given), columns=self.labels)
+        given = [FileInRow(value, number) if isinstance(value, bytes) else value for number, value in values]
+        return pd.DataFrame(self.predict_proba(given), columns=self.labels)
 
     def make_request(self) -> pd.DataFrame:
         """Return a table to try `predict` on."""
@@ -66,20 +66,23 @@ def load_script(path: Path) -> Any:
     import torch
 
     if not path.is_file():
-        raise UserError(f"no exported model at {path}: run the flow first")
+        raise UserError(f"there is no exported model at {path}: run the flow first, `python -m flows run FLOW`")
     try:
         return torch.jit.load(path, map_location="cpu")
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"{path} is no TorchScript file that can be read: run the flow's export again") from error
+        raise UserError(
+            f"{path} cannot be read as a TorchScript file ({type(error).__name__}): run the flow again, "
+            "`python -m flows run FLOW`"
+        ) from error
 
 
 def ask_each(script: Any, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
-    """Return the probabilities (n, classes) of inputs asked one by one, each alone in a batch."""
+    """Return the probabilities (n, classes) of inputs, each predicted in a batch of its own."""
     import torch
 
     with torch.inference_mode():
-        told = [script(one[None])[0].numpy() for one in inputs]
-    return np.array(told, np.float32).reshape(-1, len(script.labels))
+        probabilities = [script(single[None])[0].numpy() for single in inputs]
+    return np.array(probabilities, np.float32).reshape(-1, len(script.labels))
 
 
 def load_example(model: Path) -> NDArray[Any]:

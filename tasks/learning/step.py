@@ -1,4 +1,4 @@
-"""One step of training: what the loop and the learning-rate finder share."""
+"""One step of training, shared by the loop and the range test."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,25 @@ from torch.optim import Optimizer
 
 from tasks.learning.device import Device
 from tasks.learning.recipe import Recipe
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 
 
 @dataclass(frozen=True)
 class Step:
-    """How one batch becomes one update of the weights."""
+    """Updates the weights by one batch."""
 
     network: nn.Module
     recipe: Recipe
     device: Device
-    views: Views
+    transforms: Transforms
     n_classes: int
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
-        inputs, labels = (self.device.move(part) for part in batch)
-        inputs = self.views.prepare(inputs)
-        targets = self.views.aim(inputs, labels, self.n_classes)
-        inputs, targets = self.views.alter(inputs, targets, generator)
+        inputs, labels = (self.device.move(tensor) for tensor in batch)
+        inputs = self.transforms.prepare(inputs)
+        targets = self.transforms.make_targets(inputs, labels, self.n_classes)
+        inputs, targets = self.transforms.augment(inputs, targets, generator)
         with self.device.autocast():
             logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)

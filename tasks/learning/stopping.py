@@ -1,4 +1,4 @@
-"""The best weights so far by validation, and when to stop looking for better ones."""
+"""The best weights so far by validation loss, and early stopping."""
 
 import math
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from torch import Tensor
 
 @dataclass
 class BestWeights:
-    """The weights with the lowest validation loss, and how long ago that was.
+    """The weights with the lowest validation loss, and the number of epochs since.
 
-    patience 0 never stops.
+    With a patience of 0 the training never stops early.
     """
 
     patience: int
@@ -33,9 +33,9 @@ class BestWeights:
         return 0 < self.patience <= self.epochs_since
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"loss": self.loss, "epochs_since": self.epochs_since, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.loss, self.epochs_since, self.weights = state["loss"], state["epochs_since"], state["weights"]

@@ -1,4 +1,4 @@
-"""TorchScript files that are the same bytes each time and need nothing but torch."""
+"""TorchScript files that are the same bytes each time and need only torch."""
 
 import io
 import multiprocessing
@@ -34,11 +34,11 @@ Result = TypeVar("Result")
 
 
 class ExportError(Exception):
-    """The exported file does not do what the Python model does: a fault of the project, not the user's."""
+    """The exported file gives other results than the Python model: a bug in the project, not a mistake of the user."""
 
 
 def run_fresh(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """Call a function in a process of its own: torch numbers what it scripts within a process, into the file."""
+    """Call a function in a new process: the file holds a number that torch counts up with each class it scripts."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *args, **kwargs).result()
 
@@ -46,7 +46,7 @@ def run_fresh(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs
 def save_script(model: torch.nn.Module, path: Path) -> None:
     """Script a module in evaluation mode and save it without its source paths.
 
-    Reading the file gives `torch.jit.load`'s module with the attributes of the original.
+    `torch.jit.load` of the file returns a module with the attributes of the original.
     """
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(model.eval()), buffer)
@@ -54,9 +54,9 @@ def save_script(model: torch.nn.Module, path: Path) -> None:
 
 
 def make_reproducible(archive: bytes) -> bytes:
-    """Return a TorchScript archive without the records that name the source files it was made from.
+    """Return a TorchScript archive without the records that name the Python source files.
 
-    A class's constants, which torch lists in the order of its process's hashes, are sorted.
+    A class's constants are sorted, because torch lists them in the order of the process's hashes.
     """
     reader: Any = torch._C.PyTorchFileReader(io.BytesIO(archive))
     stripped = io.BytesIO()
@@ -76,19 +76,19 @@ def _sort_lines(lines: re.Match[bytes]) -> bytes:
 
 
 def check_alone(model: Path, example: NDArray[np.generic], expected: NDArray[np.float32]) -> float:
-    """Run a TorchScript file in a fresh process with torch alone; return how far its answers are from `expected`.
+    """Run a TorchScript file in a new process with torch alone; return its largest difference from `expected`.
 
-    Raises ExportError when it fails there or is off by more than 1e-4.
+    Raises ExportError when it fails there or the difference is above 1e-4.
     """
-    question = save_to_bytes(torch.from_numpy(example))
+    batch = save_to_bytes(torch.from_numpy(example))
     command = [sys.executable, "-I", "-c", ALONE, str(model)]
-    done = subprocess.run(command, input=question, capture_output=True, check=False)
+    done = subprocess.run(command, input=batch, capture_output=True, check=False)
     if done.returncode:
         raise ExportError(f"{model.name} does not run with torch alone: {done.stderr.decode()[-2000:]}")
     answer = torch.load(io.BytesIO(done.stdout), weights_only=True).numpy()
     if answer.shape != expected.shape:
-        raise ExportError(f"{model.name} answers {answer.shape}, the Python model {expected.shape}")
+        raise ExportError(f"{model.name} returns the shape {answer.shape}, the Python model {expected.shape}")
     furthest = float(np.abs(answer - expected).max())
     if not furthest <= TOLERANCE:
-        raise ExportError(f"{model.name} is {furthest:.2g} off the Python model, more than {TOLERANCE:g}")
+        raise ExportError(f"{model.name} differs from the Python model by {furthest:.2g}, more than {TOLERANCE:g}")
     return furthest

@@ -1,8 +1,8 @@
 """The two stages that train, the same for every domain: the range test and the fit.
 
-A domain brings a lesson module, such as `tasks/audio/lesson.py`, which the section of its members names. Its
+A domain has a lesson module, such as `tasks/audio/lesson.py`, named by the section of its members. The module's
 `prepare(member, compute, fold, **inputs)` returns the lesson, and the network with its initial weights. `inputs` are
-what else the flow passes by name: artifacts, sections and plain values.
+the other arguments that the flow passes by name: artifacts, sections and plain values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.learning.compute import Compute
-from tasks.learning.recipe import Learner
+from tasks.learning.recipe import LessonRecipe
 from tasks.report import Report
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.learning.loop import Trained
 
 
-def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
+def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
     """Find a learning rate for `member` in the round that holds out `fold`.
 
     Writes `lr.json` (lr), and the range test's `curve.csv` and `curve.png`.
@@ -35,11 +35,11 @@ def find_lr(member: Learner, compute: Compute, *, fold: int, out: Path, report: 
     lr = suggest_lr(curve, lesson.n_classes)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr)
-    report.say(f"learning rate {lr:.2g}, by {len(curve.lr)} steps of a range test")
+    report.say(f"learning rate {lr:.2g}, from {len(curve.lr)} steps of a range test")
 
 
 def fit(
-    member: Learner,
+    member: LessonRecipe,
     compute: Compute,
     lr: Path,
     *,
@@ -51,21 +51,21 @@ def fit(
     checkpoints: Path,
     **inputs: Any,
 ) -> None:
-    """Train `member` in the round that holds out `fold`, and predict the examples that it never saw.
+    """Train `member` in the round that holds out `fold`, and predict the valid and test examples.
 
-    `lr` holds the learning rate. `fit.json` names the fit by `name`, and by `size_name` where a member is fitted at
-    several sizes. Writes what `write_outcome` says.
+    `lr` is the folder of `find_lr`. `fit.json` holds the fit's `name`, and its `size_name` if the member is fitted at
+    several sizes. Writes the files of `write_fit_files`.
     """
+    from tasks.learning.fit_files import write_fit_files
     from tasks.learning.fitted import Fit
-    from tasks.learning.outcome import write_outcome
 
     lesson, network = member.prepare(compute, fold, **inputs)
     trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
-    write_outcome(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
+    write_fit_files(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
 
 
 def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:
-    """Train a network at the rate that `lr` holds, times the schedule's factor."""
+    """Train a network at the rate in the folder `lr`, times the schedule's `lr_scale`."""
     from tasks.learning.loop import train_network
 
     peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale

@@ -1,4 +1,4 @@
-"""A compact residual convolution network without its head, made to learn from a few hundred examples."""
+"""A compact residual convolutional network without its head, designed to learn from a few hundred examples."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ class Trunk(nn.Module):
     """A stem and four residual stages, each twice as wide as the one before.
 
     Maps (batch, channels, height, width) of any size to (batch, `n_outputs`, smaller height, smaller width);
-    `strides` are those of the stem and of each stage. The stem is narrow, as half of the time goes where the maps
-    are large.
+    `strides` are those of the stem and of each stage. The stem is narrow, because half of the time is spent
+    where the maps are large.
     """
 
     def __init__(self, channels: int, *, width: int, strides: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
-"""Altered copies of token sequences for training: EDA's deletion, swap, insertion and synonym replacement.
+"""Augmentation of token sequences by EDA: deletion, swap, insertion and replacement by synonyms.
 
-After Wei and Zou, "EDA: Easy Data Augmentation Techniques" (2019). A batch is a TokenTable; what is given is never
-changed, and no text becomes empty.
+Wei and Zou 2019, "EDA: Easy Data Augmentation Techniques". A batch is a TokenTable. Inputs are never modified, and no
+text becomes empty.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from tasks.text.tokens import TokenTable
 if TYPE_CHECKING:
     from tasks.text.synonyms import Synonyms
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 
 NONE, VECTORS = "none", "vectors"
 
 
 class Augment(Section):
-    """How much of a training text is altered, anew in each epoch; all 0: nothing."""
+    """How much of a training text is changed, with new random numbers in each epoch; all 0: nothing."""
 
-    delete_share: float = Field(ge=0, le=1, description="chance of each token to be left out")
+    delete_share: float = Field(ge=0, le=1, description="chance of each token to be deleted")
     swap_share: float = Field(ge=0, le=1, description="pairs of tokens that change places, per token")
-    insert_share: float = Field(ge=0, le=1, description="chance of each token to have a synonym put in somewhere")
-    replace_share: float = Field(ge=0, le=1, description="chance of each token to become a synonym")
-    altered_share: float = Field(ge=0, le=1, description="chance of each text to be altered at all")
+    insert_share: float = Field(
+        ge=0, le=1, description="chance of each token to have a synonym inserted at a random place"
+    )
+    replace_share: float = Field(ge=0, le=1, description="chance of each token to be replaced by a synonym")
+    altered_share: float = Field(ge=0, le=1, description="chance of each text to be changed at all")
     synonyms: str = Field(
         min_length=1, description="none, the path of a list, or vectors: the language model's nearest words"
     )
@@ -41,7 +43,7 @@ class Augment(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether any text is altered."""
+        """Whether any text is changed."""
         return self.altered_share > 0 and max(self.delete_share, self.swap_share, self.synonym_share) > 0
 
     @property
@@ -51,7 +53,7 @@ class Augment(Section):
 
     @property
     def uses_vectors(self) -> bool:
-        """Whether the synonyms are those of a trained language model."""
+        """Whether the synonyms come from a trained language model."""
         return self.is_on and self.synonym_share > 0 and self.synonyms == VECTORS
 
     def files(self) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ class Augment(Section):
 def augment_texts(
     batch: TokenTable, augment: Augment, synonyms: Synonyms | None, generator: np.random.Generator
 ) -> TokenTable:
-    """Return an altered copy of a batch of training texts; texts that are not drawn stay as they are."""
+    """Return an augmented copy of a batch of training texts; texts that are not drawn stay as they are."""
     drawn = generator.random(len(batch)) < augment.altered_share
     shares = {name: np.where(drawn, getattr(augment, name), 0.0) for name in Augment.model_fields if "_share" in name}
     if synonyms is not None:
@@ -82,34 +84,34 @@ def augment_texts(
 
 
 def delete_tokens(batch: TokenTable, share: NDArray[np.float64], generator: np.random.Generator) -> TokenTable:
-    """Leave out each token with the chance `share` (texts); of a text that would lose all, one at random stays."""
+    """Delete each token with the chance `share` (texts); a text that would become empty keeps a random token."""
     rows = _list_rows(batch)
     kept = generator.random(len(batch.ids)) >= share[rows]
-    saved = batch.offsets[:-1] + (generator.random(len(batch)) * batch.lengths).astype(np.int64)
-    lost = (np.bincount(rows[kept], minlength=len(batch)) == 0) & (batch.lengths > 0)
-    kept[saved[lost]] = True
+    spared = batch.offsets[:-1] + (generator.random(len(batch)) * batch.lengths).astype(np.int64)
+    emptied = (np.bincount(rows[kept], minlength=len(batch)) == 0) & (batch.lengths > 0)
+    kept[spared[emptied]] = True
     return _gather(batch.ids[kept], rows[kept], len(batch))
 
 
 def swap_tokens(batch: TokenTable, share: NDArray[np.float64], generator: np.random.Generator) -> TokenTable:
-    """Let pairs of tokens change places, `share` (texts) for each token, one pair after another."""
+    """Swap pairs of tokens, `share` (texts) pairs per token, one pair after another."""
     ids = np.array(batch.ids)
     starts, lengths = batch.offsets[:-1], batch.lengths
     counts = np.where(lengths > 1, np.round(share * lengths), 0)
     for turn in range(int(counts.max(initial=0))):
         rows = np.flatnonzero(counts > turn)
         first = (generator.random(len(rows)) * lengths[rows]).astype(np.int64)
-        # Another place than the first: so many further on, round the end.
+        # A place other than the first: a random distance further, modulo the length.
         second = (first + 1 + (generator.random(len(rows)) * (lengths[rows] - 1)).astype(np.int64)) % lengths[rows]
-        one, other = starts[rows] + first, starts[rows] + second
-        ids[one], ids[other] = ids[other], ids[one]
+        left, right = starts[rows] + first, starts[rows] + second
+        ids[left], ids[right] = ids[right], ids[left]
     return TokenTable(ids, batch.offsets)
 
 
 def replace_tokens(
     batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
 ) -> TokenTable:
-    """Let each token that has synonyms become one of them with the chance `share` (texts)."""
+    """Replace each token that has synonyms by a random one with the chance `share` (texts)."""
     drawn = _draw_tokens(batch, share, synonyms, generator)
     ids = np.array(batch.ids)
     ids[drawn] = synonyms.draw(ids[drawn], generator)
@@ -119,30 +121,30 @@ def replace_tokens(
 def insert_tokens(
     batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
 ) -> TokenTable:
-    """Put a synonym of each token that has some, with the chance `share` (texts), anywhere into its text."""
+    """For each token that has synonyms, with the chance `share` (texts), insert one at a random place of its text."""
     rows = _list_rows(batch)
     drawn = _draw_tokens(batch, share, synonyms, generator)
-    news = synonyms.draw(batch.ids[drawn], generator)
+    inserted = synonyms.draw(batch.ids[drawn], generator)
     places = np.arange(len(batch.ids)) - batch.offsets[rows] + 1.0
     new_places = generator.random(len(drawn)) * (batch.lengths[rows[drawn]] + 1)
     every_row = np.concatenate([rows, rows[drawn]])
     order = np.lexsort((np.concatenate([places, new_places]), every_row))
-    return _gather(np.concatenate([batch.ids, news])[order], every_row[order], len(batch))
+    return _gather(np.concatenate([batch.ids, inserted])[order], every_row[order], len(batch))
 
 
 def _draw_tokens(
     batch: TokenTable, share: NDArray[np.float64], synonyms: Synonyms, generator: np.random.Generator
-) -> Whole:
-    """Return the places of the tokens that are drawn among those with synonyms."""
+) -> IntArray:
+    """Return the places of tokens drawn among those that have synonyms."""
     drawn = generator.random(len(batch.ids)) < share[_list_rows(batch)]
     return np.flatnonzero(drawn & synonyms.is_known[batch.ids])
 
 
-def _list_rows(batch: TokenTable) -> Whole:
-    """Return the text that each token stands in, (tokens)."""
+def _list_rows(batch: TokenTable) -> IntArray:
+    """Return the number of the text that each token belongs to, (tokens)."""
     return np.repeat(np.arange(len(batch)), batch.lengths)
 
 
-def _gather(ids: NDArray[np.int32], rows: Whole, n_texts: int) -> TokenTable:
+def _gather(ids: NDArray[np.int32], rows: IntArray, n_texts: int) -> TokenTable:
     lengths = np.bincount(rows, minlength=n_texts)
     return TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]))

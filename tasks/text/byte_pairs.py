@@ -1,4 +1,4 @@
-"""Byte-pair tokens, learnt from the training texts by sentencepiece."""
+"""Byte-pair tokens, learnt from the training texts with sentencepiece."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.report import Report
 from tasks.text.sections import Tokens
 
 MODEL = "bpe.model"
-MAX_SENTENCES = 200_000  # evenly spaced training texts that the pairs are learnt from; more change little
+MAX_SENTENCES = 200_000  # the pairs are learnt from this many evenly spaced training texts; more texts change little
 
 
 def write_pairs(path: Path, train: NDArray[np.int64], tokens: Tokens, *, out: Path, report: Report) -> None:
@@ -39,13 +39,14 @@ def write_pairs(path: Path, train: NDArray[np.int64], tokens: Tokens, *, out: Pa
     np.save(out / "offsets.npy", offsets)
     write_features(out, (ids for ids, _ in blocks), shape=(int(offsets[-1]),), dtype=np.int32, name="tokens.npy")
     report.progress(2, 2, "steps")
-    report.say(f"{len(words)} pieces, {offsets[-1] / len(lengths):.1f} a tweet.")
+    report.say(f"{len(words)} pieces, {offsets[-1] / len(lengths):.1f} per tweet.")
 
 
 def learn_pairs(sentences: Iterator[str], max_words: int) -> bytes:
-    """Return a byte-pair model of at most `max_words` pieces; fewer where the texts have no more.
+    """Return a byte-pair model of at most `max_words` pieces; fewer if the texts have fewer.
 
-    One thread, whose number the model would keep. Raises UserError when there is less room than letters.
+    The model file holds the number of threads, so it is always 1. Raises UserError when `max_words` is smaller than
+    the number of letters.
     """
     import sentencepiece
 
@@ -68,8 +69,8 @@ def learn_pairs(sentences: Iterator[str], max_words: int) -> bytes:
         )
     except RuntimeError as error:
         raise UserError(
-            f"No byte pairs can be learnt with tokens.max_words {max_words}: {str(error).splitlines()[-1].strip()} "
-            "Set tokens.max_words to 1000 or more, or give more texts."
+            f"sentencepiece cannot learn byte pairs with tokens.max_words {max_words}: "
+            f"{str(error).splitlines()[-1].strip()} Set tokens.max_words to 1000 or more, or use more texts."
         ) from error
     return model.getvalue()
 
@@ -82,13 +83,13 @@ def open_pairs(folder: Path) -> Any:
 
 
 def encode_pairs(texts: list[str], pairs: Any, *, lower: bool) -> list[list[int]]:
-    """Return the ids of each text's pieces; an empty text is one <unk>."""
+    """Return the ids of each text's pieces; an empty text becomes one <unk>."""
     texts = [text.lower() for text in texts] if lower else texts
     return [ids or [UNK] for ids in pairs.encode(texts, out_type=int, num_threads=count_cores())]
 
 
 def _encode_block(texts: list[str], pairs: Any, lower: bool) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the ids of some texts in a row, and how many each has."""
+    """Return the ids of some texts, one text after the other, and the number of ids of each."""
     ids = encode_pairs(texts, pairs, lower=lower)
     counts = np.fromiter(map(len, ids), np.int64, len(ids))
     return np.fromiter(chain.from_iterable(ids), np.int32, int(counts.sum())), counts
@@ -99,7 +100,7 @@ def _read_sentences(path: Path, train: NDArray[np.int64], lower: bool) -> Iterat
     places = np.linspace(0, len(train) - 1, min(len(train), MAX_SENTENCES)).astype(np.int64)
     rows, first = np.sort(train)[places], 0
     for texts in read_blocks(path, "text"):
-        here = rows[(rows >= first) & (rows < first + len(texts))] - first
+        in_block = rows[(rows >= first) & (rows < first + len(texts))] - first
         first += len(texts)
-        for text in texts.take(pa.array(here)).to_pylist():
+        for text in texts.take(pa.array(in_block)).to_pylist():
             yield text.lower() if lower else text

@@ -1,4 +1,4 @@
-"""The clean table of tweets, and what is told about it."""
+"""The clean table of tweets, and the counts in its report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.errors import UserError
 from tasks.text.gather import DroppedRow, Rows
 from tasks.text.layout import CATEGORIES
 from tasks.text.lines import START_CHARS
-from tasks.text.repeats import KEPT, REASONS, group_texts, judge_repeats
+from tasks.text.repeats import KEPT, REASONS, find_repeats, group_texts
 
 NAMES = list(CATEGORIES.values())
 SAMPLE_ROWS = 10_000
@@ -30,22 +30,22 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The usable rows with their verdicts, (rows), and of those kept the group (from 0) and label code, (kept)."""
+    """The usable rows with KEPT or the reason to drop each, (rows); group (from 0) and label code of each kept row."""
 
     rows: Rows
-    verdicts: NDArray[np.int8]
+    reasons: NDArray[np.int8]
     groups: NDArray[np.int64]
     codes: NDArray[np.int8]
 
     @property
     def balance(self) -> dict[str, int]:
-        """The number of examples of each class that there is, in the order of the labels."""
+        """The number of examples of each class present, in the order of the labels."""
         counts = np.bincount(self.codes, minlength=len(NAMES))
         return {name: int(count) for name, count in zip(NAMES, counts, strict=True) if count}
 
     def count(self) -> dict[str, object]:
-        """Return what the report says of the rows kept, beside their number and classes."""
-        n_test = int(self.rows.texts.is_test[self.verdicts == KEPT].sum())
+        """Return the further counts of `report.json` about the kept rows."""
+        n_test = int(self.rows.texts.is_test[self.reasons == KEPT].sum())
         undated = sum(batch["date"].null_count for _, batch in self.walk())
         return {
             "groups": int(self.groups.max(initial=-1)) + 1,
@@ -54,34 +54,34 @@ class Cleaned:
         }
 
     def walk(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Yield the split and the kept rows of each part, in order."""
+        """Yield the split and the kept rows of each block, in order."""
         start = 0
-        for part in self.rows.parts:
-            end = start + len(part.rows)
-            yield part.split, part.rows.filter(pa.array(self.verdicts[start:end] == KEPT))
+        for block in self.rows.blocks:
+            end = start + len(block.rows)
+            yield block.split, block.rows.filter(pa.array(self.reasons[start:end] == KEPT))
             start = end
 
 
-def judge_rows(rows: Rows) -> Cleaned:
-    """Set repeated texts aside; raises UserError when fewer than two classes are left."""
+def drop_repeats(rows: Rows) -> Cleaned:
+    """Set repeated texts aside; raises UserError when fewer than two classes remain."""
     import pandas as pd
 
     _check_classes(rows, rows.texts.labels)
-    groups = group_texts(rows.texts.marks)
-    verdicts = judge_repeats(rows.texts, groups)
-    kept = verdicts == KEPT
+    groups = group_texts(rows.texts.hashes)
+    reasons = find_repeats(rows.texts, groups)
+    kept = reasons == KEPT
     _check_classes(rows, rows.texts.labels[kept])
-    return Cleaned(rows, verdicts, pd.factorize(groups[kept])[0].astype(np.int64), rows.texts.labels[kept])
+    return Cleaned(rows, reasons, pd.factorize(groups[kept])[0].astype(np.int64), rows.texts.labels[kept])
 
 
 def _check_classes(rows: Rows, codes: NDArray[np.int8]) -> None:
-    there = [NAMES[code] for code in np.unique(codes)]
-    if len(there) < 2:
+    names = [NAMES[code] for code in np.unique(codes)]
+    if len(names) < 2:
         kinds = count_kinds(rows.dropped).most_common(3)
-        told = ", ".join(f"{count} for: {kind}" for kind, count in kinds) or "none is set aside"
+        set_aside = ", ".join(f"{count} set aside as {kind}" for kind, count in kinds) or "none set aside"
         raise UserError(
-            f"Two classes or more are needed, and the usable rows have {', '.join(there) or 'none'} "
-            f"({len(codes)} rows usable, {told}). Give a training file with rows labelled 0 and 4."
+            f"Two classes or more are needed, and the usable rows have {', '.join(names) or 'none'} "
+            f"({len(codes)} rows usable, {set_aside}). Use a training file with rows labelled 0 and 4."
         )
 
 
@@ -101,28 +101,28 @@ def write_examples(cleaned: Cleaned, out: Path) -> Iterator[pa.StringArray]:
 
 def list_dropped(cleaned: Cleaned) -> list[DroppedRow]:
     """Return the rows set aside, by file and line."""
-    return sorted([*cleaned.rows.dropped, *_list_repeats(cleaned)], key=lambda one: (one.file, one.row))
+    return sorted([*cleaned.rows.dropped, *_list_repeats(cleaned)], key=lambda dropped: (dropped.file, dropped.row))
 
 
 def _list_repeats(cleaned: Cleaned) -> Iterator[DroppedRow]:
     start = 0
-    for part in cleaned.rows.parts:
-        verdicts = cleaned.verdicts[start : start + len(part.rows)]
-        gone = np.flatnonzero(verdicts != KEPT)
-        rows = part.rows.take(pa.array(gone)).select(["row", "text"]).to_pylist()
-        for row, verdict in zip(rows, verdicts[gone].tolist(), strict=True):
-            yield DroppedRow(part.file, REASONS[verdict], row["row"], row["text"][:START_CHARS])
-        start += len(part.rows)
+    for block in cleaned.rows.blocks:
+        reasons = cleaned.reasons[start : start + len(block.rows)]
+        places = np.flatnonzero(reasons != KEPT)
+        rows = block.rows.take(pa.array(places)).select(["row", "text"]).to_pylist()
+        for row, reason in zip(rows, reasons[places].tolist(), strict=True):
+            yield DroppedRow(block.file, REASONS[reason], row["row"], row["text"][:START_CHARS])
+        start += len(block.rows)
 
 
 def _make_batches(cleaned: Cleaned) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `examples.csv`, a batch a part."""
-    there = np.unique(cleaned.codes)
-    names = pa.array([NAMES[code] for code in there])
+    """Yield the rows of `examples.csv`, one batch per block."""
+    present = np.unique(cleaned.codes)
+    names = pa.array([NAMES[code] for code in present])
     start = 0
     for split, rows in cleaned.walk():
         end = start + len(rows)
-        labels = np.searchsorted(there, cleaned.codes[start:end])
+        labels = np.searchsorted(present, cleaned.codes[start:end])
         columns = [
             np.arange(start, end), _repeat("", len(rows)), _repeat(split, len(rows)), labels,
             names.take(pa.array(labels)), cleaned.groups[start:end], rows["user"], rows["date"], rows["text"],

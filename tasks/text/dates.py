@@ -1,4 +1,4 @@
-"""Twitter's dates, as `Mon Apr 06 22:19:45 PDT 2009`, read all at once."""
+"""Parses Twitter's dates, such as `Mon Apr 06 22:19:45 PDT 2009`, many at once."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ NO_DATE = np.datetime64("NaT", "s")
 
 
 def read_dates(texts: pa.StringArray) -> NDArray[np.datetime64]:
-    """Return dates in UTC, datetime64[s] (rows); NaT where a text is no date of Twitter's or its zone is unknown."""
-    found = np.full(len(texts), NO_DATE)
+    """Return dates in UTC, datetime64[s] (rows); NaT if a text has another format or its zone is unknown."""
+    dates = np.full(len(texts), NO_DATE)
     fits = pc.match_substring_regex(texts, LAYOUT).to_numpy(zero_copy_only=False)
-    some = texts.filter(pa.array(fits))
-    letters = np.frombuffer(some.buffers()[2] or b"", np.uint8)[: len(some) * WIDTH].reshape(-1, WIDTH)
+    matching = texts.filter(pa.array(fits))
+    letters = np.frombuffer(matching.buffers()[2] or b"", np.uint8)[: len(matching) * WIDTH].reshape(-1, WIDTH)
     months, is_month = _look_up(letters[:, 4:7], dict(zip(MONTHS, range(12), strict=True)))
     hours, is_zone = _look_up(letters[:, 20:23], ZONES_HOURS)
     date = (_read_number(letters[:, 24:28]) - 1970).astype("M8[Y]").astype("M8[M]") + months
     days = date.astype("M8[D]") + (_read_number(letters[:, 8:10]) - 1)
     clock = [_read_number(letters[:, start : start + 2]) for start in (11, 14, 17)]
     seconds = (clock[0] - hours) * 3600 + clock[1] * 60 + clock[2]
-    found[fits] = np.where(is_month & is_zone, days.astype("M8[s]") + seconds, NO_DATE)
-    return found
+    dates[fits] = np.where(is_month & is_zone, days.astype("M8[s]") + seconds, NO_DATE)
+    return dates
 
 
 def _read_number(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -37,7 +37,7 @@ def _read_number(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _look_up(letters: NDArray[np.uint8], meanings: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the number that each row of three letters means, and where it means one."""
+    """Return the number that each row of three letters stands for, and whether it is known."""
     codes = _spell(letters)
     numbers, is_known = np.zeros(len(codes), np.int64), np.zeros(len(codes), np.bool_)
     for name, number in meanings.items():

@@ -1,4 +1,4 @@
-"""Bytes to UTF-8, line by line: the original is Latin-1, and copies of it are either or both."""
+"""Decodes files line by line: the original is Latin-1, and copies of it are Latin-1, UTF-8 or a mixture."""
 
 import codecs
 from collections import Counter
@@ -15,7 +15,7 @@ def _name_byte(byte: int) -> str:
         return chr(byte)
 
 
-# Latin-1, with Windows' quotes and dashes where Latin-1 has control characters, as browsers read it.
+# Latin-1 as browsers read it: Windows' quotes and dashes in place of Latin-1's control characters.
 TABLE = "".join(_name_byte(byte) for byte in range(256))
 UNREAD = {
     "binary": "no text: it holds a zero byte",
@@ -25,7 +25,7 @@ UNREAD = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """A block of lines as UTF-8, where each ends, those that are no text with the reason, and their encodings."""
+    """A block of lines as UTF-8, the end of each, the unreadable lines with the reason, and the encodings."""
 
     data: bytes
     ends: NDArray[np.int64]
@@ -36,8 +36,8 @@ class Decoded:
 def decode_block(data: bytes, encoding: str) -> Decoded:
     """Return a block of lines as UTF-8.
 
-    `encoding` is utf-8, latin-1, or auto: each line that is not UTF-8 is Latin-1, which knows every byte. A line
-    that cannot be read is kept, with its bytes told as Latin-1.
+    `encoding` is utf-8, latin-1, or auto: each line that is not UTF-8 is read as Latin-1, in which every byte is valid.
+    An unreadable line is kept, with its bytes decoded as Latin-1.
     """
     letters = np.frombuffer(data, np.uint8)
     ends = find_ends(data)
@@ -59,13 +59,13 @@ def decode_block(data: bytes, encoding: str) -> Decoded:
 
 
 def find_ends(data: bytes) -> NDArray[np.int64]:
-    """Return where each line of `data` ends, behind its line end, (lines)."""
+    """Return the offset after each line of `data`, line end included, (lines)."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
     return ends if data.endswith(b"\n") or not data else np.append(ends, len(data))
 
 
 def _decode_line(line: bytes, encoding: str) -> tuple[bytes, str]:
-    """Return a line as UTF-8, and the name of the encoding that it was in, or of what it is."""
+    """Return a line as UTF-8, and the name of its encoding, or a key of UNREAD."""
     if encoding != "latin-1":
         try:
             line.decode("utf-8")

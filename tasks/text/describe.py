@@ -1,4 +1,4 @@
-"""What clean texts are like: how long, in which scripts, with how many marks."""
+"""Statistics of clean texts: lengths, scripts, and how many hold addresses, names and smileys."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from tasks.parallel import map_cores
 from tasks.plots import make_axes, plot_bars, save_plot
-from tasks.text.wash import ADDRESS, NAME
+from tasks.text.normalise import ADDRESS, NAME
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
-# A text counts for the first script that it has a letter of; texts of ASCII alone are most, and English as a rule.
+# A text counts for the first of these scripts that it has a letter of. Most texts are pure ASCII, usually English.
 SCRIPTS = {
     "cyrillic": r"\p{Cyrillic}", "greek": r"\p{Greek}", "arabic": r"\p{Arabic}", "hebrew": r"\p{Hebrew}",
     "japanese": r"[\p{Hiragana}\p{Katakana}]", "korean": r"\p{Hangul}", "chinese": r"\p{Han}", "thai": r"\p{Thai}",
@@ -30,10 +30,10 @@ FOUND = {"address": ADDRESS, "name": NAME, "smiley": SMILEY}
 
 @dataclass(frozen=True)
 class Description:
-    """Counts over texts: how many have 0, 1, 2 ... characters and words, which script, and what is in them."""
+    """Counts of texts: with 0, 1, 2 ... characters and words, in each script, and with each pattern of FOUND."""
 
-    n_chars: Whole
-    n_words: Whole
+    n_chars: IntArray
+    n_words: IntArray
     scripts: Counter[str]
     found: Counter[str]
 
@@ -46,7 +46,7 @@ class Description:
         )
 
     def count(self) -> dict[str, object]:
-        """Return what the report says of the texts."""
+        """Return the counts of `report.json` about the texts."""
         return {
             "characters": _summarise(self.n_chars),
             "words": _summarise(self.n_words),
@@ -67,16 +67,16 @@ def describe_texts(texts: pa.StringArray) -> Description:
 
 
 def describe_all(blocks: Iterable[pa.StringArray]) -> Description:
-    """Return counts over all texts, on all cores; memory holds some blocks."""
+    """Return counts over all texts, on all cores; only a few blocks are in memory."""
     nothing = np.zeros(1, np.int64)
     return sum(map_cores(describe_texts, blocks), Description(nothing, nothing, Counter(), Counter()))
 
 
-def draw_plots(out: Path, balance: Mapping[str, int], told: Description) -> None:
+def draw_plots(out: Path, balance: Mapping[str, int], description: Description) -> None:
     """Draw `balance.png` and `lengths.png`."""
     plot_bars(out / "balance.png", balance, title="Tweets of each class", y_label="tweets")
     axes = make_axes("How long the tweets are", "words", "tweets")
-    axes.bar(np.arange(len(told.n_words)), told.n_words, width=1.0)
+    axes.bar(np.arange(len(description.n_words)), description.n_words, width=1.0)
     save_plot(axes, out / "lengths.png")
 
 
@@ -84,9 +84,9 @@ def _count_scripts(texts: pa.StringArray) -> Counter[str]:
     rest = texts.filter(pc.invert(pc.string_is_ascii(texts)))
     counts = Counter({"ascii": len(texts) - len(rest)})
     for name, pattern in SCRIPTS.items():
-        there = pc.match_substring_regex(rest, pattern)
-        counts[name] = pc.sum(there).as_py() or 0
-        rest = rest.filter(pc.invert(there))
+        matches = pc.match_substring_regex(rest, pattern)
+        counts[name] = pc.sum(matches).as_py() or 0
+        rest = rest.filter(pc.invert(matches))
     return counts
 
 
@@ -94,16 +94,16 @@ def _count(texts: pa.StringArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
 
 
-def _add_counts(some: Whole, other: Whole) -> Whole:
-    fewer, more = sorted((some, other), key=len)
+def _add_counts(first: IntArray, second: IntArray) -> IntArray:
+    fewer, more = sorted((first, second), key=len)
     total = more.copy()
     total[: len(fewer)] += fewer
     return total
 
 
-def _summarise(counts: Whole) -> dict[str, float]:
-    """Return what is told of lengths, of which there are `counts` of 0, 1, 2 ..."""
-    there = np.flatnonzero(counts)
+def _summarise(counts: IntArray) -> dict[str, float]:
+    """Return shortest, median, longest and mean of lengths, given the `counts` of 0, 1, 2 ..."""
+    present = np.flatnonzero(counts)
     middle = np.searchsorted(np.cumsum(counts), counts.sum() / 2)
     mean = float((counts * np.arange(len(counts))).sum() / counts.sum())
-    return {"shortest": int(there[0]), "median": int(middle), "longest": int(there[-1]), "mean": round(mean, 2)}
+    return {"shortest": int(present[0]), "median": int(middle), "longest": int(present[-1]), "mean": round(mean, 2)}

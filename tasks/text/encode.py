@@ -1,4 +1,4 @@
-"""Raw texts to token ids, exactly as the training texts were cut: for prediction."""
+"""Raw texts to token ids for prediction, tokenised exactly as the training texts were."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.learning.ragged import PAD, UNK
-from tasks.text.sections import Wash
+from tasks.text.normalise import normalise_texts, to_array
+from tasks.text.sections import NormaliseText
 from tasks.text.tokens import read_vocabulary
-from tasks.text.wash import to_array, wash_texts
 
 Ids = NDArray[np.int32]
 
 
 def open_encoder(folder: Path) -> Callable[[Sequence[str]], list[Ids]]:
-    """Return the function that washes, cuts and numbers raw texts; any text will do, an empty one is one <unk>.
+    """Return a function from raw texts to token ids, int32 (tokens) each; an empty text becomes one <unk>.
 
-    They are cut by the tokeniser in a `tokenise` stage's folder to token ids, int32 (tokens) each.
+    `folder` is the output of a `tokenise` stage; its settings say how texts are normalised and tokenised.
     """
-    told = json.loads((folder / "tokeniser.json").read_text())
-    wash, lower = Wash.model_validate(told["wash"]), bool(told["lower"])
-    number = _number_pairs(folder, lower) if told["tokeniser"] == "bpe" else _number_words(folder, told)
+    settings = json.loads((folder / "tokeniser.json").read_text())
+    rules, lower = NormaliseText.model_validate(settings["wash"]), bool(settings["lower"])
+    number = _number_pairs(folder, lower) if settings["tokeniser"] == "bpe" else _number_words(folder, settings)
 
     def encode(texts: Sequence[str]) -> list[Ids]:
-        washed = wash_texts(to_array(texts), wash).to_pylist()
-        return [np.array(ids, np.int32) for ids in number(washed)]
+        normalised = normalise_texts(to_array(texts), rules).to_pylist()
+        return [np.array(ids, np.int32) for ids in number(normalised)]
 
     return encode
 
 
-def _number_words(folder: Path, told: dict[str, object]) -> Callable[[list[str]], list[list[int]]]:
-    from tasks.text.cutters import cut_all, make_cutter
+def _number_words(folder: Path, settings: dict[str, object]) -> Callable[[list[str]], list[list[int]]]:
+    from tasks.text.tokenisers import make_tokeniser, tokenise_all
 
     known = {word: number for number, word in enumerate(read_vocabulary(folder)) if number not in (UNK, PAD)}
-    cut, lower = make_cutter(str(told["tokeniser"])), bool(told["lower"])
+    tokenise, lower = make_tokeniser(str(settings["tokeniser"])), bool(settings["lower"])
 
     def number(texts: list[str]) -> list[list[int]]:
-        cuts = (cut_all(text.split(" "), cut, lower=lower) for text in texts)
-        return [[known.get(token, UNK) for some in chunks for token in some] or [UNK] for chunks in cuts]
+        chunked = (tokenise_all(text.split(" "), tokenise, lower=lower) for text in texts)
+        return [[known.get(token, UNK) for chunk in chunks for token in chunk] or [UNK] for chunks in chunked]
 
     return number
 

@@ -9,12 +9,12 @@ OWN_WIDTH, OWN_EMBEDDING, OWN_LAYERS = 400, 300, 2
 
 
 class Encoder(nn.Module):
-    """Word numbers (batch, longest) to states (batch, longest, embedding), each of the words up to it alone.
+    """Word numbers (batch, longest) to states (batch, longest, embedding), each computed from the words up to it.
 
-    After Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models" (AWD-LSTM): the last layer is as
-    wide as a word vector, so that both ends of a language model share one table; dropout between layers leaves out
-    the same numbers in all words of a text. Left out is its dropout of recurrent weights, which would keep torch
-    from running a layer as one operation.
+    After Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models" (AWD-LSTM). The last layer is as wide
+    as a word vector, so that input and output of a language model share a table. Dropout between layers drops the
+    same units in all words of a text. The paper's dropout of recurrent weights is missing, because torch could then
+    not run a layer as a single operation.
     """
 
     def __init__(self, reader: Reader, n_words: int) -> None:

@@ -1,4 +1,4 @@
-"""All rows of the files read, judged one by one and washed; texts wait on disk, memory keeps what tells them apart."""
+"""Reads all rows of the files, checks and normalises each; texts are kept on disk, their hashes in memory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tasks.parallel import map_cores
 from tasks.report import Report
 from tasks.text.dates import read_dates
 from tasks.text.layout import CATEGORIES, Layout
-from tasks.text.lines import START_CHARS, Block, Fault, Lines, cut_blocks, read_lines
-from tasks.text.marks import Marks, mark_texts
-from tasks.text.repeats import Texts, join_marks
+from tasks.text.lines import START_CHARS, Block, Fault, Lines, read_lines, split_file
+from tasks.text.normalise import ADDRESS, NAME, normalise_texts
+from tasks.text.repeats import Texts, join_hashes
 from tasks.text.sections import CleanTweets
-from tasks.text.wash import ADDRESS, NAME, wash_texts
+from tasks.text.text_hashes import TextHashes, hash_texts
 
 SCHEMA = pa.schema(
     [
@@ -43,15 +43,15 @@ REASONS = {
 
 @dataclass(frozen=True)
 class DroppedRow(Dropped):
-    """A row of a file set aside: also its line, from 1, and how its text begins."""
+    """A row that was set aside, with its line number, from 1, and the beginning of its text."""
 
     row: int
     text: str
 
 
 @dataclass(frozen=True)
-class Part:
-    """The usable rows of a block of a file, in order: `row` (line from 1), label code, date, user, washed text."""
+class BlockRows:
+    """The usable rows of a block of a file, in order: `row` (line from 1), label code, date, user, normalised text."""
 
     file: str
     split: str
@@ -60,93 +60,93 @@ class Part:
 
 @dataclass(frozen=True)
 class Rows:
-    """The usable rows of all files, their marks, what was set aside line by line, and the lines' encodings."""
+    """The usable rows of all files, their hashes, the rows set aside, and the encodings of the lines."""
 
-    parts: list[Part]
+    blocks: list[BlockRows]
     texts: Texts
     dropped: list[DroppedRow]
     encodings: Counter[str]
 
 
 @dataclass(frozen=True)
-class _Washed:
+class _CleanBlock:
     rows: pa.RecordBatch
-    marks: Marks
+    hashes: TextHashes
     lines: Lines
     faults: list[Fault]
 
 
 @contextmanager
 def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -> Iterator[Rows]:
-    """Give the rows of the hand-labelled file, then of the training file; their texts lie in `out` meanwhile."""
+    """Yield the rows of the hand-labelled file, then of the training file; temporary files are in `out`."""
     files = [(path, split) for path, split in layout.files if split == "train" or clean.test_file == "keep"]
-    blocks = [(block, split) for path, split in files for block in cut_blocks(path)]
+    blocks = [(block, split) for path, split in files for block in split_file(path)]
     with TemporaryDirectory(dir=out) as place:
         spill = Path(place) / "rows.arrow"
-        washed = map_cores(lambda pair: wash_block(pair[0], clean), blocks)
-        marks, dropped, encodings = [], [], Counter[str]()
+        cleaned = map_cores(lambda pair: clean_block(pair[0], clean), blocks)
+        hashes, dropped, encodings = [], [], Counter[str]()
         with pa.OSFile(str(spill), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
-            for (block, _), part in zip(blocks, _number_rows(blocks, washed), strict=True):
-                writer.write_batch(part.rows)
-                marks.append(part.marks)
-                dropped += [DroppedRow(block.path.name, one.reason, one.line, one.start) for one in part.faults]
-                encodings += part.lines.encodings
-                report.progress(len(marks), len(blocks), "blocks")
+            for (block, _), clean_rows in zip(blocks, _number_rows(blocks, cleaned), strict=True):
+                writer.write_batch(clean_rows.rows)
+                hashes.append(clean_rows.hashes)
+                dropped += [DroppedRow(block.path.name, f.reason, f.line, f.start) for f in clean_rows.faults]
+                encodings += clean_rows.lines.encodings
+                report.progress(len(hashes), len(blocks), "blocks")
         with pa.memory_map(str(spill)) as file:
             reader = pa.ipc.open_file(file)
-            parts = [Part(b.path.name, split, reader.get_batch(n)) for n, (b, split) in enumerate(blocks)]
-            yield Rows(parts, _join(parts, marks), dropped, encodings)
+            rows = [BlockRows(b.path.name, split, reader.get_batch(n)) for n, (b, split) in enumerate(blocks)]
+            yield Rows(rows, _join(rows, hashes), dropped, encodings)
 
 
-def wash_block(block: Block, clean: CleanTweets) -> _Washed:
-    """Return the usable rows of a block, washed, with the lines counted from the block's first, 0."""
+def clean_block(block: Block, clean: CleanTweets) -> _CleanBlock:
+    """Return the usable rows of a block, normalised; line numbers count from the block's first line, 0."""
     lines = read_lines(block, encoding=clean.encoding, max_chars=clean.max_chars)
     polarity, dates, users, texts = (_as_array(lines.table[name]) for name in ("polarity", "date", "user", "text"))
     codes = pc.index_in(pc.utf8_trim_whitespace(polarity), pa.array(list(CATEGORIES)))
-    washed = wash_texts(texts, clean)
-    reasons = _judge_rows(codes, washed, clean)
+    normalised = normalise_texts(texts, clean)
+    reasons = _check_rows(codes, normalised, clean)
     kept = pa.array(reasons == USABLE)
-    columns = [pa.array(lines.numbers), pc.cast(codes, pa.int8()), pa.array(read_dates(dates)), users, washed]
+    columns = [pa.array(lines.numbers), pc.cast(codes, pa.int8()), pa.array(read_dates(dates)), users, normalised]
     rows = pa.RecordBatch.from_arrays([column.filter(kept) for column in columns], schema=SCHEMA)
     faults = [
         Fault(int(lines.numbers[place]), REASONS[reasons[place]].format(polarity[place].as_py()), texts[place].as_py())
         for place in np.flatnonzero(reasons).tolist()
     ]
     every = sorted([*lines.faults, *faults], key=lambda fault: fault.line)
-    return _Washed(rows, mark_texts(rows["text"], rows["user"]), lines, every)
+    return _CleanBlock(rows, hash_texts(rows["text"], rows["user"]), lines, every)
 
 
-def _judge_rows(codes: pa.Int32Array, washed: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
+def _check_rows(codes: pa.Int32Array, normalised: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
     """Return for each row USABLE or the number of a reason in REASONS."""
     reasons = np.full(len(codes), USABLE, np.int8)
-    reasons[pc.match_substring_regex(washed, ONLY_MARKS).to_numpy(zero_copy_only=False)] = EMPTY
+    reasons[pc.match_substring_regex(normalised, ONLY_MARKS).to_numpy(zero_copy_only=False)] = EMPTY
     if clean.neutral == "leave_out":
         reasons[pc.fill_null(pc.equal(codes, NEUTRAL), False).to_numpy(zero_copy_only=False)] = LEFT_OUT
     reasons[codes.is_null().to_numpy(zero_copy_only=False)] = UNKNOWN
     return reasons
 
 
-def _number_rows(blocks: list[tuple[Block, str]], washed: Iterable[_Washed]) -> Iterator[_Washed]:
-    """Yield the parts with their lines counted from the first of their file, 1."""
+def _number_rows(blocks: list[tuple[Block, str]], cleaned: Iterable[_CleanBlock]) -> Iterator[_CleanBlock]:
+    """Yield the blocks with line numbers that count from the first line of their file, 1."""
     first = 1
-    for (block, _), part in zip(blocks, washed, strict=True):
+    for (block, _), clean_rows in zip(blocks, cleaned, strict=True):
         first = 1 if block.start == 0 else first
-        rows = part.rows.set_column(0, "row", pc.add(part.rows["row"], first))
-        faults = [replace(fault, line=fault.line + first, start=fault.start[:START_CHARS]) for fault in part.faults]
-        yield replace(part, rows=rows, faults=faults)
-        first += part.lines.count
+        rows = clean_rows.rows.set_column(0, "row", pc.add(clean_rows.rows["row"], first))
+        faults = [replace(f, line=f.line + first, start=f.start[:START_CHARS]) for f in clean_rows.faults]
+        yield replace(clean_rows, rows=rows, faults=faults)
+        first += clean_rows.lines.count
 
 
-def _join(parts: list[Part], marks: list[Marks]) -> Texts:
-    """Return what is known of all rows; the marks of the parts are let go, as both would fill much memory."""
-    labels = np.concatenate([part.rows["label"].to_numpy() for part in parts])
-    is_test = np.repeat([part.split == "test" for part in parts], [len(part.rows) for part in parts])
-    joined = join_marks(marks)
-    marks.clear()
+def _join(blocks: list[BlockRows], hashes: list[TextHashes]) -> Texts:
+    """Return the data of all rows; the blocks' hashes are deleted, because both copies would need much memory."""
+    labels = np.concatenate([block.rows["label"].to_numpy() for block in blocks])
+    is_test = np.repeat([block.split == "test" for block in blocks], [len(block.rows) for block in blocks])
+    joined = join_hashes(hashes)
+    hashes.clear()
     return Texts(joined, labels, is_test)
 
 
 def _as_array(column: pa.ChunkedArray) -> pa.StringArray:
-    """Return a column as one array, also where it has no rows."""
+    """Return a column as a single array, even if it has no rows."""
     array = column.combine_chunks()
     return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)

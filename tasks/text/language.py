@@ -1,4 +1,4 @@
-"""A language model: the encoder, and the next word by its own table of words."""
+"""A language model: the encoder, with the table of word vectors as its output layer."""
 
 import math
 from pathlib import Path
@@ -20,9 +20,9 @@ FILE = "encoder.pt"
 
 
 class LanguageModel(nn.Module):
-    """Word numbers (batch, longest) to logits (places, words) of the next word, at each place that has one.
+    """Word numbers (batch, longest) to logits (places, words) of the next word, at each place that has a next word.
 
-    The table of word vectors is also what the next word is read from (Press and Wolf 2017, "Using the Output
+    The table of word vectors is also the output layer (Press and Wolf 2017, "Using the Output
     Embedding to Improve Language Models").
     """
 
@@ -37,21 +37,21 @@ class LanguageModel(nn.Module):
         return F.linear(states, self.encoder.vectors.table.weight, self.bias)
 
 
-def aim_at_next(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
-    """Return the words that follow another: (places) int64, in the order of the language model's logits."""
+def list_next_words(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Return the words that follow a word: (places) int64, in the order of the language model's logits."""
     following = words[:, 1:]
     return following[following != PAD]
 
 
 @torch.no_grad()
 def measure_perplexity(model: nn.Module, texts: Examples, lesson: Lesson) -> float:
-    """Return e to the mean loss of a word that follows another: among how many words the model is still undecided."""
+    """Return the perplexity: e to the mean loss of the next words, as if the model chose among so many words."""
     loss, count = 0.0, 0
     model.eval()
     for words, _ in texts.batches(lesson.schedule.batch_size):
-        shown = lesson.device.move(words)
-        following = aim_at_next(shown, shown, 0)
-        loss += float(F.cross_entropy(model(shown).float(), following, reduction="sum"))
+        moved = lesson.device.move(words)
+        following = list_next_words(moved, moved, 0)
+        loss += float(F.cross_entropy(model(moved).float(), following, reduction="sum"))
         count += len(following)
     return round(math.exp(loss / count), 3)
 
@@ -63,11 +63,14 @@ def save_encoder(folder: Path, model: LanguageModel) -> None:
 
 
 def load_encoder(network: nn.Module, member: Member, language: Path | None) -> None:
-    """Give a network the encoder of a language model's folder. Raises UserError when it has none, or another."""
+    """Load the encoder of a language model's folder into a network. Raises UserError when it has no such encoder."""
     encoder = getattr(network, "encoder", None)
     if not isinstance(encoder, Encoder):
         member.refuse("weights", fix="it has no language model's encoder; set weights to none")
     if language is None:
-        raise UserError("weights pretrained needs the round's language model; hand it on in the flow")
+        raise UserError(
+            "weights is pretrained, which needs the round's language model, and there is none: "
+            "pass `language` to this stage in the flow, or set weights to none"
+        )
     weights = read_state_dict(language / FILE)
     load_weights(encoder, weights, source=f"of the language model ({language.name})", head=())

@@ -7,21 +7,21 @@ from tasks.learning.device import open_device
 from tasks.learning.examples import Parts
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import derive_seed, isolate_randomness
-from tasks.learning.views import Views
-from tasks.text.language import LanguageModel, aim_at_next
+from tasks.learning.transforms import Transforms
+from tasks.text.language import LanguageModel, list_next_words
 from tasks.text.member import Reader
 from tasks.text.texts import list_running_texts
-from tasks.text.views import alter_with, keep_numbers
+from tasks.text.transforms import augment_with, keep_numbers
 
 
 def prepare(reader: Reader, compute: Compute, fold: int, *, tokens: Path, folds: Path) -> tuple[Lesson, LanguageModel]:
-    """Return the lesson and the language model; there is no validation part, since nothing is chosen."""
+    """Return the lesson and the language model; there is no valid part, because nothing is chosen."""
     parts = dict(list_running_texts(tokens, folds, fold))
     lesson = Lesson(
         parts=Parts(parts["train"], None, parts["test"]),
         recipe=reader,
         schedule=reader,
-        views=Views(prepare=keep_numbers, aim=aim_at_next, alter=alter_with(reader)),
+        transforms=Transforms(prepare=keep_numbers, make_targets=list_next_words, augment=augment_with(reader)),
         device=open_device(compute),
         seed=derive_seed(reader.seed, fold, "language"),
     )

@@ -1,4 +1,4 @@
-"""What a network of texts learns in one round."""
+"""The lesson of a network for texts in one round."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from tasks.learning.device import open_device
 from tasks.learning.lesson import Lesson
 from tasks.learning.networks import start_network
 from tasks.learning.randomness import derive_seed
-from tasks.learning.views import Views
-from tasks.text.altered import open_alteration
+from tasks.learning.transforms import Transforms
 from tasks.text.augment import Augment
+from tasks.text.augment_batches import make_augment
 from tasks.text.language import load_encoder
 from tasks.text.member import Measuring, Member
 from tasks.text.texts import read_texts
-from tasks.text.views import alter_with, keep_numbers
+from tasks.text.transforms import augment_with, keep_numbers
 
 
 def prepare(
@@ -28,18 +28,18 @@ def prepare(
     augment: Augment | None = None,
     language: Path | None = None,
 ) -> tuple[Lesson, nn.Module]:
-    """Return the lesson, its training texts altered as `augment` says, and the network.
+    """Return the lesson, with its training texts augmented as `augment` says, and the network.
 
-    `tokens` are the round's word numbers. `language` is its language model, which a member with weights `pretrained`
-    starts from, and which gives the synonyms where `augment` asks for them.
+    `tokens` are the round's word numbers. `language` is its language model: members with weights `pretrained` start
+    from its encoder, and synonyms `vectors` come from its word vectors.
     """
     lesson = Lesson(
         parts=read_texts(tokens, folds, fold),
         recipe=member,
         schedule=member,
-        views=Views(
+        transforms=Transforms(
             prepare=keep_numbers,
-            alter=alter_with(member, open_alteration(augment, tokens, language) if augment else None),
+            augment=augment_with(member, make_augment(augment, tokens, language) if augment else None),
         ),
         device=open_device(compute),
         seed=derive_seed(member.seed, fold),

@@ -1,4 +1,4 @@
-"""A CSV file in Sentiment140's layout, a block of lines at a time: what is no row of it is told, line by line."""
+"""Reads a CSV file in Sentiment140's layout block by block; lines that are no row are reported one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.text.decode import decode_block
 from tasks.text.layout import COLUMNS
 
 BLOCK_BYTES = 8 << 20
-START_CHARS = 140  # of a line set aside, so that a person can find it
+START_CHARS = 140  # reported of a line that is set aside, so that a person can find it
 # Six values, quoted or plain, and nothing else.
 _VALUE = r'(?:"(?:[^"]|"")*"|[^",]*)'
 ROW = rf"^{_VALUE}(?:,{_VALUE}){{{len(COLUMNS) - 1}}}\r?\n?$"
@@ -24,7 +24,7 @@ ROW = rf"^{_VALUE}(?:,{_VALUE}){{{len(COLUMNS) - 1}}}\r?\n?$"
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of a file that begins and ends with a line."""
+    """A range of a file that begins and ends at line boundaries."""
 
     path: Path
     start: int
@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Fault:
-    """A line set aside: its number from 0, the reason, and how it begins."""
+    """A line that is set aside: its number from 0, the reason, and its beginning."""
 
     line: int
     reason: str
@@ -42,7 +42,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Lines:
-    """The rows of a block: a table of text columns, the line of each (int64), and what is no row."""
+    """The rows of a block: a table of text columns, the line number of each (int64), and the lines that are no row."""
 
     count: int
     numbers: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -51,7 +51,7 @@ class Lines:
     encodings: Counter[str]
 
 
-def cut_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> list[Block]:
+def split_file(path: Path, block_bytes: int = BLOCK_BYTES) -> list[Block]:
     """Return the blocks of a file, each of about `block_bytes`."""
     blocks, start, end = [], 0, path.stat().st_size
     with path.open("rb") as file:
@@ -64,9 +64,9 @@ def cut_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> list[Block]:
 
 
 def read_lines(block: Block, *, encoding: str, max_chars: int) -> Lines:
-    """Return the rows of a block; lines that are no row of six values are told with the reason, none is lost.
+    """Return the rows of a block; lines that are no row of six values are in `faults`, with the reason.
 
-    Every line stands for itself: a quote that is never closed spoils its own line and no other.
+    Every line is parsed separately: an unclosed quote makes only its own line unusable.
     """
     with block.path.open("rb") as file:
         file.seek(block.start)

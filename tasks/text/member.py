@@ -1,54 +1,68 @@
-"""One member of the ensemble: its network, its recipe and what of a text it is not shown in training."""
+"""The section of a member: its network, its recipe and its dropout of words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
 
-from tasks.learning.recipe import Learner, NetworkRecipe, Schedule
+from tasks.learning.recipe import LessonRecipe, NetworkRecipe, Schedule
 
 if TYPE_CHECKING:
     from tasks.learning.examples import Examples
 
 
-class Reader(Learner, Schedule):
-    """How one network learns texts, as rows of word numbers."""
+class Reader(LessonRecipe, Schedule):
+    """How a network is trained on texts, as rows of word numbers."""
 
-    embedding: int = Field(ge=0, le=2048, description="numbers that stand for a word; 0: the network's own")
-    width: int = Field(ge=0, le=1024, description="numbers of a recurrent state or a window; 0: the network's own")
-    layers: int = Field(ge=0, le=8, description="recurrent layers, one on the other; 0: the network's own")
-    word_dropout: float = Field(ge=0, lt=1, description="share of the words that a step takes for unknown ones")
-    embedding_dropout: float = Field(ge=0, lt=1, description="share of the words' numbers that a step leaves out")
+    removed: ClassVar[Mapping[str, str]] = {
+        "mixup_alpha": "words cannot be blended",
+        "train_batch_norm": "no network of texts has batch normalisation",
+    }
+
+    embedding: int = Field(ge=0, le=2048, description="size of the word vectors; 0: the network's own")
+    width: int = Field(
+        ge=0, le=1024, description="size of a recurrent state, or channels of a window; 0: the network's own"
+    )
+    layers: int = Field(ge=0, le=8, description="number of stacked recurrent layers; 0: the network's own")
+    word_dropout: float = Field(ge=0, lt=1, description="share of the words replaced by <unk> in training")
+    embedding_dropout: float = Field(ge=0, lt=1, description="share of the word vectors' numbers dropped in training")
 
 
 class Member(Reader, NetworkRecipe):
-    """How one network learns to tell the classes of texts."""
+    """How a network is trained to classify texts."""
 
     domain: ClassVar[str] = "text"
     lesson: ClassVar[str] = "tasks.text.lesson"
+    renamed: ClassVar[Mapping[str, str]] = {"thaw_epochs": "unfreeze_epochs"}
 
-    thaw_epochs: int = Field(ge=0, description="passes before each further group of layers learns; 0: all at once")
+    unfreeze_epochs: int = Field(
+        ge=0, description="epochs before each further group of layers is unfrozen; 0: all at once"
+    )
 
     def list_frozen_epochs(self, n_groups: int) -> list[int]:
-        """Return the passes in which only the head learns, then those with each further group of layers."""
-        return [self.head_epochs, *[self.thaw_epochs] * max(0, n_groups - 2)]
+        """Return the epochs in which only the head learns, then those after unfreezing each further group of layers."""
+        return [self.head_epochs, *[self.unfreeze_epochs] * max(0, n_groups - 2)]
 
     @property
     def own_weights(self) -> str:
-        """The weights that a network is built with: those of a language model are loaded into it afterwards."""
+        """The weights that the network is built with; a language model's encoder is loaded afterwards."""
         return "none" if self.weights == "pretrained" else self.weights
 
     @model_validator(mode="after")
-    def _check_thawing(self) -> Self:
-        if self.thaw_epochs and not self.head_epochs:
-            raise ValueError("thaw_epochs needs head_epochs of 1 or more: the head learns first, then what is below it")
+    def _check_unfreezing(self) -> Self:
+        if self.unfreeze_epochs and not self.head_epochs:
+            raise ValueError(
+                f"unfreeze_epochs is {self.unfreeze_epochs} and head_epochs 0: set head_epochs to 1 or more, "
+                "because the head learns before the layers below it"
+            )
         return self
 
 
 @runtime_checkable
 class Measuring(Protocol):
-    """A network that measures its training part before it learns."""
+    """A network that computes statistics of the training part before it is trained."""
 
     def measure(self, train: Examples) -> None:
-        """Take over what it needs of the training part alone."""
+        """Set the statistics of the training part."""

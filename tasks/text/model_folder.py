@@ -1,4 +1,4 @@
-"""A local Hugging Face folder: what must stand in it, its tokenizer and its network. Nothing is ever fetched."""
+"""A local Hugging Face folder: its required files, its tokenizer and its network. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ NEEDED = {
         *("pytorch_model.bin", "pytorch_model.bin.index.json"),
     ),
 }
-MEND = (
-    "weights of a transformer is the path of a local Hugging Face folder (config.json, tokenizer.json, "
-    "model.safetensors), and nothing is fetched here; get one where there is a network: "
+FIX = (
+    "set weights to the path of a local Hugging Face folder (config.json, tokenizer.json, model.safetensors); "
+    "nothing is downloaded here, so get the folder beforehand: "
     "`hf download distilbert/distilbert-base-uncased --local-dir FOLDER`"
 )
-# Neither an address nor code of the folder's own is ever followed, and of pickled weights tensors alone are read.
+# No address is followed and no code of the folder is run; of pickled weights only tensors are read.
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 Result = TypeVar("Result")
 
 
 def find_fault(folder: str) -> str:
-    """Return why a folder cannot be a model's, and how to get one; empty when all that is needed stands there."""
+    """Return why a folder cannot be a model's, and how to get one; empty if it has all required files."""
     path = Path(folder)
     if not path.is_dir():
-        return f"{folder}: no such folder; {MEND}"
+        return f"{folder}: there is no such folder; {FIX}"
     lacking = [what for what, names in NEEDED.items() if not any((path / name).is_file() for name in names)]
-    return f"{folder} lacks {', '.join(lacking)}; {MEND}" if lacking else ""
+    return f"{folder} lacks {', '.join(lacking)}; {FIX}" if lacking else ""
 
 
 def open_tokenizer(folder: str) -> Any:
@@ -45,8 +45,8 @@ def open_tokenizer(folder: str) -> Any:
     tokenizer = _read(folder, lambda: AutoTokenizer.from_pretrained(folder, **LOCAL))
     if len(tokenizer) > config.vocab_size:
         raise UserError(
-            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its network knows {config.vocab_size}: they are of "
-            f"different models; {MEND}"
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the network {config.vocab_size}: they belong to "
+            f"different models; {FIX}"
         )
     return tokenizer
 
@@ -54,36 +54,40 @@ def open_tokenizer(folder: str) -> Any:
 def open_body(folder: str) -> Any:
     """Return the folder's network without a head, its weights in float32.
 
-    Raises UserError when it cannot be read, lacks weights, or is none that reads a text as it is.
+    Raises UserError when it cannot be read, lacks weights, or the network generates texts.
     """
     import torch
     from transformers import AutoModel
 
     options = {**LOCAL, "weights_only": True, "dtype": torch.float32, "output_loading_info": True}
-    body, told = _read(folder, lambda: AutoModel.from_pretrained(folder, **options))
+    body, loading = _read(folder, lambda: AutoModel.from_pretrained(folder, **options))
     if body.config.is_encoder_decoder:
-        raise UserError(f"{folder}: {body.config.model_type} writes texts; take a model that only reads them; {MEND}")
-    # The pooler belongs to a head, and many models are published without.
-    if missing := sorted(name for name in told["missing_keys"] if "pooler" not in name):
-        raise UserError(f"{folder}: its weights lack {len(missing)} of its network's, such as {missing[0]}; {MEND}")
+        raise UserError(
+            f"{folder}: {body.config.model_type} generates texts; use a model that only encodes them; {FIX}"
+        )
+    # The pooler belongs to a head, and many models are published without it.
+    if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
+        raise UserError(
+            f"{folder}: the weights lack {len(missing)} tensors of the network, such as {missing[0]}; {FIX}"
+        )
     return body
 
 
 def _read(folder: str, read: Callable[[], Result]) -> Result:
-    """Return what the library reads of a folder, in silence and offline. Raises UserError when it cannot."""
+    """Return what `read` returns, run silently and offline. Raises UserError when it fails."""
     try:
         with _stay_offline():
             return read()
-    except Exception as error:  # those of the tokenizers and of safetensors have no closer base
-        told = " ".join(str(error).split())[:300]
-        raise UserError(f"{folder} cannot be read ({type(error).__name__}: {told}); {MEND}") from error
+    except Exception as error:  # the errors of tokenizers and safetensors have no closer base class
+        message = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder} cannot be read ({type(error).__name__}: {message}); {FIX}") from error
 
 
 @contextmanager
 def _stay_offline() -> Iterator[None]:
-    """Have the library refuse every request, and tell nothing, as HF_HUB_OFFLINE=1 does from a process's start.
+    """Make the library refuse every request and log nothing, as HF_HUB_OFFLINE=1 does from a process's start.
 
-    Though told to stay with local files, its hub client may send a request of its own, once a process.
+    Even with `local_files_only` its hub client may send a request of its own, once per process.
     """
     from huggingface_hub import constants
     from transformers.utils import logging

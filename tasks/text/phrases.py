@@ -1,4 +1,4 @@
-"""The sentences of the embedded data: a small grammar of short messages that like, dislike or only tell."""
+"""The sentences of the embedded data: a small grammar of positive, negative and neutral messages."""
 
 from tasks.dice import Dice
 
@@ -55,7 +55,7 @@ TURNS = ("the {noun} was {other} but {place} was {word}", "{other} {noun}, but {
 
 
 def write_message(dice: Dice, polarity: int) -> str:
-    """Return a message of 3 to about 25 words, without names, addresses or marks, whose tone is `polarity`."""
+    """Return a message of 3 to about 25 words, without names and addresses, whose tone is `polarity`."""
     if polarity == NEUTRAL:
         return _fill(dice, _pick(dice, FACTS), good=True)
     good = polarity == POSITIVE
@@ -78,7 +78,7 @@ def _choose_kind(dice: Dice) -> tuple[str, ...]:
 
 
 def _fill(dice: Dice, template: str, *, good: bool) -> str:
-    """Fill every slot; `other` and `unfeel` are of the opposite tone, since the template turns them round."""
+    """Fill every slot; `other` and `unfeel` are of the opposite tone, because the template negates them."""
     words = {
         "noun": _pick(dice, NOUNS),
         "person": _pick(dice, PEOPLE),

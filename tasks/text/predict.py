@@ -1,4 +1,4 @@
-"""What the exported model makes of raw texts."""
+"""Predictions of the exported model for raw texts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ GIVEN = "text"
 
 
 def open_model(model: Path) -> Served:
-    """Open an exported model for raw texts, which are washed and cut as those were that the model learnt from.
+    """Open an exported model for raw texts, which are normalised and tokenised as the training texts were.
 
-    Raises UserError when it or the vocabulary beside it cannot be read, or a text is empty.
+    Raises UserError when the model or its vocabulary cannot be read; so do predictions of an empty text.
     """
     import torch
 
@@ -30,26 +30,26 @@ def open_model(model: Path) -> Served:
     check_vocabulary(model.parent, script.n_words)
     encode = open_encoder(model.parent)
 
-    def judge(texts: Sequence[str]) -> NDArray[np.float32]:
+    def predict_proba(texts: Sequence[str]) -> NDArray[np.float32]:
         check_texts(texts)
         return ask_each(script, (torch.from_numpy(words).long() for words in encode(texts)))
 
-    return Served("text", script.labels, judge, lambda: _draw_text(model))
+    return Served("text", script.labels, predict_proba, lambda: _draw_text(model))
 
 
 def check_texts(texts: Sequence[str]) -> None:
     """Raise UserError when a text holds nothing but blanks."""
     if empty := [place for place, text in enumerate(texts, start=1) if not text.strip()]:
-        raise UserError(f"text {empty[0]} of {len(texts)} is empty: there is nothing to judge; give it words")
+        raise UserError(f"text {empty[0]} of {len(texts)} is empty: a text needs at least one word")
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Open a model that MLflow keeps: the name is MLflow's."""
+    """Open a model from MLflow's registry; MLflow prescribes this name."""
     return open_model(Path(data_path, FILE))
 
 
 def _draw_text(model: Path) -> str:
-    """Return the words of the first example."""
+    """Return the words of the first example as a text."""
     from tasks.text.tokens import read_vocabulary
 
     words = read_vocabulary(model.parent)
@@ -57,19 +57,19 @@ def _draw_text(model: Path) -> str:
 
 
 def read_given(given: Sequence[str], folder: Path) -> list[str]:
-    """Return the texts given on a command line: a file's name (from `folder`) stands for its lines, but blank ones.
+    """Return the texts of a command line; the name of a file (in `folder`) stands for its lines without blank ones.
 
     Raises UserError when a file cannot be read as UTF-8, or holds no text.
     """
     texts: list[str] = []
-    for one in given:
-        path = find_file(one, folder)
-        texts += [one] if path is None else read_lines(path)
+    for text in given:
+        path = find_file(text, folder)
+        texts += [text] if path is None else read_lines(path)
     return texts
 
 
 def find_file(given: str, folder: Path) -> Path | None:
-    """Return the file that a text names, or None."""
+    """Return the file of this name, or None."""
     try:
         path = folder / given
         return path if given.strip() and path.is_file() else None
@@ -78,30 +78,28 @@ def find_file(given: str, folder: Path) -> Path | None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that hold more than blanks."""
+    """Return the lines of a text file, without blank ones."""
     try:
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
-        ) from error
+        raise UserError(f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
     if not lines:
-        raise UserError(f"{path.name} holds no text: write one a line")
+        raise UserError(f"{path.name} holds no text: write one text per line")
     return lines
 
 
 def check_vocabulary(folder: Path, n_words: int) -> None:
-    """Raise UserError when the vocabulary beside a model is not the one that it was made with."""
+    """Raise UserError when the vocabulary in a model's folder belongs to another model."""
     from tasks.text.tokens import read_vocabulary
 
     try:
-        found = len(read_vocabulary(folder))
+        count = len(read_vocabulary(folder))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder / 'vocabulary.json'} cannot be read ({error}): run the flow's export again"
+            f"{folder / 'vocabulary.json'} cannot be read ({error}): run `python -m flows run text` again"
         ) from error
-    if found != n_words:
+    if count != n_words:
         raise UserError(
-            f"{folder / 'vocabulary.json'} has {found} words, the model beside it was made for {n_words}: they belong "
-            "to different exports; copy both from one, or run the flow's export again"
+            f"{folder / 'vocabulary.json'} has {count} words, but the model in this folder needs {n_words}: they "
+            "belong to different exports. Copy both from the same export, or run `python -m flows run text` again"
         )

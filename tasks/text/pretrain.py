@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,9 +13,16 @@ from tasks.text.member import Reader
 
 
 class Pretrain(Reader):
-    """How the language model learns; its embedding, width and layers are those of the member that starts from it."""
+    """How the language model is trained; embedding, width and layers equal those of the member that starts from it."""
 
     lesson: ClassVar[str] = "tasks.text.language_lesson"
+    removed: ClassVar[Mapping[str, str]] = {
+        **Reader.removed,
+        "network": "it always trains the encoder of ulmfit",
+        "weights": "it starts from scratch",
+        "head_epochs": "it has no head",
+        "patience": "it has no validation part",
+    }
 
 
 def pretrain_encoder(
@@ -29,12 +37,12 @@ def pretrain_encoder(
     report: Report,
     checkpoints: Path,
 ) -> None:
-    """Learn to tell the next word of the training texts of the round that holds out `fold`.
+    """Train a language model on the training texts of the round that holds out `fold`.
 
-    Writes `encoder.pt`, a state_dict, history and activations, and `language.json`, the perplexity on each part, of
-    which it learns from the first alone. Howard and Ruder 2018, section 3.2.
+    Writes `encoder.pt` (a state_dict), history and activations, and `language.json`, the perplexity on each part.
+    Howard and Ruder 2018, section 3.2.
     """
-    from tasks.learning.outcome import draw_training
+    from tasks.learning.fit_files import draw_training
     from tasks.learning.train import train_at
     from tasks.text.language import measure_perplexity, save_encoder
     from tasks.text.language_lesson import prepare

@@ -1,4 +1,4 @@
-"""The embedded data: made-up tweets in Sentiment140's layout, flawed as the original, the same bytes everywhere."""
+"""The embedded data: made-up tweets in Sentiment140's layout, with its flaws; the same bytes on every machine."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ TRAINING_NAME = "training.1600000.processed.noemoticon.csv"
 TEST_NAME = "testdata.manual.2009.06.14.csv"
 FIRST_ID = 1_467_810_369
 FIRST_DATE = datetime(2009, 4, 6, 22, 19, 45)
-MISLABELLED_PERCENT = 5  # the original's labels come from smileys that were cut out, so some are wrong
+MISLABELLED_PERCENT = 5  # the original's labels come from smileys, which were removed, so some labels are wrong
 DOUBLED, CONTRADICTED, RETWEETED = 12, 6, 8  # rows of each kind
 SYLLABLES = ("ka", "lo", "mi", "ne", "pu", "ri", "sa", "to", "vi", "zo", "bea", "dan", "fay", "gus")
 LATIN = ("über", "naïve", "déjà vu", "50 £", "½ hour", "piñata")
@@ -28,7 +28,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 class SampleSection(Section):
     """How much embedded data is made."""
 
-    train_rows: int = Field(ge=200, le=200_000, description="rows of the training file before the spoilt ones")
+    train_rows: int = Field(ge=200, le=200_000, description="rows of the training file, not counting the flawed ones")
     test_rows: int = Field(ge=60, le=10_000, description="rows of the hand-labelled file, a fifth of them neutral")
     seed: int = Field(ge=0, le=2**32 - 1, description="draws the tweets")
 
@@ -52,7 +52,7 @@ def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
 
     Latin-1, no header, every value quoted, all negative rows first, neutral ones in the test file only. As in
     real data there are entities, @names, addresses, elongated words, doubled rows, the same text under both
-    labels, retweets, wrong labels, and rows that cannot be used (cut short, an empty text, an unknown label).
+    labels, retweets, wrong labels, and unusable rows (truncated, an empty text, an unknown label).
     """
     train = _make_training(sample)
     lines = [tweet.as_line() for tweet in train]
@@ -65,19 +65,19 @@ def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
 def _make_training(sample: SampleSection) -> list[_Tweet]:
     half = sample.train_rows // 2
     tones = [NEGATIVE] * half + [POSITIVE] * (sample.train_rows - half)
-    usual = [_make_tweet(sample, number, tone) for number, tone in enumerate(tones)]
-    spoilt = [*_repeat(usual), replace(usual[3], text="   "), replace(usual[5], polarity=3)]
-    return sorted([*usual, *spoilt], key=lambda tweet: (tweet.polarity, tweet.number))
+    good = [_make_tweet(sample, number, tone) for number, tone in enumerate(tones)]
+    flawed = [*_repeat(good), replace(good[3], text="   "), replace(good[5], polarity=3)]
+    return sorted([*good, *flawed], key=lambda tweet: (tweet.polarity, tweet.number))
 
 
 def _make_tweet(sample: SampleSection, number: int, polarity: int) -> _Tweet:
     dice = Dice(sample.seed, number)
     is_wrong = dice.draw(1, 100) <= MISLABELLED_PERCENT
     tone = NEGATIVE + POSITIVE - polarity if is_wrong else polarity
-    # Both classes are spread over the same weeks.
+    # Both classes cover the same weeks.
     half = max(1, sample.train_rows // 2)
     minutes = number % half * 60_000 // half + dice.draw(0, 30)
-    date = _tell_date(FIRST_DATE + timedelta(minutes=minutes), "PDT")
+    date = _format_date(FIRST_DATE + timedelta(minutes=minutes), "PDT")
     return _Tweet(polarity, FIRST_ID + number * 211, date, "NO_QUERY", _make_name(dice), _decorate(dice, tone))
 
 
@@ -100,14 +100,14 @@ def _make_test(sample: SampleSection) -> list[_Tweet]:
     for number in range(sample.test_rows):
         dice = Dice(sample.seed, number, 1)
         tone = (NEGATIVE, POSITIVE, NEUTRAL, POSITIVE, NEGATIVE)[number % 5]
-        date = _tell_date(datetime(2009, 6, 1) + timedelta(minutes=37 * number), "UTC")
+        date = _format_date(datetime(2009, 6, 1) + timedelta(minutes=37 * number), "UTC")
         text = write_message(dice, tone)
         tweets.append(_Tweet(tone, number + 3, date, "made up", _make_name(dice), text))
     return tweets
 
 
 def _decorate(dice: Dice, tone: int) -> str:
-    """Return a message with what tweets have around the words."""
+    """Return a message with names, addresses, entities and spelling as in tweets."""
     text = write_message(dice, tone)
     drawn = [dice.draw(1, 100) for _ in range(8)]
     if drawn[0] <= 40:
@@ -129,7 +129,7 @@ def _decorate(dice: Dice, tone: int) -> str:
 
 
 def _misspell(dice: Dice, text: str) -> str:
-    """Return a text with one letter of it left out, so that some words are seen once."""
+    """Return a text with a letter removed, so that some words occur only once."""
     place = dice.draw(0, len(text) - 1)
     return text[:place] + text[place + 1 :]
 
@@ -139,8 +139,8 @@ def _make_name(dice: Dice) -> str:
     return "".join(syllables) + str(dice.draw(0, 99))
 
 
-def _tell_date(moment: datetime, zone: str) -> str:
-    """Return a moment as Twitter told it, in English whatever this machine speaks."""
+def _format_date(moment: datetime, zone: str) -> str:
+    """Return a moment in Twitter's format, in English whatever the locale."""
     day, month = WEEKDAYS[moment.weekday()], MONTHS[moment.month - 1]
     return f"{day} {month} {moment:%d %H:%M:%S} {zone} {moment.year}"
 

@@ -1,4 +1,4 @@
-"""The ensemble as one module from word numbers to probabilities, as it is exported."""
+"""The exported ensemble: a module that maps word numbers to probabilities."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ EXAMPLE_SHAPE = (2, 12)
 
 
 class Renumber(nn.Module):
-    """Word numbers of the exported vocabulary to those of one round; words that it never saw become unknown ones."""
+    """Maps word numbers of the exported vocabulary to those of a round; words unknown to the round become <unk>."""
 
     numbers: Tensor
 
@@ -33,9 +33,9 @@ class Renumber(nn.Module):
 
 
 class TextClassifier(Classifier):
-    """Word numbers (batch, longest) int64, padded at the end with `pad_id`, to probabilities (batch, classes).
+    """Maps word numbers (batch, longest) int64, padded at the end with `pad_id`, to probabilities (batch, classes).
 
-    What a word's number is stands in the vocabulary beside the file.
+    `vocabulary.json` beside the file lists the words by number.
     """
 
     def __init__(self, views: list[View], labels: list[str], n_words: int) -> None:
@@ -47,8 +47,10 @@ class TextClassifier(Classifier):
 def assemble(voters: list[Voter[Member]], labels: list[str], *, tokens: list[Path]) -> Assembled:
     """Return the mean over the rounds of their ensembles, in evaluation mode, with `vocabulary.json` beside it.
 
-    It takes word numbers (batch, longest) int64 and has `n_words` and `pad_id`, which fills up shorter texts, as
-    attributes. `tokens` are the word numbers of the rounds, in the order of the folds that they hold out.
+    Its input are word numbers (batch, longest) int64; its attributes `n_words` and `pad_id` are the size of the
+    vocabulary and the padding of shorter texts.
+
+    `tokens` are the word numbers of the rounds, in the order of the folds that they hold out.
     """
     files = copy_settings(tokens)
     vocabularies = [read_vocabulary(folder) for folder in tokens]
@@ -65,7 +67,7 @@ def assemble(voters: list[Voter[Member]], labels: list[str], *, tokens: list[Pat
 
 
 def draw_example(n_words: int) -> NDArray[np.int64]:
-    """Return two made-up texts, the second one short, so padded, and with an unknown word."""
+    """Return two made-up texts; the second is shorter, so it has padding, and has an unknown word."""
     count, longest = EXAMPLE_SHAPE
     texts = 2 + np.arange(count * longest).reshape(EXAMPLE_SHAPE) * 7 % max(1, n_words - 2)
     texts[1, 1], texts[1, 4:] = UNK, PAD

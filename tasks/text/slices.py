@@ -1,4 +1,4 @@
-"""How often the ensemble is right on texts of one kind, and where it is most sure and wrong."""
+"""The ensemble's accuracy on different kinds of texts, and its most confident mistakes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 LENGTHS = {"1 to 5 words": (1, 5), "6 to 10 words": (6, 10), "11 to 20 words": (11, 20), "over 20 words": (21, 10**9)}
 NEGATION = re.compile(r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|cannot|without)\b|n['’]t\b", re.I)
 EMOTICON = re.compile(r"(?:^|(?<=\W))[<>]?[:;=8xX][-o*'’^]?[)(\]\[dDpP/\\|oO3]+(?=\W|$)|<3|[)(][-o*'^]?[:;=]|\^_*\^")
-WORST = 50  # mistakes listed
+WORST = 50  # most confident mistakes listed
 
 
 def score_slices(ensemble: Path, tweets: Path, tokens: list[Path], *, out: Path, report: Report) -> None:
-    """Score the held-out predictions of `ensemble` on texts of one kind at a time.
+    """Score the held-out predictions of `ensemble` separately for each kind of texts.
 
     Kinds are lengths in words, texts with and without a negation or an emoticon, and texts all of whose words are
-    unknown. `tokens` are the word numbers of each round, in the order of the folds held out. Writes `slices.csv`
-    (slice, examples, accuracy, log loss) and `worst.csv`, the mistakes that were made with most confidence.
+    unknown. `tokens` are the word numbers of each round, in the order of the held-out folds. Writes `slices.csv`
+    (slice, examples, accuracy, log loss) and `worst.csv`, the most confident mistakes.
     """
     import numpy as np
 
@@ -38,15 +38,15 @@ def score_slices(ensemble: Path, tweets: Path, tokens: list[Path], *, out: Path,
     rounds = read_rounds(ensemble / "test.csv", ["fold"])
     in_order = [rounds[key] for key in sorted(rounds, key=lambda key: int(key[0]))]
     texts = np.array([row["text"] for row in read_rows(tweets / "examples.csv", ["text"])], dtype=object)
-    told = join_predictions(in_order)
+    predictions = join_predictions(in_order)
     lengths, unknown = _measure_texts(in_order, tokens)
-    marked = mark_slices(texts[told.examples].tolist(), lengths, unknown)
-    _write_slices(out, told, marked, report)
-    _write_worst(out, told, texts, tweets)
+    marked = mark_slices(texts[predictions.examples].tolist(), lengths, unknown)
+    _write_slices(out, predictions, marked, report)
+    _write_worst(out, predictions, texts, tweets)
 
 
 def mark_slices(texts: list[str], lengths: NDArray[np.int64], unknown: NDArray[np.bool_]) -> Marked:
-    """Return which texts (n) are of which kind; `lengths` are in words, `unknown` says that no word is known."""
+    """Return which texts (n) are of which kind; `lengths` are in words, `unknown`: all words are unknown."""
     import numpy as np
 
     negated = np.array([NEGATION.search(text) is not None for text in texts])
@@ -71,49 +71,49 @@ def _measure_texts(rounds: list[Predictions], tokens: list[Path]) -> tuple[NDArr
     from tasks.text.tokens import open_tokens
 
     lengths, unknown = [], []
-    for told, folder in zip(rounds, tokens, strict=True):
+    for predictions, folder in zip(rounds, tokens, strict=True):
         table = open_tokens(folder)
-        texts = [table[row] for row in told.examples]
+        texts = [table[row] for row in predictions.examples]
         lengths += [len(text) for text in texts]
         unknown += [bool((text == UNK).all()) for text in texts]
     return np.array(lengths), np.array(unknown)
 
 
-def _write_slices(out: Path, told: Predictions, marked: Marked, report: Report) -> None:
+def _write_slices(out: Path, predictions: Predictions, marked: Marked, report: Report) -> None:
     from tasks.learning.ensemble import measure_log_loss
     from tasks.tables import write_rows
 
-    right = told.probabilities.argmax(1) == told.labels
+    is_right = predictions.probabilities.argmax(1) == predictions.labels
     rows = [
         {
             "slice": name,
-            "examples": int(there.sum()),
-            "accuracy": f"{right[there].mean():.4f}",
-            "log_loss": f"{measure_log_loss(told.probabilities[there], told.labels[there]):.4f}",
+            "examples": int(in_slice.sum()),
+            "accuracy": f"{is_right[in_slice].mean():.4f}",
+            "log_loss": f"{measure_log_loss(predictions.probabilities[in_slice], predictions.labels[in_slice]):.4f}",
         }
-        for name, there in marked.items()
-        if there.any()
+        for name, in_slice in marked.items()
+        if in_slice.any()
     ]
     write_rows(out / "slices.csv", ["slice", "examples", "accuracy", "log_loss"], rows)
     worst = min(rows, key=lambda row: str(row["accuracy"]))
-    report.say(f"least often right: {worst['slice']}, {float(str(worst['accuracy'])):.1%} of {worst['examples']} texts")
+    report.say(f"lowest accuracy: {worst['slice']}, {float(str(worst['accuracy'])):.1%} of {worst['examples']} texts")
 
 
-def _write_worst(out: Path, told: Predictions, texts: NDArray[np.object_], tweets: Path) -> None:
+def _write_worst(out: Path, predictions: Predictions, texts: NDArray[np.object_], tweets: Path) -> None:
     import numpy as np
 
     from tasks.tables import read_classes, write_rows
 
-    classes, chosen = read_classes(tweets), told.probabilities.argmax(1)
-    sureness = np.where(chosen == told.labels, -1.0, told.probabilities.max(1))
-    worst = [row for row in np.argsort(-sureness, kind="stable")[:WORST] if sureness[row] > 0]
+    classes, chosen = read_classes(tweets), predictions.probabilities.argmax(1)
+    confidence = np.where(chosen == predictions.labels, -1.0, predictions.probabilities.max(1))
+    worst = [row for row in np.argsort(-confidence, kind="stable")[:WORST] if confidence[row] > 0]
     rows = (
         {
-            "example": told.examples[row],
-            "actual": classes[told.labels[row]],
+            "example": predictions.examples[row],
+            "actual": classes[predictions.labels[row]],
             "predicted": classes[chosen[row]],
-            "confidence": f"{sureness[row]:.4f}",
-            "text": texts[told.examples[row]],
+            "confidence": f"{confidence[row]:.4f}",
+            "text": texts[predictions.examples[row]],
         }
         for row in worst
     )

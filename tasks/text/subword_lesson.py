@@ -1,4 +1,4 @@
-"""What a transformer learns in one round."""
+"""The lesson of a transformer in one round."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.lesson import Lesson
 from tasks.learning.randomness import derive_seed, isolate_randomness
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.texts import read_texts
 from tasks.text.transformer import Transformer
-from tasks.text.views import keep_numbers
+from tasks.text.transforms import keep_numbers
 
 
 def prepare(
     transformer: Transformer, compute: Compute, fold: int, *, tokens: Path, folds: Path
 ) -> tuple[Lesson, nn.Module]:
-    """Return the lesson, and the network of the transformer's folder; `tokens` are numbers of its own tokens."""
+    """Return the lesson, and the network of the transformer's folder; `tokens` are the numbers of its own tokens."""
     lesson = Lesson(
         parts=read_texts(tokens, folds, fold),
         recipe=transformer,
         schedule=transformer,
-        views=Views(prepare=keep_numbers),
+        transforms=Transforms(prepare=keep_numbers),
         device=open_device(compute),
         seed=derive_seed(transformer.seed, fold),
     )

@@ -1,4 +1,4 @@
-"""A classifier on the network of a local Hugging Face folder."""
+"""A classifier on top of the network of a local Hugging Face folder."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,9 @@ from tasks.text.subwords import SPECIAL
 
 
 class SubwordNetwork(nn.Module):
-    """Token numbers (batch, longest) as `write_subwords` writes them to logits (batch, classes).
+    """Maps token numbers (batch, longest) of `write_subwords` to logits (batch, classes).
 
-    The head sees the mean of the last layer's states over a text's tokens, which every kind of transformer has.
+    The input of the head is the mean of the last layer's states over a text's tokens, which every transformer has.
     """
 
     def __init__(self, folder: str, n_classes: int, *, dropout: float) -> None:
@@ -21,12 +21,12 @@ class SubwordNetwork(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits."""
-        there = mark_words(tokens).squeeze(2)
-        # What the body is given for padding is masked, but some count places by it.
-        own = torch.where(tokens < len(SPECIAL), self.body.config.pad_token_id or 0, tokens - len(SPECIAL))
-        states = self.body(input_ids=own, attention_mask=there.long()).last_hidden_state
+        is_token = mark_words(tokens).squeeze(2)
+        # Padding is masked, but some transformers derive token positions from its id.
+        ids = torch.where(tokens < len(SPECIAL), self.body.config.pad_token_id or 0, tokens - len(SPECIAL))
+        states = self.body(input_ids=ids, attention_mask=is_token.long()).last_hidden_state
         return self.head(take_mean(states, tokens))
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return the head, and the body, which learns slower."""
+        """Return the head, and the body, which has a lower learning rate."""
         return [[self.head], [self.body]]

@@ -1,4 +1,4 @@
-"""Clean texts to the numbers of a model's own tokens, as its folder's tokenizer cuts them."""
+"""Clean texts to the numbers of a transformer's own tokens, by the tokenizer of its folder."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from tasks.features import write_features
 from tasks.report import Report
 from tasks.text.model_folder import open_tokenizer
 
-SPECIAL = ["<unk>", "<pad>"]  # as in every vocabulary here, 1 stands behind shorter texts; the model's own come after
-LONGEST = 128  # tokens; tweets have fewer, and attention costs their square
+SPECIAL = ["<unk>", "<pad>"]  # as in all vocabularies here, 1 pads shorter texts; the model's own tokens follow
+LONGEST = 128  # tokens; tweets have fewer, and the cost of attention grows with the square
 
 
 def write_subwords(path: Path, folder: str, *, out: Path, report: Report) -> None:
     """Write `tokens.npy`, `offsets.npy` and `vocabulary.json` of the texts in a table.
 
-    A token's number is the model's own and 2 more. Of a text that has over 128 tokens, or more than the model reads,
-    the first ones stay.
+    A token's number is the model's own number plus 2. A text is truncated to 128 tokens, or to the model's limit.
     """
     tokenizer = open_tokenizer(folder)
-    cut = [_cut_block(texts, tokenizer) for texts in read_blocks(path, "text")]
-    lengths = np.array([len(ids) for block in cut for ids in block], np.int64)
+    tokenised = [_tokenise_block(texts, tokenizer) for texts in read_blocks(path, "text")]
+    lengths = np.array([len(ids) for block in tokenised for ids in block], np.int64)
     np.save(out / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
-    blocks = (np.fromiter(chain.from_iterable(block), np.int32) + len(SPECIAL) for block in cut)
+    blocks = (np.fromiter(chain.from_iterable(block), np.int32) + len(SPECIAL) for block in tokenised)
     write_features(out, blocks, shape=(int(lengths.sum()),), dtype=np.int32, name="tokens.npy")
     own = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     (out / "vocabulary.json").write_text(json.dumps([*SPECIAL, *own], ensure_ascii=False, indent=0) + "\n")
-    report.say(f"{len(own)} tokens are known, {lengths.mean():.1f} a tweet.")
+    report.say(f"The vocabulary has {len(own)} tokens; a tweet has {lengths.mean():.1f} on average.")
 
 
-def _cut_block(texts: pa.StringArray, tokenizer: Any) -> list[list[int]]:
+def _tokenise_block(texts: pa.StringArray, tokenizer: Any) -> list[list[int]]:
     """Return the model's own ids of each text."""
     longest = min(LONGEST, tokenizer.model_max_length)
     ids: list[list[int]] = tokenizer(texts.to_pylist(), truncation=True, max_length=longest)["input_ids"]

@@ -1,4 +1,4 @@
-"""Words that may stand for each other: from a list, or by how near their trained vectors are."""
+"""Synonyms, from a list or from the cosine of trained word vectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK_WORDS = 1024
 
 @dataclass(frozen=True)
 class Synonyms:
-    """The synonyms of each word: `ids` int32, in a row, and `offsets` int64 (words + 1), where each word's begin."""
+    """The synonyms of each word: `ids` int32, word after word, and `offsets` int64 (words + 1)."""
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
@@ -28,61 +28,63 @@ class Synonyms:
         return np.diff(self.offsets) > 0
 
     def draw(self, words: NDArray[np.int32], generator: np.random.Generator) -> NDArray[np.int32]:
-        """Return one of the synonyms of each of `words`, which must have some."""
+        """Return a random synonym of each of `words`, all of which must have synonyms."""
         counts = self.offsets[words + 1] - self.offsets[words]
         return self.ids[self.offsets[words] + (generator.random(len(words)) * counts).astype(np.int64)]
 
 
 def read_synonyms(path: Path, vocabulary: Sequence[str]) -> Synonyms:
-    """Return the synonyms that a file lists: on each line words, with commas between, that may stand for each other.
+    """Return the synonyms in a file: each line lists words, separated by commas, that are synonyms of each other.
 
-    Words that the vocabulary lacks are passed over. Raises UserError when the file cannot be read as UTF-8, or no
+    Words that are not in the vocabulary are ignored. Raises UserError when the file cannot be read as UTF-8, or no
     line has two words of the vocabulary.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a list of synonyms in UTF-8: {error}. Give another file.") from error
+        raise UserError(
+            f"{path} cannot be read as a list of synonyms in UTF-8: {error}. Set augment.synonyms to another file."
+        ) from error
     known = {word: number for number, word in enumerate(vocabulary) if number not in (UNK, PAD)}
-    found: list[set[int]] = [set() for _ in vocabulary]
+    synonyms: list[set[int]] = [set() for _ in vocabulary]
     for line in lines:
         group = {known[word.strip()] for word in line.split(",") if word.strip() in known}
         for word in group:
-            found[word] |= group - {word}
-    if not any(found):
+            synonyms[word] |= group - {word}
+    if not any(synonyms):
         raise UserError(
-            f"{path.name} has no line with two words of the vocabulary, with commas between (good, fine, nice); "
-            "give a list for these texts, or set insert_share and replace_share to 0."
+            f"{path.name} has no line with two words of the vocabulary, separated by commas (good, fine, nice). "
+            "Set augment.synonyms to a list for these texts, or insert_share and replace_share to 0."
         )
-    return _make([sorted(others) for others in found])
+    return _make([sorted(others) for others in synonyms])
 
 
 def find_synonyms(
     vectors: NDArray[np.float32], *, count: int, least_cosine: float, without: Collection[int] = ()
 ) -> Synonyms:
-    """Return for each word the `count` nearest of a trained embedding, (words, dimensions), by their cosine.
+    """Return for each word the `count` nearest words of a trained embedding, (words, dimensions), by cosine.
 
-    No nearer than `least_cosine` is no synonym; neither are <unk>, <pad> and the words `without` (such as "the",
-    "not"), which have none themselves.
+    Words with a cosine below `least_cosine` are no synonyms. <unk>, <pad> and the words `without` (such as "the",
+    "not") neither are synonyms nor have any.
     """
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.maximum(length, np.finfo(np.float32).tiny)
-    barred = np.array([UNK, PAD, *without])
-    found: list[list[int]] = []
+    excluded = np.array([UNK, PAD, *without])
+    synonyms: list[list[int]] = []
     for start in range(0, len(unit), BLOCK_WORDS):
         cosines = unit[start : start + BLOCK_WORDS] @ unit.T
         rows = np.arange(len(cosines))
-        cosines[rows, start + rows] = cosines[:, barred] = -np.inf
+        cosines[rows, start + rows] = cosines[:, excluded] = -np.inf
         nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-        found += [
+        synonyms += [
             [int(word) for word in words if cosines[row, word] >= least_cosine] for row, words in enumerate(nearest)
         ]
-    for word in barred.tolist():
-        found[word] = []
-    return _make(found)
+    for word in excluded.tolist():
+        synonyms[word] = []
+    return _make(synonyms)
 
 
-def _make(found: Sequence[Sequence[int]]) -> Synonyms:
-    counts = [len(words) for words in found]
-    ids = np.array([word for words in found for word in words], np.int32)
+def _make(synonyms: Sequence[Sequence[int]]) -> Synonyms:
+    counts = [len(words) for words in synonyms]
+    ids = np.array([word for words in synonyms for word in words], np.int32)
     return Synonyms(ids, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))

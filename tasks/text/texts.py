@@ -1,4 +1,4 @@
-"""The texts of a round, as training reads them."""
+"""Reads the texts of a round for training."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from tasks.text.tokens import COPIES, read_vocabulary
 def read_texts(tokens: Path, folds: Path, fold: int) -> Parts:
     """Return the parts of the round that holds out `fold`: word numbers, memory-mapped, and labels.
 
-    Copies of training texts stand after all texts and train like them.
+    Translated copies of training texts follow the texts of the clean table and belong to the training part.
     """
     parts = divide_examples(_open(tokens), folds, read_round(folds, fold))
     if not (tokens / COPIES).exists():
@@ -28,12 +28,12 @@ def read_texts(tokens: Path, folds: Path, fold: int) -> Parts:
 
 
 def list_running_texts(tokens: Path, folds: Path, fold: int) -> list[tuple[str, Examples]]:
-    """Return the texts of two words or more of each part, by its name; in others no word follows another."""
+    """Return the texts of each part, by its name, that have two words or more, so that a word has a next word."""
     texts = _open(tokens)
     parts = divide_examples(texts, folds, read_round(folds, fold))
     named = [("train", parts.train), ("valid", parts.valid), ("test", parts.test)]
-    runs = texts.lengths > 1
-    return [(name, replace(part, rows=part.rows[runs[part.rows]])) for name, part in named if part is not None]
+    is_long = texts.lengths > 1
+    return [(name, replace(part, rows=part.rows[is_long[part.rows]])) for name, part in named if part is not None]
 
 
 def _open(tokens: Path) -> Ragged:

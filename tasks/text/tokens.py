@@ -1,4 +1,4 @@
-"""Clean texts to token ids, once: one flat array for all of them, with where each begins."""
+"""Clean texts to token ids: one flat array for all texts, and an array of the offsets at which each begins."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ from tasks.folds import read_round
 from tasks.report import Report
 from tasks.text.sections import Tokens
 
-COPIES = "copies.npy"  # the row that each text after the clean table's own is a copy of, (copies) int64
+COPIES = "copies.npy"  # copies follow the clean table's own texts; here is the row that each was made from, int64
 
 
 @dataclass(frozen=True)
 class TokenTable:
-    """The token ids of n texts: `ids` int32, all of them in a row, and `offsets` int64 (n + 1), where each begins."""
+    """The token ids of n texts: `ids` int32, text after text, and `offsets` int64 (n + 1), where each begins."""
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
@@ -37,17 +37,19 @@ class TokenTable:
 def tokenise(examples: Path, folds: Path, tokens: Tokens, *, fold: int, out: Path, report: Report) -> None:
     """Write `tokens.npy`, `offsets.npy`, `vocabulary.json` and `tokeniser.json` for the round that holds out `fold`.
 
-    Words are counted in the round's training part only: what is not among its `max_words` most frequent is <unk>
-    (0); <pad> (1) stands in no text. A text has one token at least. `vocabulary.json` lists the words by id,
-    `tokeniser.json` all that `open_encoder` needs to cut a raw text in the same way; byte pairs are in `bpe.model`.
-    `examples` is the clean table or what `translate_texts` made of it, whose `copies.npy` is then handed on.
+    Words are counted in the round's training part only. Those not among its `max_words` most frequent become <unk>
+    (0); <pad> (1) is in no text. A text has at least one token. `vocabulary.json` lists the words by id,
+    `tokeniser.json` holds the settings with which `open_encoder` tokenises a raw text in the same way, and
+    `bpe.model` the byte pairs. `examples` is the clean table, or the output of `translate_texts`, whose
+    `copies.npy` is then copied.
     """
     from tasks.learning.ragged import PAD, UNK
 
     train = read_round(folds, fold).train
-    wash = json.loads((examples / "clean.json").read_text())
-    told = {"unk": UNK, "pad": PAD, "wash": wash} | tokens.model_dump()
-    (out / "tokeniser.json").write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
+    # Exported models hold this file, so its key for the rules of `normalise_texts` keeps its old name.
+    rules = {"wash": json.loads((examples / "clean.json").read_text())}
+    settings = {"unk": UNK, "pad": PAD} | rules | tokens.model_dump()
+    (out / "tokeniser.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     if (copies := examples / COPIES).exists():
         shutil.copyfile(copies, out / COPIES)
     if tokens.tokeniser == "bpe":
@@ -61,7 +63,7 @@ def tokenise(examples: Path, folds: Path, tokens: Tokens, *, fold: int, out: Pat
 
 
 def open_tokens(folder: Path) -> TokenTable:
-    """Open what `tokenise` wrote, read-only and memory-mapped."""
+    """Open the output of `tokenise`, read-only and memory-mapped."""
     ids, offsets = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ("tokens.npy", "offsets.npy"))
     return TokenTable(ids, offsets)
 

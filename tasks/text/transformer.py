@@ -1,4 +1,4 @@
-"""A transformer from a local folder: it reads its own tokens, so it is not part of the exported ensemble."""
+"""A transformer from a local folder. It has its own tokeniser, so it is not part of the exported ensemble."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.text.model_folder import find_fault
 
 
 class Transformer(ClassifierRecipe, Schedule):
-    """Which transformer learns, and how: `weights` is the path of a local Hugging Face folder."""
+    """How a transformer is trained; `weights` is the path of a local Hugging Face folder."""
 
     lesson: ClassVar[str] = "tasks.text.subword_lesson"
 
@@ -25,8 +25,8 @@ class Transformer(ClassifierRecipe, Schedule):
         return folder
 
 
-def cut_subwords(tweets: Path, transformer: Transformer, *, out: Path, report: Report) -> None:
-    """Write the clean texts in `tweets` as the numbers of the folder's own tokens, as `write_subwords` says."""
+def tokenise_subwords(tweets: Path, transformer: Transformer, *, out: Path, report: Report) -> None:
+    """Write the clean texts in `tweets` as the numbers of the transformer's tokens; see `write_subwords`."""
     from tasks.text.subwords import write_subwords
 
     write_subwords(tweets / "examples.csv", transformer.weights, out=out, report=report)

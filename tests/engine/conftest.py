@@ -17,7 +17,7 @@ from tests.warm import WarmPython
 
 @pytest.fixture(autouse=True)
 def no_sender_outlives_its_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender lives on between runs; of a test's project there will be no next run."""
+    """Stop the senders of tests' projects, which would wait for a next run."""
     yield
     folder = tmp_path_factory.getbasetemp()
     for depth in ("*", "*/*"):
@@ -36,7 +36,7 @@ def tiny_base(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyProject], dict[str, str]]:
-    """What a run from scratch in another folder gives for a project as it stands."""
+    """The result of a run from scratch, in another folder, for a project's current state."""
     known: dict[str, dict[str, str]] = {}
 
     def compute(project: TinyProject) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the tests of tracking ask of a real MLflow store, and do to it."""
+"""Helpers of the tracking tests that read and change a real MLflow store."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Have MLflow of this process talk to `address`, as its environment would."""
+    """Make MLflow in this process use `address`, as its environment variable would."""
     import mlflow
 
     # MLflow sets both itself, for good.
@@ -33,7 +33,7 @@ def use_tracker(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 
 def send_rest(root: Path) -> None:
-    """Wait until MLflow has been told of all runs of a project that have ended."""
+    """Wait until all finished runs of a project have been sent to MLflow."""
     if any(not journal.has_writer() for journal in list_journals(root)):
         waiting = wait_sent(root, start_sender(root), timeout_s=120)
         assert not waiting.why, waiting
@@ -73,7 +73,7 @@ def read_history(root: Path, run: Any, name: str) -> list[tuple[int, float]]:
 
 
 def make_killed(root: Path) -> None:
-    """Have another process begin a run, tell an epoch, and be killed."""
+    """Let another process begin a run, record an epoch, and be killed."""
     code = (
         "import os, signal; from pathlib import Path; from flows.engine.tracking.journal import Journal;"
         f"journal = Journal.begin(Path({str(root)!r}), name='killed', experiment='audio');"

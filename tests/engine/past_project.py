@@ -1,4 +1,4 @@
-"""What a project with a past holds: MLflow's runs, the dvc.lock that each kept, and every file."""
+"""Helpers that read a project with old runs: MLflow's runs, the dvc.lock of each, and all files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def snapshot(project: TinyProject) -> dict[str, bytes]:
 
 
 def check_out(project: TinyProject, lock: Path) -> int:
-    """Take over a dvc.lock and bring its data back; return the exit code."""
+    """Check out a dvc.lock and its data; return the exit code."""
     shutil.copyfile(lock, project.root / "dvc.lock")
     shutil.rmtree(project.root / "data/tiny")
     return project.call("python", "-m", "dvc", "checkout").code

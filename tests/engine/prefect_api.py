@@ -1,4 +1,4 @@
-"""Questions to a project's Prefect server, past Prefect's own client."""
+"""Requests to a project's Prefect server without Prefect's client."""
 
 from __future__ import annotations
 

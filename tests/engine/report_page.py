@@ -1,4 +1,4 @@
-"""A report as a person sees it: opened from disk in a real Chromium, light and dark, at a desk and on a phone."""
+"""Opens a report from disk in a real Chromium: light and dark mode, desktop and phone sizes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def look_at(report: Path, *selectors: str) -> tuple[dict[str, Any], list[list[st
 
 
 def wait_drawn(page: Page) -> dict[str, Any]:
-    """Return what stands on the page once all is drawn, or time is up."""
+    """Return the page's content when all charts are drawn, or the time is up."""
     deadline = time.monotonic() + DRAWN_WITHIN_S
     while True:
         seen: dict[str, Any] = page.evaluate(LOOK)

@@ -1,4 +1,4 @@
-"""A team's servers, really run: PostgreSQL, an S3 server, Prefect's and MLflow's as deploy/kubernetes.yaml has them."""
+"""A team's real servers: PostgreSQL, an S3 server, and Prefect's and MLflow's as in deploy/kubernetes.yaml."""
 
 from __future__ import annotations
 

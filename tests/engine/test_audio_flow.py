@@ -1,4 +1,4 @@
-"""The whole sounds flow, small, under both drivers: what MLflow keeps, and that a second run computes nothing."""
+"""The whole audio flow, on small data, under both drivers: MLflow's content, and a second run that computes nothing."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def test_the_model_is_registered_as_champion_and_answers_as_predict_does(
         assert version.tags[f"data.md5.{stage}"] in lock
     figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())["ensemble"]
     assert float(version.tags["figure.accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-5)
-    assert "audio version 1 becomes champion: there was no champion to beat" in project.said
+    assert "audio version 1 becomes champion: there was no champion yet" in project.said
 
 
 @needs_chromium
 def test_the_report_shows_figures_and_sounds_and_needs_nothing_else(project: AudioProject) -> None:
     page = project.root / ".trifold/reports/audio/report.html"
-    assert f"its report: {page.relative_to(project.root)}" in project.said
+    assert f"report: {page.relative_to(project.root)}" in project.said
     seen, (tiles, notes, last) = look_at(
         page, "#overview .tiles dd", ".note", "#stages tbody tr:last-child td:first-child"
     )
@@ -108,7 +108,7 @@ def test_the_report_shows_figures_and_sounds_and_needs_nothing_else(project: Aud
     figures = json.loads((project.root / "data/audio/evaluate/metrics.json").read_text())["ensemble"]
     assert tiles[0] == f"{figures['accuracy_mean']:.1%}"
     assert any("audio version 1 becomes champion" in note for note in notes), notes
-    assert any("What held training back" in note and "of the time" in note for note in notes), notes
+    assert any("Bottleneck of training" in note and "of the time" in note for note in notes), notes
     assert last == ["export"]
     assert page.stat().st_size < 2_000_000
 
@@ -134,7 +134,7 @@ def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject
     assert "report.html" in list_artifacts(project, new.info.run_id)
     page = (project.root / ".trifold/reports/audio/report.html").read_text()
     assert "audio version 1 becomes champion" in page
-    assert "What held training back" in page
+    assert "Bottleneck of training" in page
     last = ("audio-export", "audio-evaluate")
     status = project.call("python", "-m", "dvc", "status", "--with-deps", *last).check().output
     assert "up to date" in status, status
@@ -146,8 +146,8 @@ def test_a_report_that_cannot_be_made_fails_no_run(project: AudioProject) -> Non
     module.write_text("raise LookupError('no such\\nfigure')\n")
     done = project.call("python", "-m", "flows", "run", "audio").check()
     module.write_text(sound)
-    assert "the report could not be made: LookupError: no such figure\n" in done.output
-    assert "its report" not in done.output and "Traceback" not in done.output
+    assert "the report could not be written: LookupError: no such figure\n" in done.output
+    assert "\nreport: " not in done.output and "Traceback" not in done.output
 
 
 def test_predict_names_classes(project: AudioProject) -> None:
@@ -184,7 +184,7 @@ def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: Au
         told = opened.page.locator(".refusal").text_content()
         opened.check_quiet()
     for text in (refused, told):
-        assert "no-sound.wav is no sound file that can be read" in " ".join(text.split())
+        assert "no-sound.wav cannot be read as a sound" in " ".join(text.split())
 
 
 def test_an_edited_docstring_computes_no_stage_but_the_first(project: AudioProject) -> None:

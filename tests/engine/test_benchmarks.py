@@ -1,4 +1,4 @@
-"""`make bench` begins: rows can be imported and change what they say; a wrong row or missing data is told in a line."""
+"""`make bench` starts: all rows can be imported; an unknown row or missing data is a one-line message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs unattended: deployed by `make up`, always from the committed params, one run at a time."""
+"""Deployed runs: deployed by `make up`, always from the committed params, one run at a time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flows.engine.drivers.deployed import share_out
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.processes import list_children
+from flows.engine.project import list_flows
 from flows.engine.servers.deploy import watch_heartbeats
 from flows.engine.servers.server import stop, up, where
 from tests.engine.prefect_api import ask
@@ -61,7 +62,7 @@ def test_each_flow_is_deployed_with_parameters_that_all_have_defaults(declared: 
     from prefect.flows import load_flow_from_entrypoint
     from prefect.utilities.callables import parameter_schema
 
-    assert set(declared) == {"all/nightly", "images/nightly", "text/nightly", "audio/nightly"}
+    assert set(declared) == {f"{name}/nightly" for name in ("all", *list_flows())}
     for name, one in declared.items():
         flow = load_flow_from_entrypoint(one["entrypoint"])
         schema = parameter_schema(flow)
@@ -134,7 +135,9 @@ def watch(unattended: TinyProject) -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: prefect.api_url}), get_client(sync_client=True) as client:
         watch_heartbeats(SHORT_SILENCE_S)
         yield
-        (watch,) = client.read_automations_by_name(f"crash what is silent for {SHORT_SILENCE_S:.0f} s")
+        (watch,) = client.read_automations_by_name(
+            f"mark runs without heartbeat for {SHORT_SILENCE_S:.0f} s as Crashed"
+        )
         client.delete_automation(watch.id)
 
 
@@ -199,5 +202,5 @@ def test_a_run_of_all_flows_hands_each_what_names_it() -> None:
 )
 def test_what_names_no_flow_is_refused(given: dict[str, Any]) -> None:
     everything = {"preset": "", "overrides": [], "stages": [], **given}
-    with pytest.raises(EngineError, match="names no flow; begin it with one of: audio"):
+    with pytest.raises(EngineError, match="names no flow: begin it with one of audio"):
         share_out(KNOWN, **everything)

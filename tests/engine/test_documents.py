@@ -1,4 +1,4 @@
-"""Every shell command that the pages show is run, here or elsewhere, or stands below with the reason why not."""
+"""Every shell command in the documents is run, here or in another test, or is listed below with the reason why not."""
 
 from __future__ import annotations
 

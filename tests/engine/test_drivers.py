@@ -1,4 +1,4 @@
-"""What the two drivers show, and that a clone needs nothing but the cache."""
+"""The output of the two drivers; a clone needs only the cache."""
 
 from __future__ import annotations
 
@@ -41,10 +41,9 @@ def test_fresh_stages_show_as_cached_in_prefect(tiny: TinyProject, server_state:
 def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny: TinyProject) -> None:
     # Not by the warm Python, which has a server named already.
     command = (sys.executable, "-m", "flows", "run", "tiny")
-    told = "to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)"
+    told = "to browse the runs: `mlflow ui`, or `make up` for the pages of both Prefect and MLflow"
     assert tiny.call(*command).check().output.splitlines()[-1] == told
     (server,) = where(tiny.root)
-    (tiny.root / ".env").unlink()  # now the address is no longer known as the project's own
     # What an editor loads from the project's own `.env` names no team.
     assert told in tiny.call(*command, PREFECT_API_URL=server.api_url).check().output
     team = server.api_url.replace("127.0.0.1", "localhost")
@@ -66,9 +65,9 @@ def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["nope"], "error: there is no flow 'nope'; the flows are: tiny"),
-        (["nope", "--set", "join.separator=' + '"], "error: there is no flow 'nope'; the flows are: tiny"),
-        (["tiny", "--stage", "tiny-nope"], "error: there is no stage 'tiny-nope'; the stages are: tiny-read"),
+        (["nope"], "error: there is no flow 'nope'; the flows are tiny"),
+        (["nope", "--set", "join.separator=' + '"], "error: there is no flow 'nope'; the flows are tiny"),
+        (["tiny", "--stage", "tiny-nope"], "error: there is no stage 'tiny-nope'; the stages are tiny-read"),
     ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_written(tiny: TinyProject, words: list[str], told: str) -> None:
@@ -85,7 +84,7 @@ def test_a_flow_whose_params_file_is_gone_is_named_rather_than_left_out(tiny: Ti
     for command in (["graph", "--write"], ["run", "tiny"]):
         done = tiny.call("python", "-m", "flows", *command)
         assert done.code == 1
-        assert done.output.startswith("error: flows/tiny.py is a flow, and params/tiny.yaml is missing: `git restore")
+        assert done.output.startswith("error: flows/tiny.py is a flow, but params/tiny.yaml is missing: `git restore")
     assert "tiny-join" in (tiny.root / "dvc.yaml").read_text()
 
 

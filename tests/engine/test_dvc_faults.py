@@ -1,4 +1,4 @@
-"""What DVC cannot read or do is told in a line with the command for it, before any work, and never as a traceback."""
+"""What DVC cannot read or do gives a one-line message with the fix, before any work, and never a traceback."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def leave_half_a_lock(root: Path) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no git": (write(".dvc/config", b""), "is not a git repository, and DVC needs one: `git init && git add --all"),
-    "no .dvc": (lambda root: shutil.rmtree(root / ".dvc"), "is no DVC repository: run `dvc init`"),
-    "a conflict in dvc.lock": (add_conflict("dvc.lock"), "dvc.lock holds the two sides of a merge: `git checkout"),
-    "a conflict in dvc.yaml": (add_conflict("dvc.yaml"), "`python -m flows graph --write` writes it anew"),
+    "no .dvc": (lambda root: shutil.rmtree(root / ".dvc"), "is not a DVC repository: run `dvc init`"),
+    "a conflict in dvc.lock": (add_conflict("dvc.lock"), "dvc.lock contains merge conflict markers: `git checkout"),
+    "a conflict in dvc.yaml": (add_conflict("dvc.yaml"), "`python -m flows graph --write` writes it again"),
     "an empty dvc.lock": (write("dvc.lock", b""), "`git restore dvc.lock`, or `rm dvc.lock`"),
     "a dvc.lock of a later DVC": (write("dvc.lock", b"schema: '9.0'\nstages: {}\n"), "`git restore dvc.lock`, or"),
     "a dvc.lock that is no text": (write("dvc.lock", b"\xff\xfe\0"), "`git restore dvc.lock`, or `rm dvc.lock`"),
     "a config that is none": (write(".dvc/config", b"[core\nno_scm"), "`git restore .dvc/config`"),
     "a conflict in the config": (add_conflict(".dvc/config"), "`git restore .dvc/config`"),
-    "data/ is a link": (link_elsewhere("data"), "error: data is a symbolic link, and DVC tracks no data behind one"),
+    "data/ is a link": (link_elsewhere("data"), "error: data is a symbolic link, behind which DVC tracks no data"),
     "a folder in data/ is a link": (link_elsewhere("data/tiny"), "error: data/tiny is a symbolic link"),
     "an output is a link": (link_elsewhere("data/tiny/join"), "error: data/tiny/join is a symbolic link"),
-    "a cache on a disk that is away": (unmount_cache, "links to /nowhere/cache, which is missing: mount its disk"),
-    "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: delete it when no DVC command is under way"),
+    "a cache on a disk that is away": (unmount_cache, "links to /nowhere/cache, which is missing: mount that disk"),
+    "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: end all DVC commands, then `rm "),
 }
 
 

@@ -1,4 +1,4 @@
-"""A fingerprint changes with all code that a task can reach, and with nothing else."""
+"""A fingerprint changes with any code that a task can reach, and with nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What old runs left is deleted when told to, and nothing that a run kept, a champion or the working tree needs."""
+"""`gc --free` deletes what old runs left behind, but nothing that a kept run, a champion or the working tree needs."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_run_kept_whose_lock_cannot_be_read_stops_it(tiny: TinyProject, separa
     refused = tiny.call("python", "-m", "flows", "gc", "--free")
     assert refused.code == 1
     assert (
-        f"the pipeline/dvc.lock that run {find_flow_run(tiny, separator)} of tiny kept cannot be read" in refused.output
+        f"pipeline/dvc.lock of run {find_flow_run(tiny, separator)} (tiny) in MLflow cannot be read" in refused.output
     )
     assert "Traceback" not in refused.output
     assert snapshot(tiny) == before
@@ -185,7 +185,7 @@ def test_it_frees_nothing_under_a_running_stage(tiny: TinyProject) -> None:
     tiny.wait_for("join")
     refused = tiny.call("python", "-m", "flows", "gc", "--free")
     gate.unlink()
-    assert (refused.code, "tiny-join is being computed: nothing is freed" in refused.output) == (1, True)
+    assert (refused.code, "tiny-join is being computed: nothing was deleted" in refused.output) == (1, True)
     assert run.finish().code == 0
     assert before.keys() <= snapshot(tiny).keys()
 
@@ -200,7 +200,7 @@ def test_runs_that_wait_to_be_sent_stop_it(tiny: TinyProject) -> None:
 def test_a_copy_of_a_project_leaves_the_files_of_the_first_alone(tiny: TinyProject, tmp_path: Path) -> None:
     before = snapshot(tiny)
     copy = tiny.copy(tmp_path / "copy")
-    assert "2 lie outside this project and stay" in gc(copy, "--free")
+    assert "2 with files outside this project are kept" in gc(copy, "--free")
     assert snapshot(tiny) == before
 
 
@@ -252,5 +252,5 @@ def test_old_flow_runs_go_from_prefect_and_results_from_its_folder(
 
 def test_a_prefect_server_that_is_not_up_is_told(tiny: TinyProject) -> None:
     tiny.record.unlink()
-    assert "its server is not up" in gc(tiny, "--free")
+    assert "the server is not running" in gc(tiny, "--free")
     assert set(read_runs(tiny)) == {"champion", "present"}

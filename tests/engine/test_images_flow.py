@@ -1,4 +1,4 @@
-"""The whole pictures flow, small: from size to size under Prefect, after which `dvc repro` has nothing to do."""
+"""The whole images flow, on small data: all sizes under Prefect, after which `dvc repro` computes nothing."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_each_cycle_has_one_range_test_before_it(cycle: str, tests: list[str]) -
 
 def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
     before = (project.root / "dvc.lock").read_text()
-    done = project.call("python", "-m", "dvc", "repro", "images-look", "images-export", "images-evaluate").check()
+    done = project.call("python", "-m", "dvc", "repro", "images-errors", "images-export", "images-evaluate").check()
     assert "Running stage" not in done.output
     assert (project.root / "dvc.lock").read_text() == before
-    status = project.call("python", "-m", "dvc", "status", "--with-deps", "images-look", "images-export").check()
+    status = project.call("python", "-m", "dvc", "status", "--with-deps", "images-errors", "images-export").check()
     assert "up to date" in status.output
 
 
-def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
+def test_the_drawings_are_in_mlflow(project: Project) -> None:
     from mlflow import MlflowClient
 
     send_rest(project.root)
@@ -79,8 +79,8 @@ def test_what_people_look_at_is_in_mlflow(project: Project) -> None:
     experiment = client.get_experiment_by_name("images")
     assert experiment is not None
     runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
-    looks = {Path(found.path).name for found in client.list_artifacts(runs["images-look"])}
-    assert {"worst.png", "uncertain.png", "maps.png", "course.png"} <= looks
+    drawings = {Path(found.path).name for found in client.list_artifacts(runs["images-errors"])}
+    assert {"worst.png", "uncertain.png", "maps.png", "learning_curves.png"} <= drawings
     assert "activations.png" in {
         Path(found.path).name for found in client.list_artifacts(runs["images-fit-compactnet-large-fold5"])
     }
@@ -91,12 +91,12 @@ def test_the_report_shows_sizes_errors_and_maps(project: Project) -> None:
     report = project.root / ".trifold/reports/images/report.html"
     seen, (captions, errors) = look_at(report, "figcaption", ".gallery .wrong")
     assert seen["sections"] == [
-        *("Overview", "Stages", "Machine", "Data", "Learning", "Results", "Ensemble", "Examples"),
+        *("Overview", "Stages", "Machine", "Data", "Training", "Results", "Ensemble", "Examples"),
     ]
     titles = [text.split("  ")[0] for text in captions]
-    for title in ("Accuracy over picture sizes", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
+    for title in ("Accuracy by picture size", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
         assert any(found.startswith(title) for found in titles), titles
-    wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/look/errors.csv"))
+    wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/errors/errors.csv"))
     assert len(errors) == min(wrong, 21)
 
 
@@ -112,7 +112,7 @@ def test_figures_and_predictions_are_there_for_every_size(project: Project) -> N
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("sizes.medium.pixels=16", "sizes go down: medium with 16 px follows small with 32 px"),
+        ("sizes.medium.pixels=16", "sizes decrease: medium with 16 px follows small with 32 px"),
         ("members.compactnet.sizes=huge", "members.compactnet.sizes is 'huge'; it must be all or one of small"),
     ],
 )

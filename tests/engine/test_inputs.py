@@ -1,4 +1,4 @@
-"""A flow passes by name what the lessons and the exports of its domain take, with every preset."""
+"""With every preset, a flow passes the named inputs that its domain's lessons and exports expect."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ from typing import Any
 
 import pytest
 
-from flows.audio import audio
-from flows.engine.graph.overrides import merge_preset
-from flows.engine.graph.params import check_params, read_yaml
+from flows.engine.graph.dvc_yaml import load_pipeline
+from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.stage import Pipeline, Stage
-from flows.engine.project import ROOT
-from flows.images import images
-from flows.text import text
+from flows.engine.project import ROOT, list_flows
 from tasks.learning.export import export_ensemble
 from tasks.learning.train import find_lr, fit
 
-PIPELINES = {one.name: one for one in (audio, images, text)}
+PIPELINES = {name: load_pipeline(name) for name in list_flows()}
 PRESETS = sorted(path.stem for path in (ROOT / "params/presets").glob("*.yaml"))
 
 
 def trace(pipeline: Pipeline, preset: str) -> list[Stage]:
-    content = read_yaml(f"params/{pipeline.name}.yaml")
-    if preset:
-        merge_preset(content, read_yaml(f"params/presets/{preset}.yaml"))
-    return pipeline.trace(check_params(content, pipeline.model, preset))
+    name = preset.removeprefix(f"{pipeline.name}-") if preset else ""
+    return pipeline.trace(read_changed(pipeline.name, preset=name, overrides=[]))
 
 
 def pick_inputs(stage: Stage) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The reflex of many who find a pyproject.toml works: `pip install -e .`."""
+"""`pip install -e .` works."""
 
 from __future__ import annotations
 

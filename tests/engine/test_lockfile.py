@@ -1,4 +1,4 @@
-"""dvc.lock as we write it is what DVC writes, byte for byte, and costs the same however long it is."""
+"""Our dvc.lock equals DVC's byte for byte; writing it takes equally long for any length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The never-stale matrix: whatever is changed, either driver ends with what a run from scratch gives."""
+"""The never-stale matrix: after any change, both drivers give the result of a run from scratch."""
 
 from __future__ import annotations
 

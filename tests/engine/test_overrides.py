@@ -1,4 +1,4 @@
-"""Presets and overrides: both files or neither, comments kept, and where each starts from."""
+"""Presets and overrides change both files or neither, keep comments, and start from the right file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow keeps of a model answers as `predict` does: from any folder, without the project, over HTTP."""
+"""A model in MLflow predicts as `predict` does: from any folder, without the project, over HTTP."""
 
 from __future__ import annotations
 
@@ -160,4 +160,4 @@ def test_mlflows_server_gives_the_probabilities_of_predict_by_the_documented_lin
         (root / "some.wav").write_text("nothing to hear")
         bad = subprocess.run(["sh", "-c", line.replace("5001", str(port))], cwd=root, capture_output=True, text=True)
     assert json.loads(told.stdout) == {"predictions": [dict(answer.classes)]}, told
-    assert "row 1 is no sound file" in bad.stdout
+    assert "row 1 cannot be read as a sound" in bad.stdout

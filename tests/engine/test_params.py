@@ -1,20 +1,25 @@
-"""The params files and their presets: what they say once, what a stage depends on, and what a new member needs."""
+"""The params files and presets: no repetition, a stage's keys, and the lines for a new member."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from pydantic import BaseModel
 
+from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.overrides import read_changed
-from flows.engine.graph.params import RECIPE, dig, is_mapping, read_yaml
+from flows.engine.graph.params import RECIPE, check_params, dig, is_mapping, read_yaml
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.networks import build_network
 from tasks.learning.recipe import list_networks
+from tests.tasks.problem import make_problem
 
 PRESETS = [
     (flow, path.stem.removeprefix(f"{flow}-"))
@@ -22,18 +27,6 @@ PRESETS = [
     for path in sorted((ROOT / "params/presets").glob(f"{flow}-*.yaml"))
 ]
 FILES = [(flow, "") for flow in list_flows()] + PRESETS
-SHAPES = {"audio": (32, 63), "images": (96, 96, 3), "text": (100,)}
-# What these networks need beside the recipe: they read other features, or learn at one size only.
-NEEDS = {
-    "audionet": {
-        "features": "waveform",
-        "tone_db": 0,
-        "pitch_shift_bands": 0,
-        "freq_mask_bands": 0,
-        "time_mask_frames": 0,
-    },
-    "simplenet": {"sizes": "small"},
-}
 
 
 def read(flow: str, preset: str = "", *overrides: str) -> Any:
@@ -46,6 +39,24 @@ def list_leaves(content: Mapping[str, Any], *where: str) -> Iterator[tuple[tuple
             yield from list_leaves(value, *where, key)
         else:
             yield (*where, key), value
+
+
+RENAMED = {
+    "recipe": ("thaw_epochs", "recipe.thaw_epochs was renamed: write recipe.unfreeze_epochs"),
+    "members.lstm": ("thaw_epochs", "members.lstm.thaw_epochs was renamed: write members.lstm.unfreeze_epochs"),
+    "ngrams.nbsvm": ("freedom", "ngrams.nbsvm.freedom was renamed: write ngrams.nbsvm.c"),
+}
+
+
+@pytest.mark.parametrize("section", RENAMED)
+def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
+    key, message = RENAMED[section]
+    content, model = read_yaml("params/text.yaml"), load_pipeline("text").model
+    dig(content, section)[key] = 1
+    with pytest.raises(EngineError, match=re.escape(message)):
+        check_params(content, model, "params/text.yaml")
+    with pytest.raises(EngineError, match=re.escape(message)):
+        read("text", "", f"{section}.{key}=1")
 
 
 @pytest.mark.parametrize(("flow", "preset"), PRESETS)
@@ -89,11 +100,12 @@ def test_a_stage_depends_on_each_key_that_its_sections_are_made_of_once(flow: st
 
 
 @pytest.mark.parametrize(("flow", "network"), [(flow, name) for flow in list_flows() for name in list_networks(flow)])
-def test_a_member_needs_no_more_than_its_network_is_named(flow: str, network: str) -> None:
-    needs = [f"members.mine.{key}={value}" for key, value in {"network": network, **NEEDS.get(network, {})}.items()]
-    params = read(flow, "", *needs)
+def test_a_member_needs_no_more_than_its_network_is_named(flow: str, network: str, tmp_path: Path) -> None:
+    needs = import_module(f"tests.tasks.{flow}.problem").NEEDS.get(network, {})
+    params = read(flow, "", *(f"members.mine.{key}={value}" for key, value in {"network": network, **needs}.items()))
+    lesson, _ = make_problem(tmp_path, flow, network).prepare()
     with torch.device("meta"):
-        build_network(params.members["mine"], 3, (4000,) if network == "audionet" else SHAPES[flow])
+        build_network(params.members["mine"], lesson.n_classes, lesson.input_shape)
     fits = [
         stage
         for stage in load_pipeline(flow).trace(params)

@@ -1,4 +1,4 @@
-"""Each stage is computed in a process of its own, which can fail, hang or be killed without harm to any other."""
+"""Each stage is computed in a process of its own, which can fail, hang or be killed without affecting others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAIT_S = 30.0
 BEGIN = """
 import json, os, pathlib, threading, time
 from flows.engine.compute import process
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.stop import Stop
 from probe import compute, make
 from tasks import odd
@@ -85,7 +85,7 @@ tell(noted=note["peak_bytes"])
 
 def test_what_a_stage_tells_arrives_as_plain_numbers(tiny: TinyProject) -> None:
     script = """
-class Hearing(StageReport):
+class Hearing(ConsoleReport):
     def progress(self, *told, **figures): tell(event="progress", told=told, figures=figures)
     def metrics(self, figures, step): tell(event="metrics", told=step, figures=figures)
     def say(self, text): tell(event="say", told=text)
@@ -113,13 +113,13 @@ def test_mlflow_is_told_the_peak_memory_of_a_stage_that_learns(tiny: TinyProject
 
 FAILURES = {
     "user": ("EngineError", "lr is 7: at most 1", ""),
-    "disk": ("EngineError", "odd: some/file: No space left on device; make room", ""),
+    "disk": ("EngineError", "odd: some/file: No space left on device; free some space", ""),
     "code": ("TaskError", "no such value", "tasks/odd.py"),
     "silent": ("TaskError", "AssertionError", "raise AssertionError"),
     "exit": ("TaskError", "enough", "SystemExit"),
     "memory": ("EngineError", "odd was killed by signal 9: out of memory? peak 0.3 GB", ""),
     "crash": ("EngineError", "odd was killed by signal 11 (SIGSEGV), peak 0.", ""),
-    "leave": ("EngineError", "odd: its process ended by itself with exit code 3", ""),
+    "leave": ("EngineError", "odd: its process ended with exit code 3", ""),
 }
 
 
@@ -140,7 +140,7 @@ def test_a_stop_reaches_a_stage_at_its_next_batch(tiny: TinyProject) -> None:
     script = """
 stop = Stop()
 threading.Timer(0.5, stop.ask).start()
-tell(**try_to(make(odd.wait), StageReport("odd", stop=stop)))
+tell(**try_to(make(odd.wait), ConsoleReport("odd", stop=stop)))
 """
     (told,) = run(tiny, script)
     assert (told["kind"], told["text"][:16]) == ("StoppedError", "odd was stopped:")
@@ -160,7 +160,7 @@ tell(after=try_to(make(odd.grow, megabytes=1))["kind"])
     for line in run(tiny, script, TRIFOLD_STAGE_LIMIT_S="3"):
         told |= line
     assert told["kind"] == "LateError"
-    assert "odd took longer than 3 s" in told["text"] and "in one call 0.5 s later, and was killed" in told["text"]
+    assert "odd took longer than 3 s" in told["text"] and "had not stopped 0.5 s later and was killed" in told["text"]
     assert (told["beside"], told["after"]) == ("", "")
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 

@@ -1,4 +1,4 @@
-"""What really runs in the sample flows is in the reach of their stages."""
+"""Every project function that runs in the sample flows is in the reach of its stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version becomes champion by beating the champion on the same test data, or by a person's word."""
+"""A version becomes champion by beating the champion on the same test data, or by a user's command."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from flows.engine.registry.versions import Registry
 from flows.engine.tags import DATA_MD5
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.outbox import EVENTS, append_event, take_told
+from flows.engine.tracking.outbox import EVENTS, append_event, take_messages
 from flows.engine.tracking.relocation import follow_move
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
 from tests.engine.versions import N_SAMPLES, TEST_DATA, export, make_version
@@ -31,15 +31,15 @@ def read_aliases(root: Path) -> Mapping[str, str]:
 
 
 def register(root: Path, *rights: int, tags: dict[str, str] = TEST_DATA) -> list[str]:
-    """Register versions one after the other; return what a person is told."""
+    """Register versions one after the other; return the messages for the user."""
     for right in rights:
         export(root, f"flow{len(list(root.glob('flow*')))}", right, tags)
         sender.follow_journals(0)
-    return take_told(root)
+    return take_messages(root)
 
 
 CASES = {
-    "the first": ([150], {"champion": "1"}, "becomes champion: there was no champion to beat"),
+    "the first": ([150], {"champion": "1"}, "becomes champion: there was no champion yet"),
     "clearly better": ([150, 180], {"champion": "2"}, "+15.0 points (95 % interval +10.0 to +20.0): better"),
     "equal": ([150, 150], {"champion": "1", "challenger": "2"}, "+0.0 points (95 % interval +0.0 to +0.0): within"),
     "better within the noise": ([150, 152], {"champion": "1", "challenger": "2"}, "within the noise"),
@@ -55,7 +55,7 @@ def test_only_what_beats_the_champion_becomes_champion(root: Path, case: str) ->
     told = register(root, *rights)
     assert read_aliases(root) == aliases
     assert reason in told[-1]
-    assert not take_told(root), "it is told once"
+    assert not take_messages(root), "it is told once"
 
 
 def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Path) -> None:
@@ -74,9 +74,9 @@ def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Pa
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
-        (TEST_DATA | {f"{DATA_MD5}audio-folds": "other.dir"}, "champion 1 saw other test data (audio-folds)"),
-        (TEST_DATA | {f"{DATA_MD5}audio-folds": ""}, "champion 1 saw other test data (audio-folds)"),
-        ({}, "champion 1 saw other test data (audio-clean, audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": "other.dir"}, "champion 1 was tested on other data (audio-folds)"),
+        (TEST_DATA | {f"{DATA_MD5}audio-folds": ""}, "champion 1 was tested on other data (audio-folds)"),
+        ({}, "champion 1 was tested on other data (audio-clean, audio-folds)"),
     ],
 )
 def test_a_better_model_on_other_test_data_waits_for_a_person(root: Path, tags: dict[str, str], told: str) -> None:
@@ -88,7 +88,7 @@ def test_a_better_model_on_other_test_data_waits_for_a_person(root: Path, tags: 
 
 
 def test_two_versions_whose_test_data_nobody_knows_are_not_compared(root: Path) -> None:
-    assert "its md5 is not known" in register(root, 150, 200, tags={})[-1]
+    assert "its md5 is unknown" in register(root, 150, 200, tags={})[-1]
     assert read_aliases(root) == {"champion": "1", "challenger": "2"}
 
 
@@ -96,7 +96,7 @@ def test_a_champion_whose_predictions_are_lost_is_not_beaten(root: Path) -> None
     register(root, 150)
     for path in root.rglob("predictions.csv"):
         path.unlink()
-    assert "champion 1 was kept without its predictions" in register(root, 200)[-1]
+    assert "champion 1 has no stored predictions" in register(root, 200)[-1]
     assert read_aliases(root) == {"champion": "1", "challenger": "2"}
 
 
@@ -140,7 +140,7 @@ def test_what_was_sent_before_a_break_is_judged_once(root: Path) -> None:
     sender.follow_journals(0)
     assert read_aliases(root) == {"champion": "2"}
     assert [version.number for version in Registry(open_client(root)).list_versions("audio")] == ["2", "1"]
-    (told,) = take_told(root)
+    (told,) = take_messages(root)
     assert "compared with champion 1" in told
     assert Registry(open_client(root)).rollback("audio") == "1"
 
@@ -153,7 +153,7 @@ def test_a_tracker_that_is_down_delays_the_verdict_only(root: Path, monkeypatch:
     assert count_waiting(root).journals == 2
     use_tracker(monkeypatch, f"sqlite:///{root}/mlflow.db")
     sender.follow_journals(0)
-    assert "there was no champion to beat" in take_told(root)[0]
+    assert "there was no champion yet" in take_messages(root)[0]
     assert read_aliases(root) == {"champion": "1"}
 
 
@@ -194,10 +194,10 @@ def test_promoting_an_earlier_champion_again_keeps_the_one_before(root: Path) ->
 
 def test_unknown_names_and_versions_are_one_line(root: Path) -> None:
     registry = Registry(open_client(root))
-    with pytest.raises(EngineError, match="no model 'audio' is registered; registered are: none"):
+    with pytest.raises(EngineError, match="no model 'audio' is registered; the registered models are none"):
         registry.promote("audio", "1")
     register(root, 120)
-    with pytest.raises(EngineError, match="no model 'sound' is registered; registered are: audio"):
+    with pytest.raises(EngineError, match="no model 'sound' is registered; the registered models are audio"):
         registry.rollback("sound")
     with pytest.raises(EngineError, match="audio has no version 7; it has 1"):
         registry.promote("audio", "7")
@@ -231,7 +231,7 @@ def test_predict_asks_the_champion_or_the_version_named(root: Path) -> None:
     register(root, 180, 150)
     for words, asked in ([], "audio version 1, champion"), (["--version", "2"], "audio version 2, challenger"):
         told = call("predict", "audio", make_sound(root), *words)
-        assert f"asked: {asked}\n" in told
+        assert f"model: {asked}\n" in told
         assert told.count("%") == 3
     with pytest.raises(EngineError, match=r"audio has no version 7; it has 2, 1; `--latest` asks"):
         call("predict", "audio", make_sound(root), "--version", "7")
@@ -258,7 +258,7 @@ def test_a_project_whose_folder_was_renamed_keeps_its_models(root: Path, monkeyp
     renamed = root.rename(root.with_name("it's renamed"))
     monkeypatch.chdir(renamed)
     use_tracker(monkeypatch, "sqlite:///mlflow.db")
-    assert "asked: audio version 1, champion\n" in call("predict", "audio", make_sound(renamed))
+    assert "model: audio version 1, champion\n" in call("predict", "audio", make_sound(renamed))
     register(renamed, 180)
     assert read_aliases(renamed) == {"champion": "2"}, "the champion's predictions were read"
     assert not root.exists(), "nothing is written to where it was"
@@ -277,7 +277,7 @@ def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",
-        "from flows.engine.tracking.mlflow_store import look_into_store; look_into_store()",
+        "from flows.engine.tracking.mlflow_store import open_existing_store; open_existing_store()",
     ]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "there is no mlflow.db yet" in done.stderr.splitlines()[-1]
@@ -288,6 +288,6 @@ def test_an_unknown_name_ends_the_command_with_one_line(root: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        "error: no model 'sound' is registered; registered are: none",
+        "error: no model 'sound' is registered; the registered models are none",
     )
     assert "Traceback" not in done.stderr

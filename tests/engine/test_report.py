@@ -1,4 +1,4 @@
-"""The report's page: what it is given is shown as text, and what a run lacks is simply not there."""
+"""The report escapes all texts and leaves out what a run does not have."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.engine.graph.stage import Role
-from flows.engine.tracking.ledger import Cost, keep_cost, keep_verdict, pick_samples, read_cost, read_verdict
-from flows.report.load import Training, judge_trainings, measure_training
-from flows.report.parts import Table
-from flows.report.run import tell_stages
+from flows.engine.project import list_flows
+from flows.engine.tracking.ledger import Cost, keep_cost, keep_decision, pick_samples, read_cost, read_decision
+from flows.report.blocks import Table
+from flows.report.load import Training, measure_training, name_bottleneck
+from flows.report.run import show_stages
 from flows.report.text import render_report
 from tasks.tables import write_rows
 from tasks.text.slices import score_slices
@@ -24,13 +25,13 @@ EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.t
 
 
 def make_stage(name: str, folder: Path | None = None, **values: object) -> StageRecord:
-    known = {"verdict": "ran", "seconds": 1.0, "learns": False, "cost": None}
+    known = {"result": "ran", "seconds": 1.0, "learns": False, "cost": None}
     known |= {"role": None, "function": make_stage, "exports": False}
     return StageRecord(name, folder=folder, **{**known, **values})  # type: ignore[arg-type]
 
 
 def make_record(*stages: StageRecord, flow: str = "text", **values: object) -> FlowRecord:
-    known = {"status": "finished", "began_ms": 1_700_000_000_000, "about": {}, "verdict": ""}
+    known = {"status": "finished", "began_ms": 1_700_000_000_000, "about": {}, "decision": ""}
     return FlowRecord(flow, stages=list(stages), **{**known, **values})  # type: ignore[arg-type]
 
 
@@ -50,13 +51,13 @@ def evil(tmp_path: Path) -> FlowRecord:
     )
     worst = {"actual": EVIL, "predicted": EVIL + "!", "confidence": 0.9, "text": EVIL}
     write_rows(tmp_path / "slices/worst.csv", list(worst), [worst])
-    failed = make_stage("fit-cnn", verdict="failed", error=EVIL)
+    failed = make_stage("fit-cnn", result="failed", error=EVIL)
     # Whatever they are called: the report knows them by their role, or by the task.
     known = [
         make_stage("any-name", tmp_path / "clean", role=Role.CLEAN_TABLE),
         make_stage("another", tmp_path / "slices", function=score_slices),
     ]
-    return make_record(*known, failed, verdict=EVIL, about={"command": EVIL, "version.x": EVIL})
+    return make_record(*known, failed, decision=EVIL, about={"command": EVIL, "version.x": EVIL})
 
 
 @needs_chromium
@@ -72,10 +73,10 @@ def test_texts_stay_texts(evil: FlowRecord, tmp_path: Path) -> None:
         assert opened.errors == []
 
 
-@pytest.mark.parametrize("flow", ["audio", "images", "text"])
+@pytest.mark.parametrize("flow", list_flows())
 def test_what_a_run_lacks_is_not_there(flow: str) -> None:
-    failed = make_stage("download", verdict="failed", error="the archive is not there")
-    record = make_record(failed, make_stage("clean", verdict="not reached"), flow=flow, status="failed")
+    failed = make_stage("download", result="failed", error="the archive is not there")
+    record = make_record(failed, make_stage("clean", result="not reached"), flow=flow, status="failed")
     html = importlib.import_module(f"flows.report.{flow}").render_report(record)
     headings = [line.strip() for line in html.splitlines() if line.strip().startswith("<h2>")]
     assert headings == ["<h2>Overview</h2>", "<h2>Stages</h2>"]
@@ -84,7 +85,7 @@ def test_what_a_run_lacks_is_not_there(flow: str) -> None:
 
 def test_the_stages_show_the_memory_that_they_needed_where_it_is_known() -> None:
     costs = (Cost(1.0, 0, peak_bytes=2_460_000_000), Cost(1.0, 0), None)
-    (table,) = tell_stages(make_record(*(make_stage("fit", cost=cost) for cost in costs))).parts
+    (table,) = show_stages(make_record(*(make_stage("fit", cost=cost) for cost in costs))).blocks
     assert isinstance(table, Table)
     assert [row[-1] for row in table.rows] == ["2.46 GB", "", ""]
 
@@ -99,7 +100,7 @@ LIMITS = {
     "a slow disk": ({"input_share": 0.5, "cpu": 30.0}, "Input"),
     "little memory": ({"peak_memory": 97.0}, "Memory"),
     "a busy GPU beside an idle processor": ({"gpu": 95.0, "cpu": 20.0, "peak_gpu_memory": 50.0}, "Compute"),
-    "an idle GPU beside a busy processor": ({"gpu": 20.0, "peak_gpu_memory": 10.0}, "Neither"),
+    "an idle GPU beside a busy processor": ({"gpu": 20.0, "peak_gpu_memory": 10.0}, "No single resource"),
     "a GPU that is full": ({"gpu": 95.0, "peak_gpu_memory": 95.0}, "Memory"),
 }
 
@@ -107,7 +108,7 @@ LIMITS = {
 @pytest.mark.parametrize("case", LIMITS)
 def test_what_held_training_back(case: str) -> None:
     values, limit = LIMITS[case]
-    told = judge_trainings([make_training(**values)])
+    told = name_bottleneck([make_training(**values)])
     assert told.startswith(limit), told
     assert f"{values.get('input_share', 0.03):.0%} of the time" in told
 
@@ -119,7 +120,7 @@ def test_longer_epochs_and_longer_trainings_count_more() -> None:
     ]
     found = measure_training(make_stage("fit", cost=Cost(10.0, 0, epochs=epochs)))
     assert found is not None and found.input_share == pytest.approx(0.81) and found.speed == pytest.approx(18)
-    told = judge_trainings(
+    told = name_bottleneck(
         [make_training(input_share=1.0, seconds=30.0), make_training(input_share=0.0, seconds=270.0)]
     )
     assert "took 10% of the time" in told
@@ -136,8 +137,8 @@ def test_samples_are_those_of_the_stage_and_thinned_by_means() -> None:
 def test_the_ledger_knows_only_the_output_it_was_told_of(tmp_path: Path) -> None:
     cost = Cost(3.0, 5, samples=[{"second": 0.5, "cpu": 1.0}], epochs=[{"step": 1.0}])
     keep_cost(tmp_path, "audio-fit", "abc", cost)
-    keep_verdict(tmp_path, "audio-export", "abc", "is champion")
+    keep_decision(tmp_path, "audio-export", "abc", "is champion")
     assert read_cost(tmp_path, "audio-fit", "abc") == cost
     assert read_cost(tmp_path, "audio-fit", "def") is None
-    assert read_verdict(tmp_path, "audio-export", "abc") == "is champion"
-    assert read_verdict(tmp_path, "audio-export", "def") == read_verdict(tmp_path, "audio-fit", "abc") == ""
+    assert read_decision(tmp_path, "audio-export", "abc") == "is champion"
+    assert read_decision(tmp_path, "audio-export", "def") == read_decision(tmp_path, "audio-fit", "abc") == ""

@@ -1,4 +1,4 @@
-"""Two runs of a flow side by side: what differs, and whether it is more than noise."""
+"""The comparison of two runs: their differences, and whether a model is better by more than noise."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_id_that_names_no_run_or_several_is_refused(root: Path) -> None:
     runs = FlowRuns(open_client(root))
     with pytest.raises(EngineError, match="no flow's run has an id that begins with 'x'"):
         runs.find("x")
-    with pytest.raises(EngineError, match="the ids of 2 runs begin with ''"):
+    with pytest.raises(EngineError, match="2 runs have an id that begins with ''"):
         runs.find("")
     pair = runs.compare(*runs.list_last(2), comparison)
     assert pair.noise == "not compared example by example: a run has no registered model"

@@ -1,4 +1,4 @@
-"""The sender brings every journal into MLflow once, in order, whatever the tracker does meanwhile."""
+"""The sender sends every journal to MLflow once and in order, whatever the tracker does meanwhile."""
 
 import fcntl
 import math
@@ -327,7 +327,7 @@ def test_a_cached_stage_is_linked_to_its_newest_finished_run(root: Path) -> None
     tags, wanted = runs["audio"].data.tags, runs["FINISHED-abc"].info
     assert tags["cached.audio-fit"] == wanted.run_id
     assert f"(#/experiments/{wanted.experiment_id}/runs/{wanted.run_id})" in tags["mlflow.note.content"]
-    assert tags["cached.audio-lr"] == "no earlier run is recorded here"
+    assert tags["cached.audio-lr"] == "no earlier run is recorded in this store"
 
 
 def test_a_model_is_registered_once_with_signature_and_example_and_loads_again(root: Path) -> None:

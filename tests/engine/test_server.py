@@ -1,4 +1,4 @@
-"""The project's own servers: up once, down without a trace, and found by whoever looks in the folder."""
+"""The project's own servers: started once, stopped without leftovers, and found by clients in the folder."""
 
 import json
 import os
@@ -21,7 +21,18 @@ import pytest
 from flows.engine.machine import bypass_proxy
 from flows.engine.processes import stop_group
 from flows.engine.servers import server as server_module
-from flows.engine.servers.server import HOST, KINDS, Kind, Server, ServerError, down, find_port, set_dotenv, up, where
+from flows.engine.servers.server import (
+    HOST,
+    SPECS,
+    Server,
+    ServerError,
+    ServerSpec,
+    down,
+    find_port,
+    set_dotenv,
+    up,
+    where,
+)
 from flows.engine.servers.team import name_team_prefect
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import Journal, count_waiting
@@ -37,8 +48,8 @@ def is_alive(server: Server) -> bool:
 
 def add_kind(monkeypatch: pytest.MonkeyPatch, module: str, *words: str) -> None:
     """Add a kind of server that starts at once: `python -m MODULE PORT WORDS`."""
-    kind = Kind("tiny", find_port(6000), "/", lambda port: [module, str(port), *words], lambda root, port: {})
-    monkeypatch.setitem(KINDS, "tiny", kind)
+    kind = ServerSpec("tiny", find_port(6000), "/", lambda port: [module, str(port), *words], lambda root, port: {})
+    monkeypatch.setitem(SPECS, "tiny", kind)
 
 
 @pytest.fixture
@@ -85,7 +96,7 @@ def test_a_server_that_does_not_answer_is_replaced(tiny: Path, monkeypatch: pyte
 
 def test_starting_one_server_leaves_another_that_hangs_on_record(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "ANSWER_S", 0.5)
-    monkeypatch.setitem(KINDS, "second", replace(KINDS["tiny"], name="second"))
+    monkeypatch.setitem(SPECS, "second", replace(SPECS["tiny"], name="second"))
     first = up(tiny, ["tiny"])["tiny"]
     os.kill(first.members[0].pid, signal.SIGSTOP)
     up(tiny, ["second"])
@@ -96,15 +107,15 @@ def test_starting_one_server_leaves_another_that_hangs_on_record(tiny: Path, mon
 
 def test_a_server_that_never_answers_is_stopped_and_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "START_S", 2.0)
-    monkeypatch.setitem(KINDS, "tiny", replace(KINDS["tiny"], health="/nowhere"))
+    monkeypatch.setitem(SPECS, "tiny", replace(SPECS["tiny"], health="/nowhere"))
     with pytest.raises(ServerError, match=r"(?s)did not answer within 2 s.*404"):
         up(tiny, ["tiny"])
-    with socket.create_server((HOST, KINDS["tiny"].usual_port)):
+    with socket.create_server((HOST, SPECS["tiny"].usual_port)):
         pass
 
 
 def test_a_port_that_is_taken_is_left_to_who_has_it(tiny: Path) -> None:
-    usual = KINDS["tiny"].usual_port
+    usual = SPECS["tiny"].usual_port
     with socket.create_server((HOST, usual)):
         assert up(tiny, ["tiny"])["tiny"].port > usual
 
@@ -173,7 +184,7 @@ def wait_gone(server: Server) -> bool:
 
 
 def test_a_server_ends_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
-    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "CHECK_S", 0.1)
     for end in (shutil.rmtree, lambda root: root.rename(tmp_path / "renamed")):
         root = tmp_path / "project"
         root.mkdir()
@@ -185,7 +196,7 @@ def test_a_server_ends_when_its_project_is_gone(tmp_path: Path, monkeypatch: pyt
 def test_a_server_that_nobody_uses_ends_and_one_that_has_a_client_does_not(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "CHECK_S", 0.1)
     monkeypatch.setattr(server_module, "IDLE_S", 1.5)
     server = up(tiny, ["tiny"])["tiny"]
     with socket.create_connection((HOST, server.port)):
@@ -196,7 +207,7 @@ def test_a_server_that_nobody_uses_ends_and_one_that_has_a_client_does_not(
 
 
 def test_the_servers_of_a_project_do_not_keep_each_other_up(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(server_module, "CHECK_S", 0.1)
     monkeypatch.setattr(server_module, "IDLE_S", 1.5)
     first = up(tiny, ["tiny"])["tiny"]
     code = f"import socket, time; held = socket.create_connection(('{HOST}', {first.port})); time.sleep(600)"
@@ -204,8 +215,8 @@ def test_the_servers_of_a_project_do_not_keep_each_other_up(tiny: Path, monkeypa
         f"import threading, http.server, sys\n{code.replace('time.sleep(600)', 'pass')}\n"
         "http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
     )
-    asking = Kind("asking", find_port(6100), "/", lambda port: ["asking", str(port)], lambda root, port: {})
-    monkeypatch.setitem(KINDS, "asking", asking)
+    asking = ServerSpec("asking", find_port(6100), "/", lambda port: ["asking", str(port)], lambda root, port: {})
+    monkeypatch.setitem(SPECS, "asking", asking)
     second = up(tiny, ["asking"])["asking"]
     assert wait_gone(first) and wait_gone(second)
 

@@ -1,4 +1,4 @@
-"""Tracing: what becomes a stage, and what is refused."""
+"""Tracing: which calls become stages, and which are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import ONCE, Artifact, Look, Pipeline, Registered, Role, Stage, stage
+from flows.engine.graph.stage import ONCE, Artifact, Pipeline, Published, Registered, Role, Stage, stage
 from tasks import folds
 from tasks.audio import predict
 
@@ -129,7 +129,7 @@ def test_codes_are_named_after_the_task_and_what_tells_them_apart() -> None:
 
 @pytest.mark.parametrize("function", [lambda *, out: None, partial(make, size=2), len], ids=["lambda", "partial", "C"])
 def test_what_has_no_code_of_its_own_is_refused(function: Callable[..., None]) -> None:
-    with pytest.raises(EngineError, match="defines by `def`"):
+    with pytest.raises(EngineError, match="defined with `def`"):
         stage(function, "make")
 
 
@@ -145,24 +145,24 @@ def trace_reported(**kinds: dict[str, Any]) -> list[Stage]:
 
 WHOLE: dict[str, dict[str, Any]] = {
     **{role.name: {"role": role} for role in (*ONCE, Role.FIT)},
-    "export": {"look": Look(model=Registered(loader=predict, judge=folds))},
+    "export": {"publish": Published(model=Registered(loader=predict, judge=folds))},
 }
 
 
 @pytest.mark.parametrize("role", [*ONCE, Role.FIT])
 def test_a_flow_that_lacks_what_its_report_reads_is_refused(role: Role) -> None:
     assert len(trace_reported(**WHOLE)) == len(WHOLE)
-    mend = re.escape(f"declare it by stage(..., role=Role.{role.name})")
-    with pytest.raises(EngineError, match=f"no stage is {role.value}, .*{mend}"):
+    mend = re.escape(f"declare one with stage(..., role=Role.{role.name})")
+    with pytest.raises(EngineError, match=f"no stage makes {role.value}, .*{mend}"):
         trace_reported(**{name: values for name, values in WHOLE.items() if name != role.name})
 
 
 MUDDLED = {
-    "two clean tables": ({"other": {"role": Role.CLEAN_TABLE}}, "some-CLEAN_TABLE and some-other are both the clean"),
+    "two clean tables": ({"other": {"role": Role.CLEAN_TABLE}}, "both some-CLEAN_TABLE and some-other make the clean"),
     "no export": ({"export": {}}, "some has 0 stages that export a model"),
     "two exports": ({"other": WHOLE["export"]}, "some has 2 stages that export a model"),
     "a loader that cannot be asked": (
-        {"export": {"look": Look(model=Registered(loader=folds, judge=folds))}},
+        {"export": {"publish": Published(model=Registered(loader=folds, judge=folds))}},
         "tasks.folds has no GIVEN, read_given, open_model, _load_pyfunc",
     ),
 }

@@ -1,4 +1,4 @@
-"""A stage ends early when it is told to or takes too long, loses nothing that was finished, and says who is to know."""
+"""A stage stops on request or after its time limit, loses no finished work, and sends a notification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
@@ -71,7 +71,7 @@ def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyPro
     os.kill(run.pid, number)
     done = run.finish()
     assert done.code == 1, done.output
-    assert "error: stopped; the next run goes on from what is finished" in done.output
+    assert "error: stopped; the next run resumes it" in done.output
     assert read_flow_run(tiny.record, done)["state"]["name"] == "Cancelled"
     assert "Traceback" not in done.output
     assert tiny.outputs() == before
@@ -125,14 +125,14 @@ def test_waiting_for_others_is_no_part_of_the_limit_and_can_be_stopped(
 ) -> None:
     monkeypatch.setenv("TRIFOLD_STAGE_LIMIT_S", "0.01")
     stop = Stop()
-    report = StageReport("tiny", stop=stop)
+    report = ConsoleReport("tiny", stop=stop)
     time.sleep(0.02)
     report.check()
     with hold_lock(tmp_path / "lock"):
         threading.Timer(0.2, stop.ask).start()
         with pytest.raises(StoppedError, match="tiny was stopped"), hold_lock(tmp_path / "lock", check=report.check):
             pass
-    late = StageReport("tiny")
+    late = ConsoleReport("tiny")
     late.begin()
     time.sleep(0.02)
     with pytest.raises(LateError):

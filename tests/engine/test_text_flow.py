@@ -1,4 +1,4 @@
-"""The whole tweets flow, small: Prefect and `dvc repro` compute the same bytes, each from nothing."""
+"""The whole text flow, on small data: Prefect and `dvc repro` compute the same bytes, each from scratch."""
 
 from __future__ import annotations
 

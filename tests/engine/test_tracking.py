@@ -1,4 +1,4 @@
-"""What a stage tells MLflow stands on disk at once, whole, and without secrets."""
+"""What a stage records for MLflow is on disk at once, complete and without secrets."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.machine import describe_machine, describe_source, identify, set_quiet_environment, tell_command
+from flows.engine.machine import describe_machine, describe_source, format_command, identify, set_quiet_environment
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.journal import COPIED_BYTES, Journal, NewVersion, count_waiting
 from flows.engine.tracking.outbox import EVENTS, OutgoingJournal, list_journals
@@ -198,7 +198,7 @@ def test_what_waits_is_told_in_one_line(tmp_path: Path) -> None:
     begin(tmp_path)
     (tmp_path / ".trifold" / "outbox" / "trouble.json").write_text(json.dumps({"why": "connection refused"}))
     assert str(count_waiting(tmp_path)) == (
-        "2 MLflow runs kept in .trifold/outbox, the next run sends what is left: connection refused"
+        "2 MLflow runs not sent yet, kept in .trifold/outbox until the next run: connection refused"
     )
     assert len(list_journals(tmp_path)) == 2
 
@@ -222,4 +222,4 @@ def test_telemetry_is_off_unless_someone_has_turned_it_on() -> None:
 )
 def test_a_command_is_told_as_it_is_typed(argv: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", argv)
-    assert tell_command() == told
+    assert format_command() == told

@@ -1,4 +1,4 @@
-"""The page to try a model: what it shows is what `predict` says, and so are its refusals."""
+"""The try page shows the same predictions and the same error messages as `predict`."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def test_what_cannot_be_read_is_refused_in_the_words_of_the_command_line(root: P
     ):
         send(opened)
         refusal = opened.page.locator(".refusal").text_content()
-        assert refusal == "text 1 of 1 is empty: there is nothing to judge; give it words"
+        assert refusal == "text 1 of 1 is empty: a text needs at least one word"
         opened.check_quiet()

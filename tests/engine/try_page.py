@@ -1,4 +1,4 @@
-"""The page to try a model on, as a person starts, uses and ends it."""
+"""Helpers that start, use and stop the try page as a user does."""
 
 from __future__ import annotations
 

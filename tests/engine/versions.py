@@ -1,4 +1,4 @@
-"""Small models that want to be champion."""
+"""Small models for tests of the gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input ends in one clear message, and nothing that was made before is lost."""
+"""Invalid input gives one clear message, and no earlier output is lost."""
 
 from __future__ import annotations
 

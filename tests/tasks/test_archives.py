@@ -107,12 +107,12 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile warns of what the test makes on purpose
-@pytest.mark.parametrize(("write", "told"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
+@pytest.mark.parametrize(("write", "message"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
 def test_a_bad_archive_is_refused_and_leaves_nothing(
-    tmp_path: Path, write: Callable[[Path], object], told: str
+    tmp_path: Path, write: Callable[[Path], object], message: str
 ) -> None:
     write(tmp_path / "archive.x")
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         unpack(tmp_path / "archive.x", tmp_path / "out")
     assert "archive.x" in str(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.x", "out"]

@@ -38,7 +38,7 @@ def test_the_file_is_the_same_where_nothing_needs_quotes(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", r"t\.csv lacks the columns n, name; it has none"),
         (b"n,other\n1,2\n", "lacks the column name; it has n, other"),
@@ -46,7 +46,7 @@ def test_the_file_is_the_same_where_nothing_needs_quotes(tmp_path: Path) -> None
         (b"n,name\n1,a,more\n", "is not a table"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         read_columns(tmp_path / "t.csv", ["n", "name"])

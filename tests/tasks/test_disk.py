@@ -1,4 +1,4 @@
-"""A full disk is told in words, with nothing half-written taken for whole."""
+"""A full disk gives a clear error, and no incomplete file is used."""
 
 import shutil
 from pathlib import Path

@@ -32,10 +32,10 @@ DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
 
 class Listener(Silent):
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
 
 class Place:
@@ -148,7 +148,7 @@ def test_a_kept_beginning_that_does_not_fit_is_fetched_anew(place: Place, kept: 
 
 
 @pytest.mark.parametrize(
-    ("faults", "told"),
+    ("faults", "message"),
     [
         (["404"], "404"),
         (["403"], "403"),
@@ -156,10 +156,10 @@ def test_a_kept_beginning_that_does_not_fit_is_fetched_anew(place: Place, kept: 
         (["silent"] * 9, "in 4 tries (ReadTimeout"),
     ],
 )
-def test_a_server_that_fails_is_named_and_nothing_is_left(place: Place, faults: list[str], told: str) -> None:
+def test_a_server_that_fails_is_named_and_nothing_is_left(place: Place, faults: list[str], message: str) -> None:
     with serve(Site(ARCHIVE, list(faults))) as site, pytest.raises(UserError) as error:
         place.download(site.address, timeout_s=0.05)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert not list(place.out.iterdir())
 
 
@@ -174,7 +174,7 @@ def test_what_came_before_a_failure_is_kept_for_the_next_run(place: Place) -> No
 def test_no_one_there_is_a_clear_error(place: Place) -> None:
     with serve(Site(ARCHIVE)) as site:
         address = site.address
-    with pytest.raises(UserError, match="could not be fetched in 4 tries"):
+    with pytest.raises(UserError, match="could not be downloaded in 4 tries"):
         place.download(address)
 
 
@@ -189,9 +189,9 @@ def test_wrong_bytes_are_refused_and_not_kept(place: Place) -> None:
 def test_tokens_are_never_told(place: Place, faults: list[str]) -> None:
     with serve(Site(ARCHIVE, list(faults))) as site, pytest.raises(UserError) as error:
         place.download(site.address + "?token=s3cret#s3cret", timeout_s=0.05)
-    told = " ".join([str(error.value), *place.report.said])
-    assert "/data.zip" in told
-    assert "s3cret" not in told
+    output = " ".join([str(error.value), *place.report.messages])
+    assert "/data.zip" in output
+    assert "s3cret" not in output
     assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
@@ -218,20 +218,20 @@ def test_the_sample_is_checked_against_its_own_digest(place: Place, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [(None, "is no file"), (ARCHIVE[:-100], "truncated or another file"), (ARCHIVE + b" ", "another file")],
 )
-def test_a_wrong_path_or_file_is_refused(place: Place, tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_a_wrong_path_or_file_is_refused(place: Place, tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "data.zip"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         place.download(str(path))
     assert not list(place.out.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("sha256", "", "64 hex digits"),
         ("sha256", "abc", "64 hex digits"),
@@ -241,7 +241,7 @@ def test_a_wrong_path_or_file_is_refused(place: Place, tmp_path: Path, content: 
         ("timeout_s", 0, "greater than 0"),
     ],
 )
-def test_a_source_that_makes_no_sense_is_refused(key: str, value: object, told: str) -> None:
+def test_a_source_that_makes_no_sense_is_refused(key: str, value: object, message: str) -> None:
     values = {"archive": "data.zip", "sha256": DIGEST, "max_unpacked_mb": 10, "timeout_s": 5} | {key: value}
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         Source.model_validate(values)

@@ -39,7 +39,7 @@ def test_holdout_is_one_round_with_a_part_that_chooses(tmp_path: Path) -> None:
     assert [len(parts.train), len(parts.valid), len(parts.test)] == [36, 12, 12]
     assert sorted(np.concatenate([parts.train, parts.valid, parts.test])) == list(range(60))
     assert parts.train.dtype == np.int64
-    with pytest.raises(UserError, match="No round holds out fold 4; the rounds hold out 5"):
+    with pytest.raises(UserError, match="no round with the test fold 4; the rounds have the test folds 5"):
         read_round(out, 4)
 
 
@@ -71,8 +71,8 @@ def test_drawn_folds_are_the_seed_s(tmp_path: Path) -> None:
 
 
 def test_what_is_written_says_the_mode_and_the_rounds(tmp_path: Path) -> None:
-    told = json.loads((split(tmp_path, make_clips()) / "folds.json").read_text())
-    assert told == {"mode": "holdout", "rounds": [{"train": [1, 2, 3], "valid": [4], "test": [5]}]}
+    summary = json.loads((split(tmp_path, make_clips()) / "folds.json").read_text())
+    assert summary == {"mode": "holdout", "rounds": [{"train": [1, 2, 3], "valid": [4], "test": [5]}]}
 
 
 OWN = [("train", 36), ("valid", 12), ("test", 12)]
@@ -106,7 +106,7 @@ def test_the_source_s_last_part_judges_in_its_own_split(
 
 
 def test_a_source_without_parts_of_its_own_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"folds\.mode own needs a source with parts of its own"):
+    with pytest.raises(UserError, match=r"folds\.mode own needs a source with the splits train and test"):
         split(tmp_path, make_split([("", 60)]), mode="own")
 
 
@@ -125,14 +125,14 @@ def test_by_date_the_past_trains_and_the_newest_judge(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
-        (make_clips(with_folds=False), "needs a column date, and the clean table has none"),
-        ([*make_dated(50), make_dated(1)[0] | {"group": "x", "date": ""}], "a date for each example, and 1 have none"),
+        (make_clips(with_folds=False), "the clean table has no column date"),
+        ([*make_dated(50), make_dated(1)[0] | {"group": "x", "date": ""}], "1 examples have no date"),
     ],
 )
-def test_by_date_every_example_needs_one(tmp_path: Path, table: list[Clip], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_by_date_every_example_needs_one(tmp_path: Path, table: list[Clip], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         split(tmp_path, table, mode="date")
 
 
@@ -163,27 +163,31 @@ def merge(examples: list[Clip]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "mode", "told"),
+    ("spoil", "mode", "message"),
     [
         (
             tear,
             "holdout",
-            r"1 groups \(recordings, near-equal pictures\) stand on two sides when fold 5 is held out: torn",
+            r"1 groups \(recordings, near-equal pictures\) are in two parts when fold 5 is the test fold: torn",
         ),
-        (tear_within_train, "cross_validation", "two sides when fold 1 is held out: torn"),
-        (unclass, "holdout", r"Class 1 is missing from test \(fold 5\)"),
-        (unclass, "cross_validation", r"Class 1 is missing from test \(fold 5\)"),
+        (tear_within_train, "cross_validation", "two parts when fold 1 is the test fold: torn"),
+        (unclass, "holdout", r"Class 1 is missing from the test part \(fold 5\)"),
+        (unclass, "cross_validation", r"Class 1 is missing from the test part \(fold 5\)"),
         (unfold, "holdout", "1 examples have no fold and 59 have one"),
-        (narrow, "holdout", "has the folds 1, 2, 3, 4, folds.n_folds asks for 1 to 5; set folds.n_folds to 4"),
+        (
+            narrow,
+            "holdout",
+            "has the folds 1, 2, 3, 4, but folds.n_folds is 5, so they must be 1 to 5: set folds.n_folds to 4",
+        ),
         (merge, "holdout", r"Class 2 comes from 1 groups \(recordings, near-equal pictures\), too few for 5 folds"),
     ],
 )
 def test_folds_that_would_lie_are_refused(
-    tmp_path: Path, spoil: Callable[[list[Clip]], None], mode: str, told: str
+    tmp_path: Path, spoil: Callable[[list[Clip]], None], mode: str, message: str
 ) -> None:
     examples = make_clips()
     spoil(examples)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         split(tmp_path, examples, mode=mode)
     assert not list((tmp_path / "folds").iterdir())
 
@@ -195,18 +199,18 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"n_folds": 1}, "greater than or equal to 2"),
         ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
         ({"valid": 5}, "two different folds of 1..5"),
         ({"test": 6}, "two different folds of 1..5"),
-        ({"mode": "date", "valid": 4, "test": 3}, "test 3 must be the newest fold, n_folds 5"),
-        ({"mode": "date", "valid": 2}, "valid 2 the one before it, 4, or 0"),
+        ({"mode": "date", "valid": 4, "test": 3}, "set test 3 to the newest fold, 5"),
+        ({"mode": "date", "valid": 2}, "valid 2 to the fold before it, 4, or to 0"),
         ({"mode": "random"}, "'holdout', 'cross_validation', 'own' or 'date'"),
         ({"n_folds": "5"}, "valid integer"),
     ],
 )
-def test_sections_that_make_no_sense_are_refused(changed: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_sections_that_make_no_sense_are_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Folds.model_validate(VALUES | changed)

@@ -2,16 +2,16 @@
 
 from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Look, Stage
+from flows.engine.graph.stage import Published, Stage
 from flows.engine.locks import hold_lock, stage_lock
 
 
 def make(function, name="odd", learns=False, **arguments) -> Stage:
-    return Stage(name, "", function, arguments, Params(), learns=learns, look=Look())
+    return Stage(name, "", function, arguments, Params(), learns=learns, published=Published())
 
 
-def compute(stage: Stage, report: StageReport | None = None) -> Usage:
+def compute(stage: Stage, report: ConsoleReport | None = None) -> Usage:
     with hold_lock(stage_lock(stage.name)):
-        return run_stage(stage, report or StageReport(stage.name))
+        return run_stage(stage, report or ConsoleReport(stage.name))

@@ -1,1 +1,1 @@
-"""What is fresh and what is kept: the only code that knows DVC."""
+"""Which stages are fresh, and what the cache keeps: the only code that imports DVC."""

@@ -1,4 +1,4 @@
-"""What DVC refuses, as errors that say what to do; and what it would only refuse after the work."""
+"""Converts DVC's errors to messages that say what to do, and checks early what DVC would only refuse at the end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT
 
 CONFLICT = "<<<<<<< "
-# DVC's own files in a project, and the command that makes each good again.
+# DVC's own files in a project, and the command that repairs each.
 REMEDIES = {
-    "dvc.lock": "`git restore dvc.lock`, or `rm dvc.lock`: what DVC's cache holds is then restored, not computed",
-    "dvc.yaml": "`python -m flows graph --write` writes it anew",
+    "dvc.lock": "`git restore dvc.lock`, or `rm dvc.lock`: outputs in DVC's cache are then restored",
+    "dvc.yaml": "`python -m flows graph --write` writes it again",
     ".dvc/config": "`git restore .dvc/config`",
     ".dvc/config.local": "edit it, or `rm .dvc/config.local`",
 }
@@ -22,7 +22,7 @@ REMEDIES = {
 
 @contextmanager
 def explain_faults() -> Iterator[None]:
-    """Raise what DVC raises in this block as an EngineError: what happened, and the command for it."""
+    """Raise DVC's exceptions in this block as EngineErrors with the command that fixes the cause."""
     from dvc.exceptions import DvcException
     from dvc_objects.errors import ObjectFormatError
 
@@ -33,12 +33,12 @@ def explain_faults() -> Iterator[None]:
 
 
 def refuse_links(stage: Stage) -> None:
-    """Raise EngineError when a stage's output is, or is in, a symbolic link: DVC refuses that, but after the work."""
+    """Raise EngineError when a stage's output is, or is in, a symbolic link; DVC refuses it only after the work."""
     place = Path(stage.artifact.path)
     for folder in (*reversed(place.parents[:-1]), place):
         if (ROOT / folder).is_symlink():
             raise EngineError(
-                f"{folder} is a symbolic link, and DVC tracks no data behind one: `rm {folder}`; to keep data on "
+                f"{folder} is a symbolic link, behind which DVC tracks no data: `rm {folder}`; to keep data on "
                 "another disk, `dvc cache dir --local /DISK/cache; dvc config --local cache.type symlink`"
             )
 
@@ -47,23 +47,23 @@ def _explain(error: Exception) -> str:
     from dvc.config import ConfigError
     from dvc.scm import SCMError
 
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if isinstance(error, SCMError):
-        return f"{told}, and DVC needs one: `git init && git add --all && git commit -m start` in {ROOT}"
+        return f"{message}, and DVC needs one: `git init && git add --all && git commit -m start` in {ROOT}"
     if isinstance(error, ConfigError):
-        return f"DVC's {told}: {_name_remedies('.dvc/config', '.dvc/config.local')}"
+        return f"DVC's {message}: {_name_remedies('.dvc/config', '.dvc/config.local')}"
     for name in ("dvc.lock", "dvc.yaml"):
-        if name in told:
-            return _explain_file(name, told)
-    return f"DVC: {told}; `python -m flows doctor` checks the repository, `dvc status -v` shows DVC's own account"
+        if name in message:
+            return _explain_file(name, message)
+    return f"DVC: {message}; `python -m flows doctor` checks the repository, `dvc status -v` shows DVC's details"
 
 
-def _explain_file(name: str, told: str) -> str:
+def _explain_file(name: str, message: str) -> str:
     path = ROOT / name
     if path.is_file() and any(line.startswith(CONFLICT) for line in path.read_text(errors="replace").splitlines()):
-        told = f"{name} holds the two sides of a merge: `git checkout --ours {name}` (or --theirs) takes one"
-        return f"{told}; without a merge under way: {REMEDIES[name]}"
-    return f"{told}: {REMEDIES[name]}"
+        message = f"{name} contains merge conflict markers: `git checkout --ours {name}` (or --theirs) takes one side"
+        return f"{message}; if no merge is in progress: {REMEDIES[name]}"
+    return f"{message}: {REMEDIES[name]}"
 
 
 def _name_remedies(*names: str) -> str:

@@ -1,8 +1,8 @@
-"""dvc.lock read and written stage by stage, in place of the whole file.
+"""Reads and writes dvc.lock stage by stage instead of as a whole.
 
-DVC parses and serialises all of dvc.lock at each recorded stage, in pure Python. Its text is one block of lines a
-stage, so here a block is parsed when it is asked for and serialised when it changes, by DVC's own code; the other
-blocks keep their bytes. A file in another form (by hand, or with a merge conflict) is left to DVC's own code whole.
+DVC parses and serialises all of dvc.lock for each recorded stage, in pure Python. The file has one block of lines per
+stage, so here DVC's own code parses a block only when it is read and serialises it only when it changes; the other
+blocks keep their bytes. A file in another form (edited by hand, or with a merge conflict) is left to DVC's own code.
 Written against the pinned version of DVC, as `store.py` is.
 """
 
@@ -19,13 +19,13 @@ from flows.engine.files import write_whole
 
 HEAD = "schema: '2.0'\nstages:\n"
 _BLOCK = re.compile(r"  ([A-Za-z][\w.-]*):\n(?:    .*\n)+")
-# An alias may lead to another stage's block.
+# A YAML alias may refer to another stage's block.
 _ALIAS = re.compile(r"[:-] \*\w")
 _STAGE = re.compile(r"^  ([A-Za-z][\w.-]*):$", re.MULTILINE)
 
 
 class Blocks(MutableMapping[str, Any]):
-    """The stages of a dvc.lock by name: each is parsed when it is read, and serialised when it is set."""
+    """The stages of a dvc.lock by name: each is parsed when read and serialised when set."""
 
     def __init__(self, texts: dict[str, str], path: str) -> None:
         self._texts = texts
@@ -49,7 +49,7 @@ class Blocks(MutableMapping[str, Any]):
         return len(self._texts)
 
     def as_file(self) -> dict[str, Any]:
-        """Return what the file holds, as DVC knows it."""
+        """Return the file's content in DVC's form."""
         return {"schema": "2.0", "stages": self}
 
     def render(self) -> str:
@@ -59,7 +59,7 @@ class Blocks(MutableMapping[str, Any]):
 
 @cache
 def replace_lock_access() -> None:
-    """Have DVC, in this process, read and write dvc.lock stage by stage."""
+    """Make DVC, in this process, read and write dvc.lock stage by stage."""
     import dvc.dvcfile
 
     load_whole = dvc.dvcfile.Lockfile._load_yaml
@@ -73,7 +73,7 @@ def replace_lock_access() -> None:
 
 
 def _read(path: Path) -> Blocks | None:
-    """Return the stages of a dvc.lock; None where it has not the form that DVC writes."""
+    """Return the stages of a dvc.lock; None if it does not have the form that DVC writes."""
     try:
         text = path.read_bytes().decode()
     except UnicodeDecodeError:
@@ -100,7 +100,7 @@ def _parse_block(text: str, path: str) -> dict[str, Any]:
 
 
 def _copy_apart(value: Any) -> Any:
-    """Return a value in which no part is the same object as another: those would become aliases."""
+    """Return a copy in which no object occurs twice: YAML would write the second one as an alias."""
     if isinstance(value, dict):
         return {key: _copy_apart(part) for key, part in value.items()}
     return [_copy_apart(part) for part in value] if isinstance(value, list) else value
@@ -108,7 +108,7 @@ def _copy_apart(value: Any) -> Any:
 
 @contextmanager
 def _modify(path: str, fs: Any = None) -> Iterator[Any]:
-    """Yield what dvc.lock holds, to be changed, then write it whole: a kill leaves the old file or the new one.
+    """Yield dvc.lock's content to be changed, then write it atomically: a kill leaves the old file or the new one.
 
     The caller holds DVC's repository lock. Stages that dvc.yaml no longer has are left out.
     """
@@ -121,10 +121,11 @@ def _modify(path: str, fs: Any = None) -> Iterator[Any]:
             yield data
         return
     yield blocks.as_file()
-    for name in set(blocks) - _list_stages(lock.with_suffix(".yaml")):
+    for name in set(blocks) - list_stages(lock.with_suffix(".yaml")):
         del blocks[name]
     write_whole({lock: blocks.render()})
 
 
-def _list_stages(pipeline: Path) -> set[str]:
-    return set(_STAGE.findall(pipeline.read_text(encoding="utf-8")))
+def list_stages(path: Path) -> set[str]:
+    """Return the names of the stages in a dvc.yaml or dvc.lock, none where there is no such file."""
+    return set(_STAGE.findall(path.read_text(encoding="utf-8"))) if path.exists() else set()

@@ -1,6 +1,6 @@
-"""All that a team has computed, brought into DVC's cache: `python -m flows.engine.cache.remote`.
+"""Fetches all results of a team into DVC's cache: `python -m flows.engine.cache.remote`.
 
-DVC's `fetch --run-cache` brings what the run cache knows, but of the files only those that dvc.lock names. Written
+DVC's `fetch --run-cache` fetches the run cache, but only those data files that dvc.lock names. Written
 against the pinned version of DVC, as `store.py` is.
 """
 
@@ -14,7 +14,7 @@ from flows.engine.project import ROOT
 
 
 def fetch_all() -> None:
-    """Bring what dvc.lock and the run cache of the default remote name. Raises EngineError where DVC refuses."""
+    """Fetch the data that dvc.lock and the default remote's run cache name. Raises EngineError when DVC refuses."""
     from dvc.repo import Repo
 
     with explain_faults(), Repo(str(ROOT)) as repo, repo.lock:

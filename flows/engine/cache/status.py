@@ -1,4 +1,4 @@
-"""Why DVC would compute a stage again: the definition, the param or the input that changed. Nothing is written."""
+"""Explains why DVC would compute a stage again: the definition, param or input that changed. Read-only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES_SHOWN = 3
 
 
 class State(StrEnum):
-    """Whether the next run computes a stage."""
+    """Whether the next run computes a stage again."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -29,9 +29,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """Whether a stage is fresh, why not, and the md5 of its output as recorded (empty when it was never computed).
+    """A stage's state, the reasons, and the recorded md5 of its output (empty if it was never computed).
 
-    A stage whose output is missing while nothing else changed is restored from DVC's cache.
+    If only its output is missing, the stage is restored from DVC's cache.
     """
 
     stage: str
@@ -41,7 +41,7 @@ class Status:
 
 
 def explain_stages(stages: list[Stage]) -> list[Status]:
-    """Return the status of each stage, in the order given; a stage below a stale one is stale too."""
+    """Return the status of each stage, in the given order; a stage that depends on a stale one is stale too."""
     found: dict[str, Status] = {}
     with open_repo() as opened:
         for stage in stages:
@@ -53,7 +53,7 @@ def _explain(opened: OpenRepo, stage: Stage, found: dict[str, Status]) -> Status
     try:
         recorded = opened.load(stage.name)
     except EngineError:
-        return Status(stage.name, State.MISSING, ["not yet in dvc.yaml"], "")
+        return Status(stage.name, State.MISSING, ["not in dvc.yaml yet"], "")
     (output,) = recorded.outs
     if not output.hash_info:
         return Status(stage.name, State.MISSING, ["never computed"], "")
@@ -86,7 +86,7 @@ def _list_reasons(opened: OpenRepo, stage: Stage, recorded: PipelineStage, found
 
 
 def _list_changed_params(stage: Stage, dep: Any) -> Iterator[str]:
-    """Compare the params as traced with those that dvc.lock holds."""
+    """Compare the current params with those in dvc.lock."""
     before = dict(flatten(dep.hash_info.value or {}))
     now = dict(flatten(stage.tracked))
     for name in sorted({*before, *now}):
@@ -104,7 +104,7 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _list_changed_code(opened: OpenRepo, stage: Stage, dep: Any) -> Iterator[str]:
-    """Compare with the recorded fingerprint, whose text is in DVC's cache unless `gc` deleted it."""
+    """Compare with the recorded fingerprint, which is in DVC's cache unless `gc` deleted it."""
     now = stage.code.make_fingerprint()
     if dep.hash_info and dep.hash_info.value == hashlib.md5(now.encode()).hexdigest():
         return

@@ -1,7 +1,7 @@
-"""DVC in process: its verdict on a stage, and its restore and commit.
+"""Uses DVC in this process: its verdict on a stage, restore and commit.
 
-DVC's own state machine decides and acts; only how a command is run, and how it waits, is replaced. What is
-touched of DVC's inner workings is in this file alone, written against the pinned version.
+DVC's own state machine decides and acts; only how it runs a command and how it waits are replaced. All code that
+depends on DVC's internals is in `cache/`, written against the pinned version.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 BUSY_WAIT_S = 0.2
 TRIES = 3
-# More than the rewriting of a small file takes.
+# Longer than rewriting a small file takes.
 REWRITE_S = 10.0
 
 
 class Verdict(StrEnum):
-    """What it took to make a stage fresh."""
+    """How a stage became fresh."""
 
     CACHED = "cached"
     RESTORED = "restored"
@@ -48,30 +48,30 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A fresh stage: what it took, and the md5 of each input and of the output."""
+    """A fresh stage: how it became fresh, and the md5 of each input and of the output."""
 
     verdict: Verdict
     inputs: dict[str, str]
     output: str
 
 
-# A file's name, inode and time of change.
+# A file's name, inode and modification time.
 Signature = tuple[str, int, int]
 
 
 class BusyError(Exception):
-    """Another DVC command works on this stage; it will be free later."""
+    """Another DVC command works on this stage; try again later."""
 
 
-# One thread at a time asks DVC, and lets go while its stage computes.
+# Only one thread at a time uses DVC; it releases this lock while its stage computes.
 _gate = threading.RLock()
-# DVC opens its database of hashes anew for each thread: one thread asks for all what is fresh.
+# DVC opens its database of hashes for each thread, so one thread checks freshness for all stages.
 _asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
-# Opening a repository takes half a second: an idle one serves the next who asks.
+# Opening a repository takes half a second, so idle ones are reused.
 _idle: list[OpenRepo] = []
-# How the stages under way compute, by name: DVC calls back through `_run_in_process`.
+# The work functions of running stages, by name: DVC calls back through `_run_in_process`.
 _works: dict[str, Callable[[], object]] = {}
-# Whether this thread has begun to compute: from then on, who waits for the same stage waits for us.
+# Whether this thread has begun to compute: from then on, others that need the same stage wait for this thread.
 _begun = threading.local()
 
 
@@ -83,10 +83,10 @@ def bring_up_to_date(
     on_wait: Callable[[], None] = lambda: None,
     check: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Make a stage fresh: leave it, restore it from DVC's cache, or compute it with `work` and commit it.
+    """Make a stage fresh: keep it, restore it from DVC's cache, or compute it with `work` and commit it.
 
-    When the work fails, the stage's earlier output is brought back and the error goes on. Raises EngineError
-    when dvc.yaml does not hold the stage as it was traced, and what `check` raises while another computes it.
+    When the work fails, the stage's earlier output is restored and the error is raised. Raises EngineError
+    when the stage differs from dvc.yaml, and whatever `check` raises while another process computes the stage.
     """
     disturbed = 0
     while True:
@@ -96,7 +96,7 @@ def bring_up_to_date(
             except BusyError:
                 pass
             except DisturbedError as error:
-                # Another driver may have restored an input meanwhile, with the very same bytes: ask again.
+                # Another driver may have restored an input meanwhile, with the same bytes: ask DVC again.
                 disturbed += 1
                 if not error.by_input or disturbed == TRIES:
                     raise
@@ -105,13 +105,13 @@ def bring_up_to_date(
 
 
 def bring_back(stage: Stage) -> None:
-    """Restore a stage's output as dvc.lock has it, where DVC still has its bytes."""
+    """Restore the output that dvc.lock records, if DVC's cache still has it."""
     with open_repo() as opened:
         _check_out(opened, stage.name)
 
 
 def read_md5s(stage: Stage) -> Outcome:
-    """Return the md5 of a stage's inputs and output as they are now, for a stage that was just computed."""
+    """Return the current md5 of a stage's inputs and output, for a stage that was just computed."""
     with open_repo() as opened:
         found = opened.load(stage.name)
         found.save_deps()
@@ -120,13 +120,13 @@ def read_md5s(stage: Stage) -> Outcome:
 
 
 def read_recorded(names: list[str]) -> dict[str, str]:
-    """Return the md5 of the output of stages as dvc.lock has it, by name; empty for one that was never made."""
+    """Return the md5 of stages' outputs in dvc.lock, by name; empty for a stage that was never computed."""
     with open_repo() as opened:
         return {name: _md5(opened.load(name).outs[0]) for name in names}
 
 
 def _mark_recorded(name: str) -> None:
-    """Note that this stage was just recorded by a driver other than `dvc repro`."""
+    """Note that a driver other than `dvc repro` just recorded this stage."""
     mark = STATE / "recorded" / name
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
@@ -180,7 +180,9 @@ def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
 def _find_inputs(stage: Stage) -> None:
     refuse_links(stage)
     if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
-        raise EngineError(f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` makes it")
+        raise EngineError(
+            f"{stage.name} needs {missing[0]}, which is missing: compute it with `dvc repro {stage.name}`"
+        )
 
 
 def _md5(entry: Any) -> str:
@@ -189,9 +191,7 @@ def _md5(entry: Any) -> str:
 
 def _compare_command(found: PipelineStage, stage: Stage) -> None:
     if found.cmd != stage.command or not set(stage.deps) <= {str(dep) for dep in found.deps}:
-        raise EngineError(
-            f"{stage.name} stands otherwise in dvc.yaml than in the flow: run `python -m flows graph --write`"
-        )
+        raise EngineError(f"{stage.name} differs between dvc.yaml and the flow: run `python -m flows graph --write`")
 
 
 def _check_out(opened: OpenRepo, name: str) -> None:
@@ -201,15 +201,15 @@ def _check_out(opened: OpenRepo, name: str) -> None:
 
 
 class OpenRepo:
-    """DVC's repository, and its stages as the files stood when they were read."""
+    """DVC's repository, and its stages as of the last reading of dvc.yaml and dvc.lock."""
 
     def __init__(self) -> None:
         from dvc.repo import Repo
 
-        # What DVC does is told by the run's own lines.
+        # The run prints its own lines instead of DVC's.
         logging.getLogger("dvc").setLevel(logging.WARNING)
         self.repo: Repo = Repo(str(ROOT))
-        # A result must not be lost because another DVC command held the lock for some seconds.
+        # A result must not be lost because another DVC command held the lock for a few seconds.
         self.repo.lock._wait = True
         self._file: Any = None
         self._stages: Any = None
@@ -217,7 +217,7 @@ class OpenRepo:
         self._lock_signed: list[Signature] = []
 
     def load(self, name: str) -> PipelineStage:
-        """Return a stage of dvc.yaml with what dvc.lock says of it, both read again when they changed."""
+        """Return a stage of dvc.yaml with its entry in dvc.lock; both files are read again when they changed."""
         from dvc.stage.exceptions import StageNotFound
 
         self._read_pipeline()
@@ -265,13 +265,13 @@ def open_repo() -> Iterator[OpenRepo]:
 
 def _check_repository() -> None:
     if not (ROOT / ".dvc").is_dir():
-        raise EngineError(f"{ROOT} is no DVC repository: run `dvc init` (with --no-scm outside git) there")
+        raise EngineError(f"{ROOT} is not a DVC repository: run `dvc init` there (outside git: `dvc init --no-scm`)")
     if (cache := ROOT / ".dvc/cache").is_symlink() and not cache.exists():
-        raise EngineError(f"{cache} links to {cache.readlink()}, which is missing: mount its disk, or `rm .dvc/cache`")
+        raise EngineError(f"{cache} links to {cache.readlink()}, which is missing: mount that disk, or `rm .dvc/cache`")
 
 
 def _replace_dvc_parts() -> None:
-    """Have DVC call the stage's function in this process, and raise BusyError where it would give up."""
+    """Make DVC call the stage's work in this process, and raise BusyError where DVC would give up."""
     import dvc.rwlock
     import dvc.stage.run
 
@@ -288,13 +288,13 @@ def _run_in_process(stage: PipelineStage, dry: bool = False, run_env: Any = None
 def _refuse_busy_paths(
     tmp_dir: str, fs: Any, cmd: str, read: list[str], write: list[str], hardlink: bool
 ) -> Iterator[None]:
-    """Stand in for DVC's path lock: respects what other DVC commands hold, holds nothing itself.
+    """Replace DVC's path lock: respect the locks of other DVC commands, but hold none.
 
-    Our own locks do that, and a `dvc repro` beside us then waits for them where DVC's would make it fail.
+    The engine's own locks protect the stage. A concurrent `dvc repro` waits for those, but would fail on DVC's.
     """
     held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
     blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
-    # A fingerprint may change while a stage that depends on it runs: the guard compares it.
+    # A fingerprint may change while a stage that depends on it runs; the guard compares it afterwards.
     read_by_others = {path: infos for path, infos in held.get("read", {}).items() if f"/{FOLDER}/" not in path}
     blockers += [(path, infos, write) for path, infos in read_by_others.items()]
     for path, infos, wanted in blockers:
@@ -311,17 +311,17 @@ def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
         return {}
     except json.JSONDecodeError:
         if time.time() - Path(tmp_dir, "rwlock").stat().st_mtime < REWRITE_S:
-            # Caught while its owner rewrites it.
+            # The file was read while its owner rewrites it.
             raise BusyError("rwlock") from None
-        raise EngineError(f"{tmp_dir}/rwlock is damaged: delete it when no DVC command is under way") from None
+        raise EngineError(f"{tmp_dir}/rwlock is damaged: end all DVC commands, then `rm {tmp_dir}/rwlock`") from None
 
 
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+def _overlap(first: str, other: str) -> bool:
+    return f"{first}/".startswith(f"{other}/") or f"{other}/".startswith(f"{first}/")
 
 
 def _is_foreign(pid: int) -> bool:
-    """Tell whether a process lives and is neither this one nor one that started it (`dvc repro` is)."""
+    """Return whether a process runs and is neither this one nor an ancestor (`dvc repro` is an ancestor)."""
     import psutil
 
     if not psutil.pid_exists(pid):

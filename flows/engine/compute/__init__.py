@@ -1,1 +1,1 @@
-"""How one stage is computed. It knows neither DVC, nor Prefect, nor MLflow."""
+"""Computes one stage. It imports neither DVC, nor Prefect, nor MLflow."""

@@ -1,4 +1,4 @@
-"""The guard: what a stage made counts only when nothing that it reads changed while it ran."""
+"""The guard: discards a stage's output when an input changed while the stage ran."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ BYTECODE = "__pycache__"  # Python writes it where code is imported; DVC leaves 
 
 
 class DisturbedError(EngineError):
-    """An input changed while a stage read it: what the stage made is thrown away."""
+    """An input changed while a stage read it: the stage's output is discarded."""
 
     by_input = False
 
 
 class InputDisturbedError(DisturbedError):
-    """A file changed, which may only have been restored, with the same bytes, by another driver."""
+    """An input file changed; another driver may have restored it with the same bytes."""
 
     by_input = True
 
 
 class Guard:
-    """Notes every input of a stage before its work, and compares afterwards.
+    """Notes all inputs of a stage before its work, and compares them afterwards.
 
-    DVC hashes inputs after the work and so would record an edit made meanwhile as what was read. Code is compared by
-    its fingerprint: an edited comment voids nothing.
+    DVC hashes inputs after the work, so it would record an edit made meanwhile as the input that was read. Code is
+    compared by its fingerprint, so an edited comment does not matter.
     """
 
     def __init__(self, stage: Job) -> None:
-        """Raise DisturbedError when the code on disk is not what the driver has, or a param has changed.
+        """Raises DisturbedError when the code on disk differs from the driver's, or a param has changed.
 
-        A process that is to compute makes it after importing the stage's code.
+        The stage's process creates the guard after importing the stage's code.
         """
         self._stage = stage
         self._compare_code()
@@ -45,7 +45,7 @@ class Guard:
         self._before = self._sign_inputs()
 
     def check(self) -> None:
-        """Raise DisturbedError naming what changed since the guard was made."""
+        """Raise DisturbedError naming what changed since the guard was created."""
         self._compare_code()
         self._compare_params("ran")
         after = self._sign_inputs()
@@ -54,17 +54,17 @@ class Guard:
         )
         if changed:
             raise InputDisturbedError(
-                f"{self._stage.name}: {_name_files(changed)} changed while the stage read it; what it made was thrown "
-                "away: run it again"
+                f"{self._stage.name}: {_name_files(changed)} changed while the stage ran; its output was discarded: "
+                "run again"
             )
 
     def _sign_inputs(self) -> dict[str, tuple[int, int, int]]:
-        """Return inode, size and time of change of each input file: a restored or edited one differs."""
+        """Return inode, size and modification time of each input file; a restored or edited file differs."""
         code = self._stage.code.path
         return dict(signed for dep in self._stage.deps if dep != code for signed in _sign(ROOT / dep))
 
     def _compare_code(self) -> None:
-        """Refuse when the code differs from the driver's, on disk or in the file that DVC is about to record."""
+        """Raise when the code on disk, or the fingerprint file that DVC will record, differs from the driver's."""
         if not self._stage.flow:
             return  # the stage that writes the fingerprints: it depends on the files themselves
         code, driver = self._stage.code, self._stage.fingerprint

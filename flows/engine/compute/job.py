@@ -1,4 +1,4 @@
-"""What crosses to the process of a stage, and what comes back of it."""
+"""What is sent to the process of a stage, and what it returns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What the process of a stage must know of it.
+    """What the process of a stage needs to know about the stage.
 
-    It holds no flow and no params file, so that the process imports only the modules of the task and of its sections.
+    It contains no flow and no params file, so the process imports only the modules of the task and of its sections.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Job:
 
     @classmethod
     def of(cls, stage: Stage) -> Job:
-        """Return the job of a stage, with what only its flow knows worked out."""
+        """Return the job of a stage, with everything resolved that needs the flow."""
         return cls(
             name=stage.name,
             flow=stage.flow,
@@ -52,9 +52,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the computation of a stage took: seconds in its task function, and the most memory that it held at once.
+    """The cost of computing a stage: seconds in its task function, and its peak memory.
 
-    The memory is the resident set of its process, in bytes; what libraries share between processes counts too.
+    The memory is the resident set of its process, in bytes, including pages shared with other processes.
     """
 
     seconds: float

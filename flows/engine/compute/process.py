@@ -1,9 +1,9 @@
-"""The seam: one stage, computed in a process of its own. Nothing else in the engine knows where that runs.
+"""Computes one stage in a process of its own. Nothing else in the engine knows where that process runs.
 
-The process is forked from a server that lives as long as the driver. For a stage that learns, the server first imports
-the libraries that such stages use, so that only the first one of a run waits for that. Under `dvc repro` each stage has
-a driver and a server of its own: there the import takes the place of the stage's own, and a stage that does not learn
-has no torch imported for it.
+The process is forked from a server that runs as long as the driver. For a stage that learns, the server first imports
+the libraries that such stages use, so only the first such stage of a run waits for the import. Under `dvc repro` each
+stage has a driver and a server of its own: there the server imports what the stage would import, and a stage that does
+not learn does not import torch.
 """
 
 from __future__ import annotations
@@ -35,47 +35,47 @@ from flows.engine.project import ROOT, STATE
 from flows.engine.stop import GRACE_S
 
 SERVER = Path(__file__).with_name("stage_server.py")
-# What every stage imports, and what stages that learn do. pyarrow and its users are left out: it starts a thread.
+# The libraries for every stage, and for stages that learn. Without pyarrow and its users, because it starts a thread.
 LIBRARIES = ("pydantic", "ruamel.yaml")
 LEARNING = ("torch", "scipy.signal", "matplotlib.figure")
-# How often a stage is looked after when it sends nothing.
-LOOK_S = 0.1
+# How often the driver checks a stage that sends nothing, seconds.
+CHECK_S = 0.1
 
 
-class Report(Protocol):
-    """What is told of a stage while it is computed."""
+class StageReport(Protocol):
+    """Receives a stage's progress, metrics and messages while it is computed."""
 
     def begin(self) -> None:
-        """Note that the work begins, after all waiting."""
+        """Note that the work begins, after any waiting."""
 
     def check(self, *, grace_s: float = 0.0) -> None:
         """Raise when the stage should have ended `grace_s` ago."""
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show how far the work is."""
+        """Show the progress."""
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Keep figures of one step."""
+        """Keep the metrics of one step."""
 
     def say(self, text: str) -> None:
-        """Say one line that a person should read."""
+        """Print one line for the user."""
 
 
-def run_stage(stage: Stage, report: Report) -> Usage:
-    """Compute a stage in a process of its own and put its output in place, whole or not at all.
+def run_stage(stage: Stage, report: StageReport) -> Usage:
+    """Compute a stage in a process of its own and move its output into place, all or nothing.
 
-    The caller holds the stage's lock; the process holds it too, so that nobody else computes the stage before that has
-    ended, whatever becomes of the caller. When `report.check` raises, the task is asked to end at its next batch, and
-    killed when it does not. Raises EngineError for what a person can mend, TaskError for a fault of the task's code,
-    DisturbedError when an input changed, StoppedError or LateError when the stage was to end early.
+    The caller holds the stage's lock. The process holds it too, so nobody else computes the stage before the process
+    has ended, even if the caller dies. When `report.check` raises, the task is asked to stop at its next batch, and
+    killed when it does not. Raises EngineError for an error that a user can fix, TaskError for a bug in the task's
+    code, DisturbedError when an input changed, StoppedError or LateError when the stage was stopped.
     """
     if not stage.learns:
         return _compute(stage, report)
-    with hold_lock(training_lock(), lambda: report.say("waits for another training"), report.check):
+    with hold_lock(training_lock(), lambda: report.say("waiting for another training on this machine"), report.check):
         return _compute(stage, report)
 
 
-def _compute(stage: Stage, report: Report) -> Usage:
+def _compute(stage: Stage, report: StageReport) -> Usage:
     report.check()
     locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
     process = _server.fork((*LIBRARIES, *LEARNING) if stage.learns else LIBRARIES, find_held(*locks))
@@ -84,7 +84,7 @@ def _compute(stage: Stage, report: Report) -> Usage:
 
 @dataclass(frozen=True)
 class _Process:
-    """A process of a stage: its pid, the channel to it, and where the server tells of its end."""
+    """A stage's process: its pid, the channel to it, and the pipe on which the server reports its end."""
 
     pid: int
     channel: Connection
@@ -92,7 +92,7 @@ class _Process:
 
 
 class _Server:
-    """The process that forks for the stages of this one: started for the first, and again should it have died."""
+    """The process that forks stage processes: started for the first stage, and again if it has died."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -100,7 +100,7 @@ class _Server:
         self._control: socket.socket
 
     def fork(self, libraries: Sequence[str], locks: Sequence[int]) -> _Process:
-        """Return a new process that waits for its job; it has `libraries` imported and keeps the open files `locks`."""
+        """Return a new process that waits for its job; it has imported `libraries` and keeps the open files `locks`."""
         request = json.dumps({"module": work.__name__, "libraries": libraries}).encode()
         channel, theirs = Pipe()
         ended, end = Pipe(duplex=False)
@@ -111,7 +111,7 @@ class _Server:
                     socket.send_fds(self._control, [request], [theirs.fileno(), end.fileno(), *locks])
                 pid = int(json.loads(ended.recv_bytes())["pid"])
             except (EOFError, BrokenPipeError):
-                raise EngineError("the process that starts stages ended, see the lines above: run again") from None
+                raise EngineError("the process that starts stages ended (see the lines above): run again") from None
         return _Process(pid, channel, ended)
 
     def _start(self) -> None:
@@ -123,7 +123,7 @@ class _Server:
             self._process = subprocess.Popen([sys.executable, "-P", str(SERVER)], cwd=ROOT, stdin=theirs.fileno())
 
     def stop(self) -> None:
-        """End the server, and with it the processes that it forked."""
+        """End the server and the processes that it forked."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -135,9 +135,9 @@ atexit.register(_server.stop)
 
 
 class _Supervisor:
-    """Passes the messages of a stage's process on to its report, and has the process end when the report says so."""
+    """Forwards a stage process's messages to its report, and ends the process when the report asks for it."""
 
-    def __init__(self, stage: Stage, process: _Process, report: Report) -> None:
+    def __init__(self, stage: Stage, process: _Process, report: StageReport) -> None:
         self._stage, self._process, self._report = stage, process, report
         self._last: Message = {}
         self._exit: Message = {}
@@ -145,12 +145,12 @@ class _Supervisor:
         self._killed_for: EngineError | None = None
 
     def run(self) -> Usage:
-        """Hand the job to the process, and wait until it has ended. Raises what `run_stage` says."""
+        """Send the job to the process and wait until it has ended. Raises what `run_stage` lists."""
         try:
             with suppress(BrokenPipeError):
                 self._process.channel.send_bytes(pickle.dumps(Job.of(self._stage)))
             while not self._exit:
-                self._look()
+                self._step()
         finally:
             self._clean_up()
         if self._last.get("event") == "done":
@@ -159,16 +159,16 @@ class _Supervisor:
             raise unpack_error(self._last["error"])
         raise self._killed_for or EngineError(_explain_end(self._stage.name, **self._exit))
 
-    def _look(self) -> None:
+    def _step(self) -> None:
         try:
-            if wait([self._process.channel, self._process.ended], LOOK_S):
+            if wait([self._process.channel, self._process.ended], CHECK_S):
                 self._read()
             self._report.check()
         except EngineError as error:
             self._have_end(error)
 
     def _read(self) -> None:
-        """Take the next message of the process; once it has none left, the server's word of its end."""
+        """Handle the process's next message; after the last one, the server's message about its end."""
         channel, ended = self._process.channel, self._process.ended
         try:
             message = json.loads(channel.recv_bytes()) if channel.poll() else {}
@@ -180,7 +180,7 @@ class _Supervisor:
         try:
             self._exit = json.loads(ended.recv_bytes())
         except EOFError:
-            # The server was killed, and with it the kernel killed what it forked.
+            # The server was killed, so the kernel killed the processes that it forked.
             self._exit = {"code": -signal.SIGKILL, "peak_bytes": 0}
 
     def _take(self, message: Message) -> None:
@@ -197,7 +197,7 @@ class _Supervisor:
                 self._last = {"event": last, **message}
 
     def _have_end(self, error: EngineError) -> None:
-        """Ask the task once to end at its next batch; kill its process when it has not done so in time."""
+        """Ask the task once to stop at its next batch; kill its process after `GRACE_S`."""
         if not self._is_to_end:
             self._is_to_end = True
             with suppress(BrokenPipeError):
@@ -207,11 +207,11 @@ class _Supervisor:
         try:
             self._report.check(grace_s=GRACE_S)
         except EngineError:
-            self._killed_for = type(error)(f"{error} (it was still in one call {GRACE_S:g} s later, and was killed)")
+            self._killed_for = type(error)(f"{error} (it had not stopped {GRACE_S:g} s later and was killed)")
             os.kill(self._process.pid, signal.SIGKILL)
 
     def _clean_up(self) -> None:
-        """Have no process left, whatever ended the watch, and nothing of what it had not finished."""
+        """Leave no process and no unfinished output behind, whatever ended the supervision."""
         if not self._exit:
             os.kill(self._process.pid, signal.SIGKILL)
             with suppress(EOFError):
@@ -224,6 +224,6 @@ class _Supervisor:
 def _explain_end(name: str, *, code: int, peak_bytes: int) -> str:
     peak = f"peak {peak_bytes / 1e9:.1f} GB"
     if code >= 0:
-        return f"{name}: its process ended by itself with exit code {code}, {peak}; see the lines above"
+        return f"{name}: its process ended with exit code {code} before the stage was done, {peak}; see the lines above"
     cause = ": out of memory?" if -code == signal.SIGKILL else f" ({signal.Signals(-code).name}),"
-    return f"{name} was killed by signal {-code}{cause} {peak}; run again, it goes on from what is finished"
+    return f"{name} was killed by signal {-code}{cause} {peak}; run again to resume it"

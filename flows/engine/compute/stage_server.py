@@ -1,9 +1,9 @@
-"""A Python that forks for each stage. It is run by its path and never imported.
+"""A Python process that forks for each stage. It is run by its path and never imported.
 
-It may have imported libraries, which then cost a stage nothing, but no module of the project: each stage's process
-imports those as they are on disk when it starts. Nothing is ever computed here, so that no thread of OpenMP exists
-when it forks; those that OpenBLAS starts when it is imported are ended by its own handler before each fork.
-Its standard input is the socket on which a driver asks for processes, and this process ends when that closes.
+It imports libraries, so that stages need not, but no module of the project: each stage's process
+imports those as they are on disk when it starts. It computes nothing, so no OpenMP thread exists
+when it forks; OpenBLAS starts threads when it is imported, but ends them itself before each fork.
+Its standard input is the socket on which a driver asks for processes; when the socket closes, this process ends.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def serve() -> None:
-    """Fork for each request, and tell its driver how each process ended."""
+    """Fork for each request, and report to the driver how each process ended."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # They reach all processes of a terminal or a container, but the driver alone decides when a stage ends.
+        # These signals reach all processes of a terminal or a container, but only the driver decides when a stage ends.
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=0)
     woken, waker = os.pipe()
@@ -42,25 +42,25 @@ def serve() -> None:
         ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, REQUEST_BYTES)
-            report_ended(listeners)
+            send_ended(listeners)
         if control.fileno() in ready:
             request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, MOST_DESCRIPTORS)
             if not request:
                 return
             pid, listener = fork(json.loads(request), descriptors)
             listeners[pid] = listener
-            tell(listener, {"pid": pid})
+            send(listener, {"pid": pid})
 
 
 def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[int, Connection]:
-    """Import the libraries asked for, and fork; return the pid, and whom to tell about the process's end.
+    """Import the requested libraries and fork; return the pid, and the pipe on which to report the process's end.
 
-    The descriptors are the channel to the driver, the pipe for its end, and locks that the process is to hold as long
-    as it lives.
+    The descriptors are the channel to the driver, the pipe for its end, and the locks that the process holds as long
+    as it runs.
     """
     for name in request["libraries"]:
         importlib.import_module(name)
-    gc.freeze()  # so that collecting garbage in a child does not copy these pages
+    gc.freeze()  # so that garbage collection in a child does not copy these pages
     server = os.getpid()
     channel, end, *locks = descriptors
     pid = os.fork()
@@ -73,7 +73,7 @@ def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[i
 
 
 def become_stage(module: str, channel: Connection, server: int) -> None:
-    """Call `main(channel)` of a module of the project, and end. The kernel kills this process when its server ends."""
+    """Call `main(channel)` of a project module, and exit. The kernel kills this process when its server ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:
@@ -86,7 +86,7 @@ def become_stage(module: str, channel: Connection, server: int) -> None:
     try:
         importlib.import_module(module).main(channel)
         code = 0
-    except BaseException:  # noqa: BLE001 - told as the interpreter tells it
+    except BaseException:  # noqa: BLE001 - printed as the interpreter prints it
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
@@ -94,19 +94,19 @@ def become_stage(module: str, channel: Connection, server: int) -> None:
         os._exit(code)
 
 
-def report_ended(listeners: dict[int, Connection]) -> None:
-    """Tell of each process that has ended: its exit code, negative for a signal, and its peak memory."""
+def send_ended(listeners: dict[int, Connection]) -> None:
+    """Report each process that has ended: its exit code, negative for a signal, and its peak memory."""
     while listeners:
         pid, status, usage = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
         with listeners.pop(pid) as listener:
             code = os.waitstatus_to_exitcode(status)
-            tell(listener, {"code": code, "peak_bytes": usage.ru_maxrss * MAXRSS_BYTES})
+            send(listener, {"code": code, "peak_bytes": usage.ru_maxrss * MAXRSS_BYTES})
 
 
-def tell(listener: Connection, message: dict[str, int]) -> None:
-    """Send a driver's thread one message; it may have stopped listening."""
+def send(listener: Connection, message: dict[str, int]) -> None:
+    """Send one message to a driver's thread, which may have stopped listening."""
     try:
         listener.send_bytes(json.dumps(message).encode())
     except BrokenPipeError:

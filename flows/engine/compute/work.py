@@ -1,4 +1,4 @@
-"""The work of a stage, in its own process: its function, called into a temporary folder that takes its place whole.
+"""The work of a stage, in its own process: call the task function, then move the output into place, all or nothing.
 
 Nothing here imports torch, DVC, Prefect or MLflow.
 """
@@ -19,17 +19,17 @@ from typing import Any
 from flows.engine.compute.guard import Guard
 from flows.engine.compute.job import Job
 from flows.engine.compute.messages import Messenger, pack_error
-from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.files import write_whole
 from flows.engine.graph.stage import Artifact
 from flows.engine.project import ROOT, STATE, make_state_folder
 
-# Where outputs are made; what a killed stage leaves there, its driver deletes, or the stage's next process.
+# The folder for unfinished outputs. The driver, or the stage's next process, deletes what a killed stage left there.
 WORK = "work"
 
 
 def main(channel: Connection) -> None:
-    """Compute the stage whose job comes on `channel`; its messages, and at last how it ended, go back on it."""
+    """Compute the stage whose job arrives on `channel`; send back its messages, and last how it ended."""
     messenger = Messenger(channel)
     content = channel.recv_bytes()
     threading.Thread(target=messenger.listen, name="driver", daemon=True).start()
@@ -45,30 +45,30 @@ def main(channel: Connection) -> None:
 
 
 def import_code(job: Job) -> None:
-    """Import all that the stage may import later, so that an edit meanwhile is either noticed or without effect."""
+    """Import everything that the stage may import later, so that an edit meanwhile is noticed or has no effect."""
     for name in job.code.list_modules() if job.flow else ():
         importlib.import_module(name)
 
 
 def do_work(stage: Job, report: Messenger) -> float:
-    """Compute a stage and put its output in place, whole or not at all; return the seconds in its task function.
+    """Compute a stage and move its output into place, all or nothing; return the seconds in its task function.
 
-    Raises what the task raises, DisturbedError when an input changed, StoppedError or LateError when it was to end.
+    Raises what the task raises, DisturbedError when an input changed, StoppedError or LateError when it was stopped.
     """
     guard = Guard(stage)
     shutil.rmtree(STATE / WORK / stage.name, ignore_errors=True)
-    # The last part of the path is final from the start: some formats write it into their bytes.
+    # The folder already has its final name: some file formats contain it.
     fresh = make_state_folder(WORK, stage.name, Path(stage.path).name)
     arguments = _bind(stage, fresh, report)
     began_s = time.perf_counter()
     try:
         stage.function(**arguments)
     except OSError as error:
-        if is_mendable(error):
+        if is_fixable(error):
             raise EngineError(f"{stage.name}: {explain(error)}") from error
         raise
     finally:
-        # Also after a failure: an input that went away meanwhile is the cause, not the message.
+        # Also after a failure: a vanished input is the cause, and a better message than the task's.
         guard.check()
     seconds = time.perf_counter() - began_s
     put = _update_files if stage.persists else _put_in_place
@@ -95,15 +95,15 @@ def _resolve(value: Any) -> Any:
     if isinstance(value, Artifact):
         path = ROOT / value.path
         if not path.is_dir():
-            raise EngineError(f"{value.path} is missing: `dvc repro {value.stage}` makes it")
+            raise EngineError(f"{value.path} is missing: compute it with `dvc repro {value.stage}`")
         return path
     if isinstance(value, list | tuple):
-        return [_resolve(one) for one in value]
+        return [_resolve(item) for item in value]
     return value
 
 
 def _sign_inputs(stage: Job) -> str:
-    """Return a digest of all that decides the result, so that only the very same training is resumed."""
+    """Return a digest of everything that determines the result, so that only the same training is resumed."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps([stage.command, stage.values], sort_keys=True).encode())
     for dep in stage.deps:
@@ -122,7 +122,7 @@ def _put_in_place(fresh: Path, place: Path) -> None:
 
 
 def _update_files(fresh: Path, place: Path) -> None:
-    """Bring a folder of text files up to date: one that does not change is left alone, others are replaced whole."""
+    """Update a folder of text files: unchanged files are not touched, others are replaced atomically."""
     place.mkdir(parents=True, exist_ok=True)
     texts = {path.name: path.read_text(encoding="utf-8") for path in fresh.iterdir()}
     standing = {path.name: path.read_text(encoding="utf-8") for path in place.iterdir()}

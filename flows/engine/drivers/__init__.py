@@ -1,1 +1,1 @@
-"""The two ways to run a graph, and what is recorded of a run."""
+"""The two ways to run a graph, and the record of a run."""

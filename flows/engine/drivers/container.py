@@ -1,7 +1,8 @@
 """One deployed run in a container that may be new: `python -m flows.engine.drivers.container`, see deploy/pool.json.
 
-What earlier runs made comes from DVC's remote first. What this one made goes there before the container ends, and
-MLflow is told the rest, since nothing else may outlive it. SIGTERM goes on to the run, which stops at its next batch.
+First it fetches the results of earlier runs from DVC's remote. Before the container ends, it pushes its own results and
+sends all runs to MLflow, because the container's disk may be lost. SIGTERM is forwarded: the run stops at its next
+batch.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ SEND_S = 600.0
 
 
 def main() -> int:
-    """Return the run's exit status, or DVC's where the run went well and its results could not be handed on."""
+    """Return the run's exit status, or that of `dvc push` when the run succeeded."""
     if _call("flows.engine.cache.remote"):
-        say("not all was brought from DVC's remote: what is missing is computed")
+        say("DVC's remote could not deliver all earlier results (see above): the missing ones are computed")
     ended = _call("prefect.engine")
     kept = _call("dvc", "push", "--run-cache")
     if count_waiting(ROOT).journals and (waiting := wait_sent(ROOT, start_sender(ROOT), timeout_s=SEND_S)).journals:
@@ -32,7 +33,7 @@ def main() -> int:
 
 
 def _call(*module: str) -> int:
-    """Run a module to its end, and hand on what asks this process to end."""
+    """Run a module in a child process and forward SIGTERM to it; return its exit status."""
     child = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT)
 
     def hand_on(number: int, frame: FrameType | None) -> None:

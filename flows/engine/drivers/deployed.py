@@ -1,6 +1,6 @@
-"""What a deployment runs: one flow, or several in turn, always from the committed params.
+"""The Prefect flows of deployments: one flow, or several in turn, always from the committed params.
 
-A run's overrides are its parameters, so that one night's never reach the next.
+A run's overrides are its Prefect parameters, so they never affect the next run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.console import say
-from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.drivers.failure import Failure, notify_failure
 from flows.engine.drivers.prefect_driver import execute, prepare_run
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
-    """Return the Prefect flow of one of the project's flows, for deployments and as a part of others."""
+    """Return the Prefect flow of one of the project's flows."""
     from prefect import flow
 
     name = pipeline.name
@@ -30,17 +30,17 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
         """Run a flow from its committed params.
 
         Args:
-            preset: start from params/presets/FLOW-NAME.yaml laid over the committed params
-            overrides: section.key=value, each
-            force: compute the stages even when they are fresh
-            stages: only these stages and what they need; all of them when none is named
+            preset: apply params/presets/FLOW-NAME.yaml to the committed params
+            overrides: a list of section.key=value
+            force: compute all stages, also fresh ones
+            stages: run only these stages and those that they need; default: all stages
         """
         request = Request(preset, overrides, stages)
         try:
             say(start_from_committed(name, preset=preset, overrides=overrides))
             prepared = prepare_run(name, request, force=force)
         except Exception as error:
-            tell_failure(Failure.of(name, error, [], flow=name, request=request))
+            notify_failure(Failure.of(name, error, [], flow=name, request=request))
             raise
         return execute(prepared)
 
@@ -48,7 +48,7 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
 
 
 def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
-    """Return the Prefect flow that runs several flows in turn; one that fails does not keep the next from running."""
+    """Return the Prefect flow that runs several flows in turn; when one fails, the next one runs all the same."""
     from prefect import flow
     from prefect.states import Cancelled
 
@@ -58,10 +58,10 @@ def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
         """Run the flows one after the other, each from its committed params.
 
         Args:
-            preset: FLOW-NAME, a file of params/presets without its ending; for that flow alone
-            overrides: FLOW.section.key=value, each
-            force: compute the stages even when they are fresh
-            stages: only these stages and what they need, and only their flows; everything when none is named
+            preset: FLOW-NAME: apply params/presets/FLOW-NAME.yaml, for that flow only
+            overrides: a list of FLOW.section.key=value
+            force: compute all stages, also fresh ones
+            stages: run only these stages and those that they need, and only their flows; default: everything
         """
         requests = share_out(known, preset=preset, overrides=overrides, stages=stages)
         failures = []
@@ -82,7 +82,7 @@ def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
 
 
 def share_out(known: list[str], *, preset: str, overrides: list[str], stages: list[str]) -> dict[str, Request]:
-    """Return what each flow is asked for. Raises EngineError for a value that begins with no flow's name."""
+    """Return the request for each flow. Raises EngineError for a value that does not begin with a flow's name."""
     requests = {name: Request() for name in known}
     if preset:
         flow, named = _split_flow(known, "preset", preset, "-")
@@ -99,7 +99,7 @@ def _split_flow(known: list[str], what: str, value: str, mark: str) -> tuple[str
     flow, found, rest = value.partition(mark)
     if not found or flow not in known:
         begins = ", ".join(f"{name}{mark}" for name in known)
-        raise EngineError(f"the {what} {value!r} names no flow; begin it with one of: {begins}")
+        raise EngineError(f"the {what} {value!r} names no flow: begin it with one of {begins}")
     return flow, rest
 
 

@@ -1,12 +1,25 @@
-"""The stage before all others, as both drivers run it."""
+"""The first stage, which both drivers run before all others."""
 
+from flows.engine.cache.lockfile import list_stages
 from flows.engine.cache.store import bring_up_to_date
 from flows.engine.compute.process import run_stage
-from flows.engine.console import StageReport
-from flows.engine.graph.dvc_yaml import check_stage
+from flows.engine.console import ConsoleReport, say
+from flows.engine.graph.dvc_yaml import CHECK, check_stage
+from flows.engine.project import ROOT
 
 
 def update_code() -> None:
-    """Bring the fingerprints of all code up to date. Raises EngineError when dvc.yaml lags behind the flows."""
+    """Update the fingerprints of all code. Raises EngineError when dvc.yaml does not match the flows."""
+    announce_upgrade()
     check = check_stage()
-    bring_up_to_date(check, lambda: run_stage(check, StageReport(check.name)))
+    bring_up_to_date(check, lambda: run_stage(check, ConsoleReport(check.name)))
+
+
+def announce_upgrade() -> None:
+    """Say that everything is computed again where dvc.lock is an earlier version's, until this stage is in it."""
+    recorded = list_stages(ROOT / "dvc.lock")
+    if recorded and CHECK not in recorded:
+        say(
+            "every stage is computed again, once: dvc.lock was written by an earlier version, whose stages depended on "
+            "whole files of code; now each depends on the definitions that it uses (docs/upgrade.md)"
+        )

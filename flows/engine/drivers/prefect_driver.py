@@ -3,111 +3,62 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.engine.cache.store import Outcome, Verdict, bring_up_to_date
-from flows.engine.console import StageReport, print_results, say
-from flows.engine.drivers.failure import Failure, tell_failure
+from flows.engine.cache.store import Verdict
+from flows.engine.console import print_results, say
+from flows.engine.drivers.failure import notify_failure
 from flows.engine.drivers.first import update_code
-from flows.engine.drivers.record import report_run
-from flows.engine.drivers.recorder import Recorder, begin_flow_run, end_flow_run, read_metrics
+from flows.engine.drivers.record import write_report
+from flows.engine.drivers.recorder import begin_flow_run, end_flow_run, read_metrics
 from flows.engine.drivers.request import Request
-from flows.engine.errors import EngineError, explain, is_mendable
+from flows.engine.drivers.run import Run
+from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides
 from flows.engine.graph.stage import Stage, choose_stages
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
-from flows.engine.stop import Stop, StoppedError
-from flows.engine.tracking.journal import Journal, count_waiting
-from flows.engine.tracking.ledger import Cost
-from flows.engine.tracking.outbox import take_told
+from flows.engine.stop import StoppedError
+from flows.engine.tracking.journal import count_waiting
+from flows.engine.tracking.outbox import take_messages
 
 if TYPE_CHECKING:
     from prefect.states import State
 
 
-@dataclass
-class Run:
-    """One run of a flow: what is to be made fresh, and what became of each stage."""
-
-    stages: list[Stage]
-    force: bool
-    journal: Journal | None = None
-    request: Request = field(default_factory=Request)
-    reporter: str = ""
-    name: str = ""
-    page: Path | None = None
-    stop: Stop = field(default_factory=Stop)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-
-    def do_stage(self, stage: Stage, tell: Callable[[str], None]) -> Verdict:
-        """Make one stage fresh and note what it took."""
-        report = StageReport(stage.name, tell, self.stop)
-        try:
-            with report, Recorder(stage, self.journal, run=self.name) as recorder:
-                outcome = bring_up_to_date(
-                    stage,
-                    lambda: recorder.compute(report),
-                    force=self.force,
-                    on_wait=lambda: report.say("waits: another run computes it"),
-                    check=report.check,
-                )
-                recorder.record(outcome)
-        except Exception as error:
-            self.errors[stage.name] = error
-            if not isinstance(error, StoppedError):
-                self.failures.append(Failure.of(stage.name, error, report.said, flow=stage.flow, request=self.request))
-            raise
-        finally:
-            self.seconds[stage.name] = report.seconds
-        if outcome.verdict is Verdict.RAN and recorder.usage is not None:
-            began_ms = round(time.time() * 1000 - report.seconds * 1000)
-            peak_bytes = recorder.usage.peak_bytes
-            self.costs[stage.name] = Cost(report.seconds, began_ms, peak_bytes=peak_bytes, epochs=report.figures)
-        self.outcomes[stage.name] = outcome
-        return outcome.verdict
-
-
 def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:
-    """Run a flow under the project's own Prefect server and print what became of each stage.
+    """Run a flow under the project's own Prefect server, or the team's, and print how each stage ended.
 
-    Raises the first stage's error when one failed; stages that do not need it run all the same.
+    Raises the error of the first stage that failed; stages that do not depend on a failed one run all the same.
     """
-    # A name that is not there is refused before anything is written.
+    # An unknown flow is refused before anything is written.
     load_pipeline(flow)
     if preset or overrides:
         say(apply_overrides(flow, preset=preset, overrides=overrides))
-    # Asked now, since this process is about to name the project's own servers there.
+    # Read now, because `_use_server` sets these variables to the project's own servers.
     is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
     run = prepare_run(flow, Request(preset, overrides, stages), force=force)
     _use_server()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if run.page is not None:
-        say(f"its report: {run.page.relative_to(ROOT)}")
-    say(f"this run: {_find_page(state)} (Prefect)")
+        say(f"report: {run.page.relative_to(ROOT)}")
+    say(f"Prefect: {_find_page(state)}")
     if run.journal is not None and (waiting := count_waiting(ROOT)).why:
         say(str(waiting))
-    for told in take_told(ROOT):
-        say(told)
+    for message in take_messages(ROOT):
+        say(message)
     _raise_first(run, state)
     print_figures(run)
     if not is_team:
-        say("to look at the runs: `mlflow ui` (MLflow), `make up` (both pages)")
+        say("to browse the runs: `mlflow ui`, or `make up` for the pages of both Prefect and MLflow")
 
 
 def _run_under_prefect(name: str, run: Run) -> Any:
-    """Make a flow run of a run that is prepared, and return its final state."""
+    """Execute a prepared run as a Prefect flow run, and return its final state."""
     from prefect import flow
 
     made: Any = flow(name=name, validate_parameters=False, persist_result=False)(lambda: execute(run))
@@ -118,17 +69,18 @@ def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
     """Trace a flow, choose the stages to run, and bring dvc.yaml up to date with the flow."""
     choose_stages(trace_flow(flow), request.stages)  # an unknown stage is refused before anything is written
     if write_graph():
-        say("dvc.yaml lagged behind the flows and was rewritten")
+        say("dvc.yaml did not match the flows and was rewritten")
     update_code()
     chosen = read_fingerprints(choose_stages(trace_flow(flow), request.stages))
     return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter)
 
 
 def execute(run: Run) -> State[Any] | None:
-    """Run the stages as Prefect tasks in the flow run under way, in state Cached where they were fresh.
+    """Run the stages as Prefect tasks in the current flow run; fresh stages end in the state Cached.
 
-    Its report is made and its MLflow run ends with it. Raises the first stage's error; stages that do not need that
-    one run all the same. Ctrl-C and SIGTERM end each stage at its next batch, and the flow run as cancelled.
+    At the end it writes the report and ends the MLflow run. Raises the error of the first stage that failed; stages
+    that do not depend on a failed one run all the same. Ctrl-C and SIGTERM stop each stage at its next batch and cancel
+    the run.
     """
     from prefect.runtime import flow_run
     from prefect.states import Cancelled
@@ -142,13 +94,13 @@ def execute(run: Run) -> State[Any] | None:
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             try:
-                run.page = report_run(run, run.journal, ended) if run.reporter else None
+                run.page = write_report(run, run.journal, ended) if run.reporter else None
             finally:
                 end_flow_run(run.journal, run.stages, run.outcomes, ended)
-    if error := next((one for one in run.errors.values() if not isinstance(one, StoppedError)), None):
-        tell_failure(run.failures[0])
+    if error := next((e for e in run.errors.values() if not isinstance(e, StoppedError)), None):
+        notify_failure(run.failures[0])
         raise error
-    return None if finished else Cancelled(message="stopped; the next run goes on from what is finished")
+    return None if finished else Cancelled(message="stopped; the next run resumes it")
 
 
 def _run_stages(run: Run) -> None:
@@ -165,7 +117,7 @@ def _run_stages(run: Run) -> None:
             futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
         wait(list(futures.values()))
     except (KeyboardInterrupt, TerminationSignal):
-        say("stopping at the next batch")
+        say("stopping: each stage stops at its next batch")
         run.stop.ask()
         wait(list(futures.values()))
 
@@ -186,30 +138,30 @@ def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
 
 
 def _use_server() -> None:
-    """Have this process use the team's Prefect server, or the project's own, started when it is not up."""
+    """Make this process use the team's Prefect server, or the project's own, which is started if needed."""
     from flows.engine.servers.server import up, use_prefect
     from flows.engine.servers.team import use_team_prefect
 
     if use_team_prefect(ROOT) is None:
         use_prefect(ROOT, up(ROOT, ["prefect"])["prefect"].api_url)
-    # Stages tell their own progress; Prefect's lines still reach its page.
+    # Stages print their own progress, so Prefect's log lines go to its page only.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
 def _find_page(state: Any) -> str:
-    """Return the address of Prefect's page of the run that ended in `state`."""
+    """Return the address of Prefect's page for the run that ended in `state`."""
     from prefect.utilities.urls import url_for
 
     return strip_secrets(str(url_for("flow-run", obj_id=state.state_details.flow_run_id)))
 
 
 def _list_results(run: Run) -> list[tuple[str, str, float]]:
-    def verdict(name: str) -> str:
+    def read_result(name: str) -> str:
         if name in run.errors:
             return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
         return run.outcomes[name].verdict if name in run.outcomes else "not reached"
 
-    return [(stage.name, verdict(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
+    return [(stage.name, read_result(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
 
 
 def _raise_first(run: Run, state: Any) -> None:
@@ -217,18 +169,20 @@ def _raise_first(run: Run, state: Any) -> None:
         raise EngineError(state.message)
     if run.errors:
         name, error = next(iter(run.errors.items()))
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise error
         raise EngineError(f"{name}: {explain(error)}") from error
     if not state.is_completed():
-        raise EngineError(f"the flow ended as {state.name}: {state.message}")
+        raise EngineError(
+            f"Prefect ended the flow run as {state.name}: {state.message}; `python -m flows doctor` checks the servers"
+        )
 
 
 def print_figures(run: Run) -> None:
-    """Print the flow's figures, and where its model lies."""
+    """Print the flow's metrics and the path of its model."""
     for stage in run.stages:
         for key, value in read_metrics(stage):
             if key.count(".") < 2:
                 say(f"{key:>28}  {value:.4g}")
-        if stage.look.model:
+        if stage.published.model:
             say(f"model: {stage.artifact.path}/model.pt")

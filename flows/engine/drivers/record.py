@@ -1,4 +1,4 @@
-"""The report of a flow's run: what is known of the run, for the module that the flow names to make a page of it."""
+"""The record of a flow's run, from which the module that the flow names makes the report page."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 from flows.engine.stop import StoppedError
 from flows.engine.tracking.journal import Journal, count_waiting
-from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_verdict
+from flows.engine.tracking.ledger import Cost, keep_cost, pick_samples, read_cost, read_decision
 from flows.engine.tracking.outbox import Event, OutgoingJournal
 
 if TYPE_CHECKING:
-    from flows.engine.drivers.prefect_driver import Run
+    from flows.engine.drivers.run import Run
 
 PAGE = "report.html"
-# To register a model and to judge it takes MLflow some seconds; the page is made without that when it takes longer.
-VERDICT_TIMEOUT_S = 60.0
+# MLflow takes some seconds to register and compare a model; after this time the report is made without the decision.
+DECISION_TIMEOUT_S = 60.0
 POLL_S = 0.1
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What became of a stage: `name` is without its flow's, `folder` holds its output where that is fresh."""
+    """How a stage ended: `name` is without the flow's name; `folder` is its output, None unless it is fresh."""
 
     name: str
     role: Role | None
     function: Callable[..., None]
     exports: bool
     folder: Path | None
-    verdict: str
+    result: str
     seconds: float
     learns: bool
     cost: Cost | None
@@ -46,36 +46,36 @@ class StageRecord:
 
     @property
     def label(self) -> str:
-        """What tells it from others of its kind, such as `melnet-fold5`: its name but for the first word."""
+        """The stage's name without its first word, such as `melnet-fold5`."""
         return self.name.partition("-")[2] or self.name
 
 
 @dataclass(frozen=True)
 class FlowRecord:
-    """A run of a flow: how it ended, its stages in order, what it ran on, and what the registry said of its model."""
+    """A run of a flow: its status, its stages in order, its environment, and the gate's decision on its model."""
 
     flow: str
     status: str
     began_ms: int
     stages: list[StageRecord]
     about: dict[str, str]
-    verdict: str
+    decision: str
 
     def find(self, what: Role | Callable[..., None]) -> Iterator[tuple[StageRecord, Path]]:
-        """Yield the stages that have a role, or call a task function, with their outputs, where these are fresh."""
+        """Yield the fresh stages that have a role, or call a task function, with their outputs."""
         for stage in self.stages:
             if what in (stage.role, stage.function) and stage.folder is not None:
                 yield stage, stage.folder
 
     def folder(self, what: Role | Callable[..., None]) -> Path | None:
-        """Return the output of the one such stage; None where the flow has none, or it did not come to its end."""
+        """Return the output of the only such stage; None where the flow has none, or it was not computed."""
         return next((folder for _, folder in self.find(what)), None)
 
 
-def report_run(run: Run, journal: Journal, status: str) -> Path | None:
+def write_report(run: Run, journal: Journal, status: str) -> Path | None:
     """Write a run's report, keep it in MLflow and link it from Prefect.
 
-    Returns where it lies, or None when that failed: what a run made counts more than its page.
+    Returns its path, or None when the report failed, which never fails the run.
     """
     try:
         record = _describe_run(run, journal, status)
@@ -83,16 +83,16 @@ def report_run(run: Run, journal: Journal, status: str) -> Path | None:
         page = make_state_folder("reports", record.flow) / PAGE
         write_whole({page: module.render_report(record)})
         journal.artifact(page)
-        _tell_prefect(record, page, journal)
-    except Exception as error:  # noqa: BLE001 - whatever ails the page, the run has ended well
-        say(f"the report could not be made: {type(error).__name__}: {' '.join(str(error).split())}")
+        _write_artifact(record, page, journal)
+    except Exception as error:  # noqa: BLE001 - a faulty report must not fail the run
+        say(f"the report could not be written: {type(error).__name__}: {' '.join(str(error).split())}")
         return None
     return page
 
 
 def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
     outgoing = OutgoingJournal(journal.folder)
-    verdict = _await_verdict(run) if status == "FINISHED" else ""
+    decision = _await_decision(run) if status == "FINISHED" else ""
     measured = [line.event for line in outgoing.read_samples()]
     return FlowRecord(
         flow=run.stages[0].flow,
@@ -100,7 +100,7 @@ def _describe_run(run: Run, journal: Journal, status: str) -> FlowRecord:
         began_ms=outgoing.opening["time_ms"],
         stages=[_describe_stage(run, stage, measured) for stage in run.stages],
         about=outgoing.opening["tags"],
-        verdict=verdict,
+        decision=decision,
     )
 
 
@@ -111,9 +111,9 @@ def _describe_stage(run: Run, stage: Stage, measured: list[Event]) -> StageRecor
         name=stage.name.removeprefix(f"{stage.flow}-"),
         role=stage.role,
         function=stage.function,
-        exports=stage.look.model is not None,
+        exports=stage.published.model is not None,
         folder=ROOT / stage.artifact.path if outcome else None,
-        verdict=outcome.verdict if outcome else "stopped" if stopped else "failed" if error else "not reached",
+        result=outcome.verdict if outcome else "stopped" if stopped else "failed" if error else "not reached",
         seconds=run.seconds.get(stage.name, 0.0),
         learns=stage.learns,
         cost=_weigh(run, stage, outcome.output, measured) if outcome else None,
@@ -122,7 +122,7 @@ def _describe_stage(run: Run, stage: Stage, measured: list[Event]) -> StageRecor
 
 
 def _weigh(run: Run, stage: Stage, output: str, measured: list[Event]) -> Cost | None:
-    """Return what a stage cost: in this run, or in the one that computed it."""
+    """Return a stage's cost in this run, or in the run that computed it."""
     if (cost := run.costs.get(stage.name)) is None:
         return read_cost(ROOT, stage.name, output)
     ended_ms = cost.began_ms + round(cost.seconds * 1000)
@@ -131,35 +131,35 @@ def _weigh(run: Run, stage: Stage, output: str, measured: list[Event]) -> Cost |
     return cost
 
 
-def _await_verdict(run: Run) -> str:
-    """Return what the registry says of the flow's model, which it may be about to; nothing when that takes too long."""
-    deadline = time.monotonic() + VERDICT_TIMEOUT_S
+def _await_decision(run: Run) -> str:
+    """Return the gate's decision on the flow's model; wait for it if the model is new; empty after the time-out."""
+    deadline = time.monotonic() + DECISION_TIMEOUT_S
     for stage in run.stages:
-        if not stage.look.model:
+        if not stage.published.model:
             continue
         output = run.outcomes[stage.name].output
         if stage.name in run.costs:
-            say(f"waits for the verdict on the new version of {stage.flow}, {VERDICT_TIMEOUT_S:.0f} s at most")
-        while not (verdict := read_verdict(ROOT, stage.name, output)) and stage.name in run.costs:
+            say(f"waiting up to {DECISION_TIMEOUT_S:.0f} s for the gate's decision on the new version of {stage.flow}")
+        while not (decision := read_decision(ROOT, stage.name, output)) and stage.name in run.costs:
             if time.monotonic() > deadline or count_waiting(ROOT).why:
                 break
             time.sleep(POLL_S)
-        return verdict
+        return decision
     return ""
 
 
-def _tell_prefect(record: FlowRecord, page: Path, journal: Journal) -> None:
+def _write_artifact(record: FlowRecord, page: Path, journal: Journal) -> None:
     from prefect.artifacts import create_markdown_artifact
 
-    rows = [f"| {stage.name} | {stage.verdict} | {stage.seconds:.1f} |" for stage in record.stages]
+    rows = [f"| {stage.name} | {stage.result} | {stage.seconds:.1f} |" for stage in record.stages]
     lines = [
         f"# {record.flow}: {record.status}",
         "",
-        f"The report: `{page}`" + _link_tracker(journal),
+        f"Report: `{page}`" + _link_tracker(journal),
         "",
-        record.verdict,
+        record.decision,
         "",
-        "| stage | | seconds |",
+        "| stage | result | seconds |",
         "|---|---|---:|",
         *rows,
     ]
@@ -169,9 +169,9 @@ def _tell_prefect(record: FlowRecord, page: Path, journal: Journal) -> None:
 
 
 def _link_tracker(journal: Journal) -> str:
-    """Return where MLflow shows the run, when its page is up and it has the run by now."""
+    """Return a link to MLflow's page of the run, if its server is running and has received the run."""
     from flows.engine.servers.server import where
 
     run_id = OutgoingJournal(journal.folder).read_sent().run_id
     pages = [server.url for server in where(ROOT) if server.name == "mlflow"]
-    return f", and [in MLflow]({pages[0]}/#/runs/{run_id})" if run_id and pages else ""
+    return f", [MLflow's page of the run]({pages[0]}/#/runs/{run_id})" if run_id and pages else ""

@@ -1,4 +1,4 @@
-"""What MLflow is told of flows and of stages that learn."""
+"""Records flows, and stages that learn, as MLflow runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from flows.engine.cache.store import Outcome, Verdict, read_recorded
 from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
-from flows.engine.console import StageReport
+from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.machine import read_versions
@@ -22,19 +22,19 @@ from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 from flows.engine.tracking.ledger import Made, keep_made
 
-# Among the figures of the machine, by which runs are not compared.
+# One of the machine's metrics, which comparisons of runs leave out.
 PEAK = "system/stage_peak_memory_megabytes"
-# Where a flow's run keeps dvc.lock as it was at its end.
+# The artifact of a flow's run that holds dvc.lock as it was at the run's end.
 LOCK = "pipeline/dvc.lock"
-# The ensemble's predictions of the test data, in the output of the stage that is the predictions.
+# The predictions of the test data, a file in the output of the stage with the role PREDICTIONS.
 TABLE = "test.csv"
 
 
 class Recorder:
-    """The MLflow run of one stage that learns: begun when its work begins, so a cached one makes none."""
+    """The MLflow run of one stage that learns. It begins with the stage's work, so a cached stage makes no run."""
 
     def __init__(self, stage: Stage, parent: Journal | None = None, *, run: str) -> None:
-        """`run` names the run that may compute the stage, as `python -m flows status` shows it."""
+        """`run` is the name of the run that may compute the stage, for `python -m flows status`."""
         self._stage = stage
         self._parent = parent
         self._run = run
@@ -51,15 +51,15 @@ class Recorder:
             by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
             self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
-    def compute(self, report: StageReport) -> None:
-        """Compute the stage; for one that learns, MLflow is told what `report` is told, and the peak memory."""
+    def compute(self, report: ConsoleReport) -> None:
+        """Compute the stage; if it learns, its metrics and its peak memory are sent to MLflow too."""
         self.usage = usage = run_stage(self._stage, self._listen(report))
         made = Made(round(time.time() * 1000), self._run, round(usage.seconds, 3), usage.peak_bytes, read_versions())
         keep_made(ROOT, self._stage.name, made)
         if self._journal is not None:
             self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
 
-    def _listen(self, report: StageReport) -> StageReport | Listener:
+    def _listen(self, report: ConsoleReport) -> ConsoleReport | TrackedReport:
         if not self._stage.learns:
             return report
         self._journal = Journal.begin(
@@ -71,10 +71,10 @@ class Recorder:
             params=dict(flatten(self._stage.values)),
         )
         start_sender(ROOT)
-        return Listener(report, self._journal)
+        return TrackedReport(report, self._journal)
 
     def record(self, outcome: Outcome) -> None:
-        """Tell MLflow what the stage made, or, where it was cached, link the run that made it."""
+        """Record the stage's output in its MLflow run; for a cached stage, link the run that made it."""
         tags = {STAGE: self._stage.name, OUTPUT_MD5: outcome.output}
         if self._journal is None:
             if self._parent is not None and self._stage.learns:
@@ -84,7 +84,7 @@ class Recorder:
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
-        if (model := self._stage.look.model) and outcome.verdict is Verdict.RAN:
+        if (model := self._stage.published.model) and outcome.verdict is Verdict.RAN:
             self._journal.model(self._describe_version(model), tags | self._list_data())
 
     def _describe_version(self, model: Registered) -> NewVersion:
@@ -101,20 +101,20 @@ class Recorder:
         return next(stage for stage in stages if stage.role is role)
 
     def _list_data(self) -> dict[str, str]:
-        """Return the md5 of the test data as tags, so that only what was tested on the same is compared."""
+        """Return the md5 of the test data as tags, so that only models with the same test data are compared."""
         names = [self._find(role).name for role in TEST_DATA]
         return {f"{DATA_MD5}{name}": md5 for name, md5 in read_recorded(names).items()}
 
 
-class Listener:
-    """A report that a person sees and MLflow keeps."""
+class TrackedReport:
+    """A stage report that is both shown to the user and sent to MLflow."""
 
-    def __init__(self, report: StageReport, journal: Journal) -> None:
+    def __init__(self, report: ConsoleReport, journal: Journal) -> None:
         self._report = report
         self._journal = journal
 
     def begin(self) -> None:
-        """Note that the work begins, after all waiting."""
+        """Note that the work begins, after any waiting."""
         self._report.begin()
 
     def check(self, *, grace_s: float = 0.0) -> None:
@@ -122,23 +122,23 @@ class Listener:
         self._report.check(grace_s=grace_s)
 
     def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show how far the work is."""
+        """Show the progress."""
         self._report.progress(done, total, unit, **figures)
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Keep figures of one step."""
+        """Keep the metrics of one step."""
         self._report.metrics(figures, step)
         self._journal.metrics(figures, step)
 
     def say(self, text: str) -> None:
-        """Say one line that a person should read."""
+        """Print one line for the user."""
         self._report.say(text)
 
 
 def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
-    """Begin the parent run of a flow, with every param and the files that define it.
+    """Begin the parent run of a flow, with all params and the files that define it.
 
-    A flow in which nothing learns has nothing to track, and gets none.
+    Returns None for a flow in which no stage learns.
     """
     if not any(stage.learns for stage in stages):
         return None
@@ -151,7 +151,7 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
 
 
 def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, Outcome], status: Any) -> None:
-    """Tell the figures of the flow and the md5 of all that it made, and end its run."""
+    """Record the flow's metrics and the md5 of all its outputs, and end its run."""
     journal.tags({f"{OUTPUT_OF}{name}": outcome.output for name, outcome in outcomes.items()})
     for stage in stages:
         if stage.name in outcomes:
@@ -163,8 +163,8 @@ def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, O
 
 
 def read_metrics(stage: Stage) -> Iterator[tuple[str, float]]:
-    """Yield the figures in a stage's metrics files, nested keys joined by dots."""
-    for name in stage.look.metrics:
+    """Yield the numbers in a stage's metrics files; nested keys are joined by dots."""
+    for name in stage.published.metrics:
         path = ROOT / stage.artifact.path / name
         for key, value in flatten(json.loads(path.read_text(encoding="utf-8"))):
             if isinstance(value, int | float) and not isinstance(value, bool):
@@ -172,7 +172,7 @@ def read_metrics(stage: Stage) -> Iterator[tuple[str, float]]:
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested values with their keys joined by dots; a list is one value, as text."""
+    """Yield nested values with their keys joined by dots; a list is one value, as JSON."""
     for key, value in nested.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""What a person, or a deployment, asks of one flow."""
+"""What a user, or a deployment, asks one flow to run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Request:
-    """A preset, overrides and stages; without any, the params as they are and all stages."""
+    """A preset, overrides and stages; by default the params as they are and all stages."""
 
     preset: str = ""
     overrides: list[str] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
 
     def as_command(self, flow: str) -> str:
-        """Return the command that asks the same again, quoted for a shell.
+        """Return the command that repeats this request, quoted for a shell.
 
-        Not `--force`: what was finished is not computed again.
+        Without `--force`, so that finished stages are not computed again.
         """
         options = [("--preset", self.preset)] if self.preset else []
         options += [("--set", override) for override in self.overrides]

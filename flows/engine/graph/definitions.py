@@ -1,7 +1,7 @@
-"""One source file as its statements: what each binds, which names it uses, and its digest.
+"""One source file as its statements: the names that each binds and uses, and its digest.
 
-Only the standard library is needed, and nothing is imported or run. A digest is the same on every supported Python
-and does not see comments, docstrings or formatting.
+Uses the standard library only, and imports or runs nothing. A digest is the same on every supported Python
+and ignores comments, docstrings and formatting.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 IMPORTS = (ast.Import, ast.ImportFrom)
-# A name, and the attributes read of it: `np.random.default_rng` is ("np", "random", "default_rng").
+# A name and the attributes read from it: `np.random.default_rng` is ("np", "random", "default_rng").
 Chain = tuple[str, ...]
 
 
 class Import(NamedTuple):
-    """What an imported name stands for: a module, or `name` in it."""
+    """The target of an imported name: a module, or `name` in it."""
 
     module: str
     name: str | None
@@ -31,7 +31,7 @@ class Import(NamedTuple):
 
 @dataclass
 class References:
-    """What a statement names: names of its module, names that it imports itself, and the modules which that runs."""
+    """The names that a statement uses: of its module, imported by itself, and the modules that those imports run."""
 
     chains: set[Chain] = field(default_factory=set)
     lists_subclasses: bool = False
@@ -60,13 +60,13 @@ class Module:
     def _take(self, index: int, node: ast.stmt) -> None:
         for name, imports in _find_bindings([node], self.package).items():
             self.imports.setdefault(name, []).extend(imports)
-            # A condition around an import counts too.
+            # An import inside a condition: the condition counts too.
             if not isinstance(node, IMPORTS):
                 self.binds.setdefault(name, []).append(index)
-        for one in _find_imports(node):
-            self.runs |= list_modules(one, self.package)
-            if isinstance(one, ast.ImportFrom) and one.names[0].name == "*":
-                self.stars.append(_find_base(one, self.package))
+        for part in _find_imports(node):
+            self.runs |= list_modules(part, self.package)
+            if isinstance(part, ast.ImportFrom) and part.names[0].name == "*":
+                self.stars.append(_find_base(part, self.package))
 
     @cached_property
     def names(self) -> dict[int, tuple[str, ...]]:
@@ -84,7 +84,7 @@ class Module:
 
     @cached_property
     def tops(self) -> set[str]:
-        """The first parts of the names of all modules that the file imports anywhere."""
+        """The top-level packages of all modules that the file imports anywhere."""
         waiting: list[ast.AST] = list(self.statements)
         found: set[str] = set()
         while waiting:
@@ -96,17 +96,17 @@ class Module:
 
     @cached_property
     def ordered(self) -> set[int]:
-        """The indices of the statements whose place among the others can matter when the module is imported."""
+        """The indices of the statements whose order can matter when the module is imported."""
         return {index for index in self.defined if self._is_ordered(index)}
 
     def _is_ordered(self, index: int) -> bool:
         names = self.names.get(index, ())
         if not names or any(len(self.binds[name]) > 1 for name in names):
             return True
-        return any(isinstance(one, ast.Call) for one in list_run(self.statements[index]))
+        return any(isinstance(part, ast.Call) for part in list_run(self.statements[index]))
 
     def read_references(self, index: int) -> References:
-        """Return what a statement names."""
+        """Return the names that a statement uses."""
         if index not in self._references:
             reader = _Reader(self.package)
             reader.read(self.statements[index], ())
@@ -121,7 +121,7 @@ class Module:
 
 
 def digest_node(node: ast.AST) -> str:
-    """Return a digest of a piece of syntax by its node types and fields; empty fields and positions do not count."""
+    """Return a digest of a syntax node, from node types and fields; empty fields and positions do not count."""
     parts: list[str] = []
     _write(node, parts)
     return hash_text("\n".join(parts))
@@ -137,11 +137,11 @@ def _write(node: ast.AST, parts: list[str]) -> None:
     if isinstance(node, ast.Constant):
         parts.append(_write_constant(node.value))
     elif isinstance(node, ast.JoinedStr):
-        # Python 3.12 sees an empty text after a nested format.
-        _write_field([one for one in node.values if getattr(one, "value", None) != ""], parts)
+        # Python 3.12 adds an empty string after a nested format.
+        _write_field([part for part in node.values if getattr(part, "value", None) != ""], parts)
     else:
         for name in node._fields:
-            # `ctx` follows from where a node stands.
+            # `ctx` follows from a node's position.
             if name != "ctx" and (value := getattr(node, name)) not in (None, []):
                 parts.append(name)
                 _write_field(value, parts)
@@ -155,20 +155,20 @@ def _write_field(value: object, parts: list[str]) -> None:
         if value and isinstance(value[0], ast.stmt):
             value = drop_idle(value)
         parts.append(f"[{len(value)}")
-        for one in value:
-            _write_field(one, parts)
+        for part in value:
+            _write_field(part, parts)
     else:
         parts.append(_write_constant(value))
 
 
 def _write_constant(value: object) -> str:
-    if isinstance(value, str):  # repr() follows the Unicode tables of its Python
+    if isinstance(value, str):  # repr() depends on the Unicode tables of the Python version
         return f"str {len(value)} {value}"
     return f"{type(value).__name__} {value:x}" if type(value) is int else f"{type(value).__name__} {value!r}"
 
 
 def drop_idle(body: Iterable[ast.stmt]) -> list[ast.stmt]:
-    """Return the statements that do something: no docstring, no other constant, no `pass`."""
+    """Return the statements that have an effect: no docstring, no other constant, no `pass`."""
     return [node for node in body if not isinstance(node, ast.Pass) and not _is_constant(node)]
 
 
@@ -177,7 +177,7 @@ def _is_constant(node: ast.stmt) -> bool:
 
 
 def is_type_check(node: ast.AST) -> bool:
-    """Tell whether a statement is `if TYPE_CHECKING:`, whose body never runs."""
+    """Return whether a statement is `if TYPE_CHECKING:`, whose body never runs."""
     return isinstance(node, ast.If) and read_chain(node.test)[-1:] == ("TYPE_CHECKING",)
 
 
@@ -191,21 +191,21 @@ def read_chain(node: ast.AST) -> Chain:
 
 
 def list_children(node: ast.AST) -> list[ast.AST]:
-    """Return what may run of a node's parts: not the body of `if TYPE_CHECKING:`."""
+    """Return a node's children that may run: all but the body of `if TYPE_CHECKING:`."""
     if is_type_check(node):
         return list(node.orelse)  # type: ignore[attr-defined]
     children: list[ast.AST] = []
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, list):
-            children += [one for one in value if isinstance(one, ast.AST)]
+            children += [part for part in value if isinstance(part, ast.AST)]
         elif isinstance(value, ast.AST) and name != "ctx":
             children.append(value)
     return children
 
 
 def list_run(node: ast.AST) -> list[ast.AST]:
-    """Return a node and all its parts that run when its module is imported: no function's body."""
+    """Return a node and its descendants that run when its module is imported: no function bodies."""
     found: list[ast.AST] = []
     waiting = [node]
     while waiting:
@@ -220,7 +220,7 @@ def list_run(node: ast.AST) -> list[ast.AST]:
 
 
 def list_modules(node: ast.Import | ast.ImportFrom, package: str) -> set[str]:
-    """Return the dotted names of the modules that an import may run; a name imported from one may be one itself."""
+    """Return the dotted names of the modules that an import may run; an imported name may be a module too."""
     if isinstance(node, ast.Import):
         return {alias.name for alias in node.names}
     base = _find_base(node, package)
@@ -234,7 +234,7 @@ def _find_base(node: ast.ImportFrom, package: str) -> str:
 
 
 def _find_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run with a statement, not those in functions."""
+    """Yield the imports that run with a statement, but not those inside functions."""
     if isinstance(node, IMPORTS):
         yield node
     elif not isinstance(node, (*FUNCTIONS, ast.Lambda)):
@@ -243,7 +243,7 @@ def _find_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _find_bindings(nodes: Sequence[ast.AST], package: str) -> dict[str, list[Import]]:
-    """Return the names that code binds in its own scope, with what they stand for where it imports them."""
+    """Return the names that code binds in its own scope; imported ones with their targets."""
     bound: dict[str, list[Import]] = {}
     elsewhere: set[str] = set()
     waiting = list(nodes)
@@ -282,7 +282,7 @@ def _find_bound(node: ast.AST) -> str | None:
 
 
 def _list_same_scope(node: ast.AST) -> list[ast.AST]:
-    """Return what of a node binds names where the node stands: neither a definition's body nor a comprehension."""
+    """Return a node's children that bind names in the same scope: neither a definition's body nor a comprehension."""
     if isinstance(node, FUNCTIONS):
         return [*node.decorator_list, *_list_defaults(node.args)]
     if isinstance(node, ast.ClassDef):
@@ -290,29 +290,29 @@ def _list_same_scope(node: ast.AST) -> list[ast.AST]:
     if isinstance(node, ast.Lambda):
         return _list_defaults(node.args)
     if isinstance(node, COMPREHENSIONS):
-        # `:=` binds outside of it, its own targets do not.
-        return [one for one in ast.walk(node) if isinstance(one, ast.NamedExpr)]
+        # `:=` binds a name outside the comprehension; the comprehension's own targets do not.
+        return [part for part in ast.walk(node) if isinstance(part, ast.NamedExpr)]
     return list(list_children(node))
 
 
 def _list_defaults(arguments: ast.arguments) -> list[ast.AST]:
-    return [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+    return [*arguments.defaults, *(part for part in arguments.kw_defaults if part is not None)]
 
 
 class _Reader:
-    """Collects what code names, scope by scope: a local name hides that of the module."""
+    """Collects the names that code uses, scope by scope: a local name hides a module's name."""
 
     def __init__(self, package: str) -> None:
         self._package = package
         self.found = References()
 
     def read(self, node: ast.AST, scopes: tuple[dict[str, list[Import]], ...]) -> None:
-        """Collect what a node names; `scopes` holds the local names of the functions around it."""
+        """Collect the names that a node uses; `scopes` holds the local names of the enclosing functions."""
         if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
             self.found.lists_subclasses = True
         if isinstance(node, IMPORTS):
             self.found.runs |= list_modules(node, self._package)
-            # What a class's body imports is an attribute of it.
+            # A name imported in a class body is an attribute of the class.
             self.found.imported |= {(target, ()) for _, target in _read_import(node, self._package) if not scopes}
         elif isinstance(node, ast.Name):
             self._add((node.id,), scopes)
@@ -355,19 +355,19 @@ class _Reader:
     def _read_comprehension(self, node: ast.AST, scopes: tuple[dict[str, list[Import]], ...]) -> None:
         first, *others = node.generators  # type: ignore[attr-defined]
         self.read(first.iter, scopes)
-        targets = [one.target for one in (first, *others)]
+        targets = [part.target for part in (first, *others)]
         inner = (*scopes, _find_bindings(targets, self._package))
         values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]  # type: ignore[attr-defined]
         self._read_all([*values, *targets, *first.ifs, *others], inner)
 
     def _read_quoted(self, annotation: ast.AST | None, scopes: tuple[dict[str, list[Import]], ...]) -> None:
-        for one in ast.walk(annotation) if annotation else ():
-            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+        for part in ast.walk(annotation) if annotation else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 try:
-                    self.read(ast.parse(one.value, mode="eval"), scopes)
+                    self.read(ast.parse(part.value, mode="eval"), scopes)
                 except SyntaxError:
-                    continue  # a text in Literal[...] or Annotated[...]
+                    continue  # a string in Literal[...] or Annotated[...]
 
 
 def _list_arguments(arguments: ast.arguments) -> dict[str, list[Import]]:
-    return {one.arg: [] for one in ast.walk(arguments) if isinstance(one, ast.arg)}
+    return {part.arg: [] for part in ast.walk(arguments) if isinstance(part, ast.arg)}

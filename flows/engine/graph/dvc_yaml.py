@@ -1,4 +1,4 @@
-"""The graph of all flows: traced, shown, and written to `dvc.yaml`."""
+"""The graph of all flows: tracing it, and writing it to `dvc.yaml`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ruamel.yaml.comments import CommentedSeq
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.params import Params, params_file
-from flows.engine.graph.stage import Artifact, Look, Pipeline, Registered, Stage
+from flows.engine.graph.stage import Artifact, Pipeline, Published, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
-HEADER = "# Written by `python -m flows graph --write` from flows/*.py: change those, not this.\n"
+HEADER = "# Generated from flows/*.py by `python -m flows graph --write`: edit those files, not this one.\n"
 CHECK = "code"
 
 
 def load_pipeline(name: str) -> Pipeline:
     """Import a flow's module and return its pipeline. Raises EngineError when there is no such flow."""
     if name not in list_flows():
-        raise EngineError(f"there is no flow {name!r}; the flows are: {', '.join(list_flows())}")
+        raise EngineError(f"there is no flow {name!r}; the flows are {', '.join(list_flows())}")
     found = getattr(importlib.import_module(f"flows.{name}"), name, None)
     if not isinstance(found, Pipeline):
         raise EngineError(f"flows/{name}.py must define `{name}` with @pipeline({name!r}, ...)")
@@ -39,20 +39,20 @@ def trace_flow(name: str, params: Params | None = None) -> list[Stage]:
 
 
 def read_fingerprints(stages: list[Stage]) -> list[Stage]:
-    """Return stages with the fingerprints of their code as they were last written."""
+    """Return stages with the fingerprints of their code that were last written."""
     return [replace(stage, fingerprint=stage.code.read_fingerprint()) if stage.flow else stage for stage in stages]
 
 
 def trace_all(given: Mapping[str, Params] | None = None) -> dict[str, list[Stage]]:
-    """Return the stages of every flow by its name, with the params given for some of them."""
+    """Return the stages of all flows, by flow name; `params` replaces the params files of some flows."""
     return {name: trace_flow(name, (given or {}).get(name)) for name in list_flows()}
 
 
 def check_stage() -> Stage:
-    """Return the stage before all others, which fails under `dvc repro` when dvc.yaml lags behind the flows.
+    """Return the first stage, which fails under `dvc repro` when dvc.yaml does not match the flows.
 
-    Its output holds the fingerprint of each stage's code, so that a change of a flow or a task runs this one, and the
-    stages whose fingerprint it changes.
+    Its output holds the fingerprints of all stages' code. So a change of a flow or a task runs this stage, and then the
+    stages whose fingerprint changed.
     """
     params = tuple(params_file(name) for name in list_flows())
     return Stage(
@@ -62,55 +62,58 @@ def check_stage() -> Stage:
         {},
         Params(),
         learns=False,
-        look=Look(),
+        published=Published(),
         extra_deps=("flows", "tasks", *params),
         persists=True,
     )
 
 
 def write_code(*, out: Path) -> None:
-    """Write the fingerprint of each stage's code, a file for each that differs.
+    """Write the fingerprint of each stage's code, one file for each distinct fingerprint.
 
-    Raises EngineError when dvc.yaml does not say what the flows say.
+    Raises EngineError when dvc.yaml does not match the flows.
     """
     if difference := compare_graph():
-        raise EngineError(f"dvc.yaml lags behind the flows:\n{difference}\nrun `python -m flows graph --write`")
+        raise EngineError(f"dvc.yaml does not match the flows:\n{difference}\nrun `python -m flows graph --write`")
     written: dict[str, str] = {}
     for stage in (stage for flow in trace_all().values() for stage in flow):
         name, text = stage.code.name, stage.code.make_fingerprint()
         if written.setdefault(name, text) != text:
-            raise EngineError(
-                f"{stage.name}: other code has the name {name} too: rename the task, a section or a module"
-            )
+            raise EngineError(f"{stage.name}: other code is named {name} too: rename the task, a section or a module")
         (out / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def find_stage(name: str) -> Stage:
-    """Return one stage by its name. Raises EngineError naming the nearest ones when there is none."""
+    """Return one stage by its name. Raises EngineError with similar names when there is none."""
     if name == CHECK:
         return check_stage()
     flow = name.partition("-")[0]
+    if flow not in list_flows():
+        raise EngineError(
+            f"there is no stage {name!r} and no flow {flow!r}; if dvc.yaml names it, dvc.yaml is older than the flows: "
+            "run `python -m flows graph --write`"
+        )
     stages = {stage.name: stage for stage in trace_flow(flow)}
     if name not in stages:
         near = difflib.get_close_matches(name, stages, n=3, cutoff=0) or list(stages)[:3]
-        raise EngineError(f"there is no stage {name!r}; near it: {', '.join(near)}; all: `python -m flows graph`")
+        raise EngineError(f"there is no stage {name!r}; similar: {', '.join(near)}; `python -m flows graph` lists all")
     return stages[name]
 
 
 def find_export(flow: str) -> tuple[Artifact, Registered]:
-    """Return where a flow exports its model, and how that is asked. Raises EngineError when it exports none."""
+    """Return the output with a flow's exported model, and how to open it. Raises EngineError when there is none."""
     for stage in trace_flow(flow):
-        if model := stage.look.model:
+        if model := stage.published.model:
             return stage.artifact, model
-    raise EngineError(f"{flow} exports no model; flows that do declare it by look=register(...)")
+    raise EngineError(f"{flow} exports no model: declare the stage that exports one with publish=register(...)")
 
 
 def render_graph(given: Mapping[str, Params] | None = None) -> str:
     """Return the text of dvc.yaml for all flows."""
     stages = [check_stage(), *(stage for flow in trace_all(given).values() for stage in flow)]
     content: dict[str, Any] = {"stages": {stage.name: _describe(stage) for stage in stages}}
-    metrics = [f"{s.artifact.path}/{name}" for s in stages for name in s.look.metrics]
-    plots = [{f"{s.artifact.path}/{name}": dict(axes)} for s in stages for name, axes in s.look.plots.items()]
+    metrics = [f"{s.artifact.path}/{name}" for s in stages for name in s.published.metrics]
+    plots = [{f"{s.artifact.path}/{name}": dict(axes)} for s in stages for name, axes in s.published.plots.items()]
     content |= {"metrics": metrics} if metrics else {}
     content |= {"plots": plots} if plots else {}
     text = StringIO()
@@ -125,13 +128,13 @@ def _describe(stage: Stage) -> dict[str, Any]:
     entry: dict[str, Any] = {"cmd": stage.command, "deps": stage.deps}
     if stage.tracked:
         keys = CommentedSeq(sorted(stage.tracked))
-        keys.fa.set_flow_style()  # in as few lines as they fit in
+        keys.fa.set_flow_style()  # in as few lines as possible
         entry["params"] = [{params_file(stage.flow): keys}]
     return entry | {"outs": [{stage.artifact.path: {"persist": True}} if stage.persists else stage.artifact.path]}
 
 
 def compare_graph() -> str:
-    """Return how dvc.yaml differs from the flows, as a unified diff; empty when it does not. Read-only."""
+    """Return the difference between dvc.yaml and the flows as a unified diff, empty if none. Read-only."""
     path = ROOT / "dvc.yaml"
     now = path.read_text(encoding="utf-8") if path.exists() else ""
     then = render_graph()

@@ -1,6 +1,6 @@
 """The fingerprint of a stage's code: a line with a digest for each definition that it can reach.
 
-It is kept in a text file on which the stage depends, so that DVC sees a changed definition and no changed comment.
+The stage depends on a text file with its fingerprint, so DVC notices a changed definition but not a changed comment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _latest: list[Sources] = []
 
 @dataclass(frozen=True)
 class Code:
-    """The code of a stage: what it begins with (`fingerprint` has the names' form), and what it is called."""
+    """The code of a stage: the definitions that it starts from (in the form `module:name`), and a name."""
 
     name: str
     definitions: frozenset[str]
@@ -35,29 +35,29 @@ class Code:
         return f"{FOLDER}/{self.name}.txt"
 
     def read_fingerprint(self) -> str:
-        """Return the fingerprint as it was last written; empty when it never was."""
+        """Return the fingerprint that was last written; empty if there is none."""
         path = ROOT / self.path
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def make_fingerprint(self) -> str:
-        """Return the fingerprint of the code as it is on disk. Raises EngineError as `fingerprint` does."""
+        """Return the fingerprint of the code that is on disk. Raises EngineError as `fingerprint` does."""
         return fingerprint(self.definitions, self.modules)
 
     def list_modules(self) -> list[str]:
-        """Return the names of all modules that the code imports sooner or later."""
+        """Return the names of all modules that the code imports, at the start or later."""
         return sorted({node.module for node in reach(self.definitions, self.modules) if node.place == RUN})
 
 
 def name_changes(before: str, after: str) -> list[str]:
-    """Return the names of the definitions by which two fingerprints differ."""
+    """Return the names of the definitions that differ between two fingerprints."""
     return sorted({line.split()[0] for line in {*before.splitlines()} ^ {*after.splitlines()}})
 
 
 def fingerprint(definitions: Iterable[str], modules: Iterable[str]) -> str:
-    """Return the lines of all that some definitions and whole modules of the project can reach, sorted.
+    """Return the sorted lines of everything that some definitions and whole modules of the project can reach.
 
     A definition is named `package.module:name`. Comments, docstrings and formatting change no line. Raises EngineError
-    when there is no such definition or module, or a file is no Python.
+    when there is no such definition or module, or a file is not valid Python.
     """
     key = (frozenset(definitions), frozenset(modules))
     sources = read_sources()
@@ -67,7 +67,7 @@ def fingerprint(definitions: Iterable[str], modules: Iterable[str]) -> str:
 
 
 def reach(definitions: Iterable[str], modules: Iterable[str]) -> set[Node]:
-    """Return what definitions and modules of the project can reach. Raises EngineError as `fingerprint` does."""
+    """Return all nodes that definitions and modules can reach. Raises EngineError as `fingerprint` does."""
     sources = read_sources()
     try:
         starts = {node for name in definitions for node in _find_definition(sources, name)}
@@ -77,21 +77,21 @@ def reach(definitions: Iterable[str], modules: Iterable[str]) -> set[Node]:
 
 
 def find_files(module: str) -> set[str]:
-    """Return the project files, relative to its root, that run when a module and all that it defines are used."""
+    """Return the project files, relative to its root, that run when a module and all its definitions are used."""
     sources = read_sources()
     paths = (sources.locate(node.module) for node in reach([], [module]) if node.place == RUN)
     return {path.relative_to(ROOT).as_posix() for path in paths if path}
 
 
 def find_libraries(module: str) -> set[str]:
-    """Return the names of the libraries, the standard ones included, that those files import."""
+    """Return the names of the libraries, including the standard library, that those files import."""
     sources = read_sources()
     runs = {node.module for node in reach([], [module]) if node.place == RUN}
     return {top for name in runs for top in sources.read(name).tops if not sources.is_module(top)}
 
 
 def read_sources() -> Sources:
-    """Return the project's sources as they stand now; what was found out about unchanged files is used again."""
+    """Return the project's current sources; results for unchanged files are reused."""
     if not _latest or _latest[0].root != ROOT or not _latest[0].is_current():
         _latest[:] = [Sources(ROOT, _parsed)]
     return _latest[0]
@@ -101,13 +101,13 @@ def _find_definition(sources: Sources, name: str) -> frozenset[Node]:
     module, _, attribute = name.partition(":")
     found = sources.find(module, attribute)
     if not found:
-        raise EngineError(f"{name} is not found in the project: a task is a function at the top level of its module")
+        raise EngineError(f"{name} is not in the project: a task must be a function at the top level of its module")
     return found
 
 
 def _find_module(sources: Sources, name: str) -> Node:
     if sources.locate(name) is None:
-        raise EngineError(f"there is no module {name!r} in {ROOT}: check the name in the flow or the params file")
+        raise EngineError(f"there is no module {name!r} in {ROOT}: correct the name in the flow or the params file")
     return Node(name, WHOLE)
 
 
@@ -118,6 +118,6 @@ def _describe(sources: Sources, reached: set[Node]) -> list[str]:
         if not name.endswith("."):
             digests.setdefault(name, []).append(sources.digest(node))
         if node.place in sources.read(node.module).ordered:
-            # What runs at import may depend on what ran before it.
+            # Code that runs at import may depend on the code that ran before it.
             digests.setdefault(f"{node.module}:import", []).append(sources.digest(node))
-    return [f"{name}  {one[0] if len(one) == 1 else hash_text(' '.join(one))}" for name, one in digests.items()]
+    return [f"{name}  {parts[0] if len(parts) == 1 else hash_text(' '.join(parts))}" for name, parts in digests.items()]

@@ -1,4 +1,4 @@
-"""Presets and overrides: checked first, then the params file and dvc.yaml are rewritten together."""
+"""Presets and overrides: they are checked first, then the params file and dvc.yaml are rewritten together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flows.engine.graph.dvc_yaml import load_pipeline, render_graph
 from flows.engine.graph.params import (
     Params,
     check_params,
+    explain_change,
     find_type,
     is_mapping,
     list_keys,
@@ -30,20 +31,20 @@ from flows.engine.redact import strip_secrets
 
 
 def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
-    """Rewrite a flow's params file and dvc.yaml, both or neither, comments kept; return a line that says so.
+    """Rewrite a flow's params file and dvc.yaml, both or neither, and keep comments; return a message for the user.
 
-    A preset starts from the committed file; overrides alone from the file as it stands.
+    A preset starts from the committed file, overrides alone from the current file.
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
     _write(flow, _change_file(flow, preset, overrides))
     held = _describe(preset, overrides)
-    return f"{params_file(flow)} and dvc.yaml now hold {held}; `git restore params dvc.yaml` undoes that"
+    return f"{params_file(flow)} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
 
 
 def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str:
-    """Rewrite a flow's params file to the committed one with these changes; return a line that says so.
+    """Reset a flow's params file to the committed one and apply these changes; return a message for the user.
 
-    What stood there otherwise, such as an edit that was not committed, is kept in `.trifold/replaced`. Raises
+    An uncommitted edit of the file is kept in `.trifold/replaced`. Raises
     EngineError as `apply_overrides` does, and where git has no such file.
     """
     name = params_file(flow)
@@ -51,14 +52,14 @@ def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str
     if preset or overrides:
         text = _change(flow, committed, preset, overrides)
     standing = (ROOT / name).read_text(encoding="utf-8")
-    told = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
+    message = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
     if standing not in (committed, text):
         digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
         kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
         kept.write_text(standing, encoding="utf-8")
-        told += f"; what stood there is kept in {kept.relative_to(ROOT)}"
+        message += f"; the replaced file is kept in {kept.relative_to(ROOT)}"
     _write(flow, text)
-    return told
+    return message
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
@@ -73,17 +74,17 @@ def _change_file(flow: str, preset: str, overrides: list[str]) -> str:
 
 
 def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) -> None:
-    """Lay a preset over the params.
+    """Apply a preset to the params.
 
-    The keys of a section, the recipe's among them, are laid over one by one. A mapping of sections, such as the
-    members, is replaced as a whole: a preset that names members names all of them.
+    The keys of a section, including the recipe, are replaced one by one. A mapping of sections, such as the
+    members, is replaced as a whole: a preset that has members must have all of them.
     """
     for key, value in preset.items():
         if is_mapping(model, [key]) or not isinstance(content.get(key), Mapping):
             content[key] = value
         else:
-            for name, one in value.items():
-                _put(content[key], name, one)
+            for name, setting in value.items():
+                _put(content[key], name, setting)
 
 
 def _describe(preset: str, overrides: list[str]) -> str:
@@ -91,7 +92,7 @@ def _describe(preset: str, overrides: list[str]) -> str:
 
 
 def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
-    """Return the text of a params file with a preset and then overrides laid over it, comments kept."""
+    """Return the text of a params file after applying a preset and then overrides, with its comments."""
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 110, True
     content = yaml.load(text)
@@ -105,7 +106,7 @@ def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
 
 
 def _write(flow: str, text: str) -> None:
-    """Check the text of a params file, then write it and dvc.yaml, each where it differs."""
+    """Check the text of a params file, then write it and dvc.yaml, each only if it changed."""
     texts = {params_file(flow): text, "dvc.yaml": render_graph({flow: _check(flow, text)})}
     write_whole({ROOT / name: text for name, text in texts.items() if not _holds(ROOT / name, text)})
 
@@ -123,7 +124,7 @@ def _read_committed(name: str) -> str:
     shown = subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=ROOT, capture_output=True, text=True, check=False)
     if shown.returncode:
         raise EngineError(
-            f"a preset or a deployment starts from the committed {name}, and git has none: {shown.stderr.strip()}"
+            f"a preset or a deployment starts from the committed {name}, but git has none: {shown.stderr.strip()}"
         )
     return shown.stdout
 
@@ -131,22 +132,24 @@ def _read_committed(name: str) -> str:
 def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     names = sorted(p.stem.removeprefix(f"{flow}-") for p in (ROOT / "params/presets").glob(f"{flow}-*.yaml"))
     if preset not in names:
-        raise EngineError(f"there is no preset {preset!r} for {flow}; there are: {', '.join(names) or 'none'}")
+        raise EngineError(f"there is no preset {preset!r} for {flow}; its presets are {', '.join(names) or 'none'}")
     return read_yaml(f"params/presets/{flow}-{preset}.yaml")
 
 
 def _set(content: Any, override: str, flow: str) -> None:
-    """Set one key, in a section that may be new where its name is free, as a member's is."""
+    """Set one key; a section is added where any name is valid, as for members."""
     key, equals, text = override.partition("=")
     where = key.split(".")
     model, name = load_pipeline(flow).model, params_file(flow)
+    if find_type(model, where) is None and (change := explain_change(model, where)):
+        raise EngineError(f"--set {override}: {key} {change}")
     if not equals or find_type(model, where) is None:
         valid = ", ".join(_list_valid(model, where[:-1]))
         raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")
     try:
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
-        raise EngineError(f"--set {override}: {text!r} is not a YAML value; write {key}=VALUE") from None
+        raise EngineError(f"--set {override}: {text!r} is not a YAML value: write {key}=VALUE") from None
     while len(where) > 1 and isinstance(content.get(where[0]), CommentedMap):
         content = content[where.pop(0)]
     for part in reversed(where[1:]):
@@ -155,7 +158,7 @@ def _set(content: Any, override: str, flow: str) -> None:
 
 
 def _put(section: CommentedMap, key: str, value: Any) -> None:
-    """Set a key; a new one stands before the blank lines and comments that lead to the next section."""
+    """Set a key; a new key is inserted before the blank lines and comments that precede the next section."""
     after = None if key in section else _cut_trailing(section)
     section[key] = value
     if after:
@@ -164,7 +167,7 @@ def _put(section: CommentedMap, key: str, value: Any) -> None:
 
 
 def _cut_trailing(section: CommentedMap) -> CommentToken | None:
-    """Take the lines that follow a section off its last key, whose own comment stays."""
+    """Remove the lines after a section from its last key, whose own comment stays, and return them."""
     place, last = _find_last(section)
     token = (place.ca.items.get(last) or [None] * 3)[2]
     own, newline, rest = token.value.partition("\n") if token else ("", "", "")
@@ -175,14 +178,14 @@ def _cut_trailing(section: CommentedMap) -> CommentToken | None:
 
 
 def _find_last(section: CommentedMap) -> tuple[CommentedMap, str]:
-    """Return the last key of a section, or of the section that is last in it, and where it stands."""
+    """Return the last key of a section, or of its last nested section, and the mapping that holds the key."""
     last = next(reversed(section), "")
     below = section.get(last)
     return _find_last(below) if isinstance(below, CommentedMap) and below else (section, last)
 
 
 def _list_valid(model: type[Params], where: list[str]) -> list[str]:
-    """Return the keys at the deepest section that there can be on the way to a wrong one."""
+    """Return the valid keys of the deepest existing section on the path to an invalid key."""
     while where and not list_keys(model, where):
         where = where[:-1]
     return [".".join([*where, key]) for key in list_keys(model, where)]

@@ -1,7 +1,7 @@
-"""`params/*.yaml` to typed, strict sections, each of which knows the keys that it is made of.
+"""Reads `params/*.yaml` into typed, strict sections, and knows the keys of each section.
 
-A file may have a section `recipe`: the sections that `Params.heirs` names take from it what they do not say themselves.
-A task sees whole sections; a stage depends on exactly the keys that its sections are made of.
+A file may have a section `recipe`: the sections named in `Params.heirs` inherit the keys that they do not set.
+A task receives whole sections; a stage depends on exactly the keys that its sections consist of.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ RECIPE = "recipe"
 
 
 class Params(BaseModel):
-    """All the sections of one flow's params file; a flow derives its own from it."""
+    """The sections of one flow's params file; each flow defines a subclass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     heirs: ClassVar[tuple[str, ...]] = ()
-    """The sections, and mappings of sections, that take from the section `recipe` what they do not say themselves."""
+    """The sections, and mappings of sections, that inherit from the section `recipe` the keys that they do not set."""
     _content: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     def key_of(self, value: object) -> str | None:
-        """Return the dotted key under which a section (or a mapping of sections) stands, or None."""
+        """Return the dotted key of a section, or of a mapping of sections; None if it is not in the file."""
         return next((key for key, section in self.sections() if section is value), None)
 
     def sections(self) -> Iterator[tuple[str, Any]]:
@@ -46,13 +46,13 @@ class Params(BaseModel):
                 yield from ((f"{key}.{name}", section) for name, section in value.items())
 
     def track(self, key: str) -> dict[str, Any]:
-        """Return what the file holds at each key that a section, or a mapping of sections, is made of."""
+        """Return the file's value at each key that a section, or a mapping of sections, consists of."""
         content = dig(self._content, key)
         recipe: Mapping[str, Any] = self._content.get(RECIPE, {})
         return {key: content} | {f"{RECIPE}.{name}": recipe[name] for name in recipe if self._takes(key, content, name)}
 
     def _takes(self, key: str, content: Any, name: str) -> bool:
-        """Tell whether the section at `key`, or one of those in it, takes a key of the recipe."""
+        """Return whether the section at `key`, or one nested in it, inherits a key of the recipe."""
         heir = key.partition(".")[0]
         if heir not in self.heirs or name not in find_heir(type(self), heir).model_fields:
             return False
@@ -66,7 +66,7 @@ def params_file(flow: str) -> str:
 
 
 def load_params(flow: str, model: type[P]) -> P:
-    """Read and check a flow's params file. Raises EngineError naming every fault in one message."""
+    """Read and check a flow's params file. Raises EngineError with all errors in one message."""
     name = params_file(flow)
     return check_params(read_yaml(name), model, name)
 
@@ -76,18 +76,19 @@ def read_yaml(name: str) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
     except OSError as error:
-        raise EngineError(f"{name} cannot be read ({error.strerror}): restore it with `git checkout {name}`") from error
+        raise EngineError(f"{name} cannot be read ({error.strerror}): restore it with `git restore {name}`") from error
     except YAMLError as error:
         raise EngineError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise EngineError(f"{name} must hold sections, `name:` and indented keys; it holds {content!r}")
+        raise EngineError(f"{name} must consist of sections, `name:` and indented keys, but it contains {content!r}")
     return content
 
 
 def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
-    """Turn plain values into typed params. Raises EngineError naming every fault in one message."""
+    """Convert plain values to typed params. Raises EngineError with all errors in one message."""
     filled = fill_in(content, model)
-    faults = [_explain(detail, model, content) for detail in _list_faults(model, filled)]
+    found = [detail for detail in _list_faults(model, filled) if not _is_renamed(detail, model, content)]
+    faults = [_explain(detail, model, content) for detail in found]
     if model.heirs:
         faults += [
             _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
@@ -109,7 +110,7 @@ def _list_faults(model: type[BaseModel], content: Any) -> list[ErrorDetails]:
 
 
 def fill_in(content: Mapping[str, Any], model: type[Params]) -> dict[str, Any]:
-    """Return the content of a params file with whole sections: the recipe's keys stand in each heir without its own."""
+    """Return the content of a params file with the recipe's keys copied into each heir that does not set them."""
     recipe = content.get(RECIPE)
     if not model.heirs or not isinstance(recipe, Mapping):
         return {key: value for key, value in content.items() if key != RECIPE or not model.heirs}
@@ -128,7 +129,7 @@ def fill_in(content: Mapping[str, Any], model: type[Params]) -> dict[str, Any]:
 
 @cache
 def make_recipe(model: type[Params]) -> type[BaseModel]:
-    """Return the type of a file's section `recipe`: every key of every heir, none of them required."""
+    """Return the type of a file's section `recipe`: all keys of all heirs, none of them required."""
     fields: dict[str, Any] = {
         key: (Annotated[field.annotation, field], None)
         for heir in model.heirs
@@ -145,7 +146,7 @@ def find_heir(model: type[Params], heir: str) -> type[BaseModel]:
 
 
 def find_type(model: type[BaseModel], where: Sequence[str]) -> Any:
-    """Return the type of what stands at `where` in a params model; None where nothing can."""
+    """Return the type of the value at `where` in a params model; None if there can be none."""
     found: Any = model
     for part in where:
         if part == RECIPE and found is model and issubclass(model, Params) and model.heirs:
@@ -158,7 +159,7 @@ def find_type(model: type[BaseModel], where: Sequence[str]) -> Any:
 
 
 def is_mapping(model: type[BaseModel], where: Sequence[str]) -> bool:
-    """Tell whether sections of any name stand at `where` in a params model."""
+    """Return whether `where` in a params model is a mapping with sections of any name."""
     return get_origin(find_type(model, where)) is dict
 
 
@@ -167,7 +168,7 @@ def _is_section(annotation: Any) -> bool:
 
 
 def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
-    """Return the valid keys at `where` in a params model: of a mapping `any name`, none where no section can stand."""
+    """Return the valid keys at `where` in a params model: `any name` for a mapping, none if no section can be there."""
     found = find_type(model, where)
     if is_mapping(model, where):
         return ["any name"]
@@ -175,11 +176,40 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
     return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
+def explain_change(model: type[BaseModel], where: Sequence[str]) -> str:
+    """Return what became of a key that an earlier version had, as its section's `renamed` and `removed` say."""
+    *parents, key = where
+    for section in _list_sections(model, parents):
+        if new_name := getattr(section, "renamed", {}).get(key):
+            return f"was renamed: write {'.'.join([*parents, new_name])}"
+        if reason := getattr(section, "removed", {}).get(key):
+            return f"was removed ({reason}): delete it"
+    return ""
+
+
+def _list_sections(model: type[BaseModel], where: Sequence[str]) -> list[Any]:
+    """Return the type of the section at `where`; the heirs' types where it is the recipe."""
+    if list(where) == [RECIPE] and issubclass(model, Params):
+        return [find_heir(model, heir) for heir in model.heirs]
+    return [find_type(model, where)]
+
+
+def _is_renamed(detail: ErrorDetails, model: type[Params], content: Mapping[str, Any]) -> bool:
+    """Tell whether a key is missing because the file has it under its old name."""
+    *place, name = detail["loc"]
+    renamed: Mapping[str, str] = getattr(find_type(model, [str(part) for part in place]), "renamed", {})
+    given = {**(dig(content, place) or {}), **(dig(content, [RECIPE]) or {})}
+    return detail["type"] == "missing" and any(new == name and old in given for old, new in renamed.items())
+
+
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     where = [str(part) for part in _locate(detail["loc"], model, content)]
     key = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        return f"{key} is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        rule = (
+            explain_change(model, where) or f"is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
+        )
+        return f"{key} {rule}"
     if detail["type"] == "missing":
         return f"{key} is missing"
     rule = detail["msg"].removeprefix("Value error, ")
@@ -189,7 +219,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
 
 
 def _locate(loc: tuple[int | str, ...], model: type[BaseModel], content: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """Return where in the file a faulty value stands: in the recipe, where an heir takes it from there."""
+    """Return the place of an invalid value in the file: in the recipe, if an heir inherits it."""
     if not (issubclass(model, Params) and loc and loc[0] in model.heirs):
         return loc
     own, recipe = dig(content, loc[:-1]), dig(content, [RECIPE])
@@ -198,7 +228,7 @@ def _locate(loc: tuple[int | str, ...], model: type[BaseModel], content: Mapping
 
 
 def dig(content: Any, where: str | Sequence[str | int]) -> Any:
-    """Return what stands at a dotted key in nested mappings, or None."""
+    """Return the value at a dotted key in nested mappings, or None."""
     for part in where.split(".") if isinstance(where, str) else where:
         if not isinstance(content, Mapping) or part not in content:
             return None

@@ -1,8 +1,8 @@
-"""All project code that a definition or a module can reach, found by reading the source, never by importing it.
+"""Finds all project code that a definition or a module can reach, by reading the source, never by importing it.
 
-From a definition, every name is followed to what binds it: functions, classes, constants, imported modules, through
-aliases and attributes. A reached module is run when it is imported, and so are the modules that it imports: what that
-does beyond binding names counts too. A module that is used as a value counts whole.
+From a definition, every name is followed to its binding: functions, classes, constants, imported modules, through
+aliases and attributes. Importing a reached module runs it and the modules that it imports, so their import-time
+effects count too. A module that is used as a value counts as a whole.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from flows.engine.graph.definitions import (
     read_chain,
 )
 
-# What a node stands for besides a statement of its module.
+# The values of `Node.place` that are not the index of a statement.
 RUN, WHOLE, LIBRARY = -1, -2, -3
-# Decorators of libraries that only change what they decorate; others may register it somewhere.
+# Library decorators that only change the decorated object; other decorators may register it somewhere.
 INERT = {
     "abc.abstractmethod",
     "classmethod",
@@ -52,9 +52,9 @@ INERT = {
     "typing.override",
     "typing.runtime_checkable",
 }
-# Calls of libraries that keep the project code which they are given to what they return.
+# Library calls whose project-code arguments are used by the returned object only.
 KEEPING = {"dataclasses.field", "pydantic.Field", "typing.NewType", "typing.ParamSpec", "typing.TypeVar"}
-# Methods of built-in values that change nothing.
+# Methods of built-in types that have no side effect.
 READING = {"copy", "encode", "format", "get", "index", "items", "join", "keys", "lower", "replace", "split", "values"}
 LITERALS = (ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple)
 
@@ -62,20 +62,20 @@ Signature = tuple[int, int, int, int]
 
 
 class Node(NamedTuple):
-    """A statement of a module by its index, or RUN (its import), WHOLE (all that it defines), LIBRARY (not ours)."""
+    """A statement of a module by its index, or RUN (its import), WHOLE (all its definitions), LIBRARY (other code)."""
 
     module: str
     place: int
 
 
 class Sources:
-    """The project's source files as they stand at one moment, and what in them reaches what.
+    """The project's source files at one moment, and the references between them.
 
-    `parsed` keeps the files that were read, for the next one.
+    `parsed` keeps parsed files for the next instance.
     """
 
     def __init__(self, root: Path, parsed: dict[Path, tuple[Signature, Module]]) -> None:
-        self.texts: dict[tuple[frozenset[str], frozenset[str]], str] = {}  # the fingerprints that were asked for
+        self.texts: dict[tuple[frozenset[str], frozenset[str]], str] = {}  # the fingerprints computed so far
         self.root = root
         self._parsed = parsed
         self._signed: dict[Path, Signature | None] = {}
@@ -86,11 +86,11 @@ class Sources:
         self._lookups: dict[tuple[str, Chain], frozenset[Node]] = {}
 
     def is_current(self) -> bool:
-        """Tell whether no file that was read, or looked for, has changed since."""
+        """Return whether no file that was read, or searched for, has changed since."""
         return all(_sign(path) == signed for path, signed in self._signed.items())
 
     def locate(self, name: str) -> Path | None:
-        """Return the project file of a dotted module name, or None when it is not one of the project's."""
+        """Return the project file of a dotted module name, or None for a module outside the project."""
         if name not in self._located:
             paths: tuple[Path, ...] = ()
             if "." not in name or self._is_package(name.rpartition(".")[0]):
@@ -100,11 +100,11 @@ class Sources:
         return self._located[name]
 
     def is_module(self, name: str) -> bool:
-        """Tell whether a dotted name is a module or a package of the project."""
+        """Return whether a dotted name is a module or a package of the project."""
         return self.locate(name) is not None or self._is_package(name)
 
     def read(self, name: str) -> Module:
-        """Return a module of the project. Raises SyntaxError where it is no Python."""
+        """Return a module of the project. Raises SyntaxError when it is not valid Python."""
         if name not in self._modules:
             path = self.locate(name)
             assert path is not None, name
@@ -120,7 +120,7 @@ class Sources:
         return self._look_up(module, (name,)) if self.locate(module) else frozenset()
 
     def reach(self, starts: Iterable[Node]) -> set[Node]:
-        """Return what can be reached from `starts`, these included."""
+        """Return all nodes that can be reached from `starts`, including these."""
         seen: set[Node] = set()
         waiting = list(starts)
         lists_subclasses = False
@@ -133,23 +133,25 @@ class Sources:
             if node.place >= 0 and self.read(node.module).read_references(node.place).lists_subclasses:
                 lists_subclasses = True
             if not waiting and lists_subclasses:
-                waiting += {one for run in seen if run.place == RUN for one in self._find_subclasses(run.module)} - seen
+                waiting += {
+                    item for run in seen if run.place == RUN for item in self._find_subclasses(run.module)
+                } - seen
         return seen
 
     def digest(self, node: Node) -> str:
-        """Return the digest of a statement, with what the names that its module imports stand for."""
+        """Return the digest of a statement, including the targets of the imported names that it uses."""
         if node not in self._digests:
             module = self.read(node.module)
             parts = [module.digest(node.place), str(module.is_lazy)]
             for chain in sorted(module.read_references(node.place).chains):
                 if chain[0] in module.imports or (module.stars and chain[0] not in module.binds):
-                    names = sorted(self.name(one) for one in self._look_up(node.module, chain))
+                    names = sorted(self.name(item) for item in self._look_up(node.module, chain))
                     parts.append(f"{'.'.join(chain)} = {', '.join(names)}")
             self._digests[node] = hash_text("\n".join(parts))
         return self._digests[node]
 
     def name(self, node: Node) -> str:
-        """Return the dotted name of what a node stands for."""
+        """Return the dotted name of a node."""
         if node.place < 0:
             return node.module + (".*" if node.place == WHOLE else "")
         return f"{node.module}.{','.join(self.read(node.module).names.get(node.place, ()))}"
@@ -160,13 +162,13 @@ class Sources:
         return self._signed[path]
 
     def _is_package(self, name: str) -> bool:
-        """Tell whether a dotted name is a folder of the project; it needs no `__init__.py`."""
+        """Return whether a dotted name is a folder of the project; it needs no `__init__.py`."""
         return self.root.joinpath(*name.split(".")).is_dir()
 
     def _look_up(self, module: str, chain: Chain) -> frozenset[Node]:
-        """Return what a name of a module, with attributes, stands for; nothing for a built-in one."""
+        """Return the nodes that a module's name, with attributes, refers to; none for a built-in name."""
         if (module, chain) not in self._lookups:
-            self._lookups[module, chain] = frozenset()  # where imports go round in a circle
+            self._lookups[module, chain] = frozenset()  # in case of circular imports
             source = self.read(module)
             found = {Node(module, index) for index in source.binds.get(chain[0], ())}
             for target in source.imports.get(chain[0], ()):
@@ -177,7 +179,7 @@ class Sources:
         return self._lookups[module, chain]
 
     def _resolve(self, target: Import, chain: Chain) -> frozenset[Node] | set[Node]:
-        """Return what an imported name, with attributes, stands for."""
+        """Return the nodes that an imported name, with attributes, refers to."""
         module, name = target
         if name is None:
             return self._walk(module, chain)
@@ -189,7 +191,7 @@ class Sources:
         return {Node(module, WHOLE) if self.locate(module) else Node(".".join([module, name, *chain]), LIBRARY)}
 
     def _walk(self, module: str, chain: Chain) -> frozenset[Node] | set[Node]:
-        """Return what a module, with attributes, stands for; an attribute that nothing binds may be any."""
+        """Return the nodes that a module, with attributes, refers to; an unbound attribute may be any of its names."""
         if not self.is_module(module):
             return {Node(".".join([module, *chain]), LIBRARY)}
         found: set[Node] = set()
@@ -203,7 +205,7 @@ class Sources:
         if node not in self._edges:
             finder = {RUN: self._follow_run, WHOLE: self._follow_whole, LIBRARY: lambda node: set()}
             found = finder.get(node.place, self._follow_statement)(node)
-            self._edges[node] = {one for one in found if one.place != LIBRARY}
+            self._edges[node] = {item for item in found if item.place != LIBRARY}
         return self._edges[node]
 
     def _follow_statement(self, node: Node) -> set[Node]:
@@ -226,22 +228,24 @@ class Sources:
             return self._list_submodules(node.module)
         module = self.read(node.module)
         found = {Node(node.module, RUN)} | {Node(node.module, index) for index in module.defined}
-        # What it imports from elsewhere can be read of it too.
+        # Names that it imports are attributes of it too.
         for target in (target for targets in module.imports.values() for target in targets if target.name):
-            found |= {one for one in self._resolve(target, ()) if one.place >= 0}
+            found |= {item for item in self._resolve(target, ()) if item.place >= 0}
         return found | (self._list_submodules(node.module) if module.is_package else set())
 
     def _list_submodules(self, name: str) -> set[Node]:
         folder = self.root.joinpath(*name.split("."))
         self._note(folder)
-        names = [one.stem for one in folder.glob("*.py")] + [one.parent.name for one in folder.glob("*/__init__.py")]
-        return {Node(f"{name}.{one}", WHOLE) for one in names if one != "__init__"}
+        names = [item.stem for item in folder.glob("*.py")] + [
+            item.parent.name for item in folder.glob("*/__init__.py")
+        ]
+        return {Node(f"{name}.{item}", WHOLE) for item in names if item != "__init__"}
 
     def _run(self, names: Iterable[str]) -> set[Node]:
         return {Node(name, RUN) for name in names if self.locate(name)}
 
     def _find_subclasses(self, name: str) -> set[Node]:
-        """Return the classes of a module that are built on the project's."""
+        """Return the classes of a module that are derived from the project's classes."""
         module = self.read(name)
         classes = ((index, module.statements[index]) for index in module.defined)
         return {
@@ -251,13 +255,13 @@ class Sources:
         }
 
     def _acts(self, module: Module, node: ast.stmt) -> bool:
-        """Tell whether a statement does something beyond binding names when its module is imported."""
+        """Return whether a statement has an effect besides binding names when its module is imported."""
         if isinstance(node, IMPORTS):
             return False
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            stored = [one for target in targets for one in ast.walk(target)]
-            if any(isinstance(one, ast.Attribute | ast.Subscript) for one in stored):
+            stored = [item for target in targets for item in ast.walk(target)]
+            if any(isinstance(item, ast.Attribute | ast.Subscript) for item in stored):
                 return True
         elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             if not all(self._is_inert(module, decorator) for decorator in node.decorator_list):
@@ -265,45 +269,45 @@ class Sources:
             if isinstance(node, ast.ClassDef) and (self._has_hook(module, node) or self._any_acts(module, node.body)):
                 return True
         elif isinstance(node, ast.If | ast.Try):
-            bodies = [one for one in list_children(node) if isinstance(one, ast.stmt)]
-            bodies += [one for handler in getattr(node, "handlers", ()) for one in handler.body]
+            bodies = [item for item in list_children(node) if isinstance(item, ast.stmt)]
+            bodies += [item for handler in getattr(node, "handlers", ()) for item in handler.body]
             if self._any_acts(module, bodies):
                 return True
         else:
             return True
-        return any(self._calls_ours(module, one) for one in list_run(node) if isinstance(one, ast.Call))
+        return any(self._calls_ours(module, item) for item in list_run(node) if isinstance(item, ast.Call))
 
     def _any_acts(self, module: Module, body: Iterable[ast.stmt]) -> bool:
-        return any(self._acts(module, one) for one in drop_idle(body))
+        return any(self._acts(module, item) for item in drop_idle(body))
 
     def _is_inert(self, module: Module, decorator: ast.expr) -> bool:
         chain = read_chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
         if chain[1:] and chain[-1] in ("setter", "deleter"):
             return True
         found = self._look_up(module.name, chain) if chain else ()
-        if any(one.place != LIBRARY for one in found):
+        if any(item.place != LIBRARY for item in found):
             return False
-        return next((one.module for one in found), ".".join(chain)) in INERT
+        return next((item.module for item in found), ".".join(chain)) in INERT
 
     def _calls_ours(self, module: Module, call: ast.Call) -> bool:
-        """Tell whether a call may run or keep code of the project."""
+        """Return whether a call may run or store code of the project."""
         chain = read_chain(call.func)
         found = self._look_up(module.name, chain) if chain else frozenset()
-        ours = [one for one in found if one.place != LIBRARY]
+        ours = [item for item in found if item.place != LIBRARY]
         if ours:
-            return not (chain[-1] in READING and all(self._is_literal(one) for one in ours))
-        if any(one.module in KEEPING for one in found):
+            return not (chain[-1] in READING and all(self._is_literal(item) for item in ours))
+        if any(item.module in KEEPING for item in found):
             return False
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        return any(self._is_ours(module, one) for value in given for one in list_run(value))
+        return any(self._is_ours(module, item) for value in given for item in list_run(value))
 
     def _is_literal(self, node: Node) -> bool:
         statement = self.read(node.module).statements[node.place] if node.place >= 0 else None
         return isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, LITERALS)
 
     def _is_ours(self, module: Module, node: ast.AST) -> bool:
-        """Tell whether an expression names a function, a class or a module of the project."""
-        return any(one.place == WHOLE or self._is_definition(one) for one in self._find_named(module, node))
+        """Return whether an expression names a function, a class or a module of the project."""
+        return any(item.place == WHOLE or self._is_definition(item) for item in self._find_named(module, node))
 
     def _is_definition(self, node: Node) -> bool:
         if node.place < 0:
@@ -315,14 +319,14 @@ class Sources:
         return self._look_up(module.name, chain) if chain else frozenset()
 
     def _has_hook(self, module: Module, node: ast.ClassDef) -> bool:
-        """Tell whether the making of a class runs code of the project: a metaclass, or a base that looks at it."""
-        if any(self._is_ours(module, one.value) for one in node.keywords if one.arg == "metaclass"):
+        """Return whether defining a class runs code of the project: a metaclass, or a base's `__init_subclass__`."""
+        if any(self._is_ours(module, item.value) for item in node.keywords if item.arg == "metaclass"):
             return True
-        for base in (one for each in node.bases for one in self._find_named(module, each) if one.place != LIBRARY):
+        for base in (item for each in node.bases for item in self._find_named(module, each) if item.place != LIBRARY):
             made = self.read(base.module).statements[base.place] if base.place >= 0 else None
             if not isinstance(made, ast.ClassDef):
                 return True
-            if any("init_subclass" in one.name for one in made.body if isinstance(one, FUNCTIONS)):
+            if any("init_subclass" in item.name for item in made.body if isinstance(item, FUNCTIONS)):
                 return True
             if made is not node and self._has_hook(self.read(base.module), made):
                 return True

@@ -1,4 +1,4 @@
-"""A task function becomes a stage; a flow's body, traced, becomes the list of its stages."""
+"""Makes stages of task functions, and lists of stages of flows by tracing their bodies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flows.engine.graph.definitions import hash_text
 from flows.engine.graph.fingerprint import Code
 from flows.engine.graph.params import Params, load_params
 
-# What the engine itself hands to a task function that asks for it by name.
+# The arguments that the engine supplies to a task function that has parameters of these names.
 SUPPLIED = ("out", "report", "checkpoints")
 PLAIN = (bool, int, float, str)
 LONGEST_NAME = 150
@@ -35,9 +35,9 @@ class Artifact:
 
 
 class Role(Enum):
-    """What a stage's output is to the report, the registry and the benchmarks, whatever the stage is called.
+    """The role of a stage's output for the report, the registry and the benchmarks, independent of the stage's name.
 
-    A flow that has a report or registers a model has exactly one stage of each role in `ONCE`, and a fit or more.
+    A flow that has a report or registers a model has exactly one stage of each role in `ONCE`, and at least one fit.
     """
 
     ARCHIVE = "the raw data"
@@ -51,7 +51,7 @@ class Role(Enum):
 
 TEST_DATA = (Role.ARCHIVE, Role.CLEAN_TABLE, Role.FOLDS)
 ONCE = (*TEST_DATA, Role.PREDICTIONS, Role.EVALUATION)
-# What the module that opens a model has: the command line and the page to try it ask through these, and MLflow.
+# What a loader module must define: the command line, the try page and MLflow use it through these names.
 ASKED = ("GIVEN", "read_given", "open_model", "_load_pyfunc")
 
 
@@ -59,9 +59,9 @@ ASKED = ("GIVEN", "read_given", "open_model", "_load_pyfunc")
 class Registered:
     """How a stage's output becomes a version of the registered model that has the flow's name.
 
-    `loader` opens it and reads what it is given, as `tasks/audio/predict.py` does. `judge` compares the table
-    `test.csv` of the flow's predictions with the champion's (`engine/registry/gate.py`). `explainer` draws what in a
-    file spoke for the class; None where that cannot be drawn.
+    The module `loader` opens the model and reads its inputs, as `tasks/audio/predict.py` does. `judge` compares the
+    table `test.csv` of the flow's predictions with the champion's (`engine/registry/gate.py`). `explainer` draws which
+    parts of a file supported the class; None where that cannot be drawn.
     """
 
     loader: ModuleType
@@ -70,8 +70,8 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What of a stage's output people look at: metrics files, plots with their axes as DVC draws them, a model."""
+class Published:
+    """What a stage's output is published as: metrics files, plots with their axes for DVC, a registered model."""
 
     metrics: tuple[str, ...] = ()
     plots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Stage:
-    """One call of a task function, with all that decides its result: one Prefect task run, one DVC stage."""
+    """One call of a task function with everything that determines its result: one Prefect task run, one DVC stage."""
 
     name: str
     flow: str
@@ -88,12 +88,12 @@ class Stage:
     arguments: Mapping[str, Any]
     params: Params
     learns: bool
-    look: Look
+    published: Published
     role: Role | None = None
     extra_deps: tuple[str, ...] = ()
-    # Its output is changed file by file, since others read it meanwhile.
+    # The output is updated file by file, because other processes read it meanwhile.
     persists: bool = False
-    # Of its code, as the driver has it; the one who computes compares it with the code on disk.
+    # The fingerprint of its code as the driver read it; the stage's process compares it with the code on disk.
     fingerprint: str = ""
 
     @property
@@ -114,21 +114,21 @@ class Stage:
 
     @cached_property
     def code(self) -> Code:
-        """The code that decides what the stage computes: the function, its sections' classes, modules they name."""
+        """The code that determines the result: the function, its sections' classes, and the modules that those name."""
         classes = {type(section) for section in self._single_sections()}
         named = {module for section in self._single_sections() for module in section.modules()}
         begins = {_name_definition(self.function), *map(_name_definition, classes)}
-        # Its output is opened by the loader.
-        loaders = {self.look.model.loader.__name__} if self.look.model else set()
+        # The loader opens its output.
+        loaders = {self.published.model.loader.__name__} if self.published.model else set()
         return Code(self._name_code(classes, named), frozenset(begins), frozenset(named | loaders))
 
     def _name_code(self, classes: set[type], modules: set[str]) -> str:
-        """Return the task's name with what else tells this code apart, such as `learning.train.fit.audio.melnet`."""
+        """Return the task's name and what distinguishes this code, such as `learning.train.fit.audio.melnet`."""
         place = self.function.__module__.removeprefix("tasks.")
         words = [module.removeprefix("tasks.").split(".") for module in sorted(modules)]
         domains = sorted({parts[0] for parts in words} - {place.partition(".")[0]})
         known = set(re.findall(r"\w+", str(inspect.signature(self.function))))
-        apart = [*(parts[-1] for parts in words), *sorted({one.__name__ for one in classes} - known)]
+        apart = [*(parts[-1] for parts in words), *sorted({item.__name__ for item in classes} - known)]
         name = ".".join(filter(None, [place, self.function.__name__, "+".join(domains), "+".join(apart)]))
         return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{hash_text(name)}"
 
@@ -139,13 +139,13 @@ class Stage:
 
     @property
     def deps(self) -> list[str]:
-        """Everything whose change makes the stage run again, but for its params and its command."""
+        """Everything whose change makes the stage run again, except its params and its command."""
         code = [self.code.path] if self.flow else []
         return list(dict.fromkeys([*code, *(a.path for a in self.inputs), *self.extra_deps, *self.files]))
 
     @property
     def command(self) -> str:
-        """What `dvc repro` runs. Plain values stand in it, so that a changed literal is a changed command."""
+        """The command that `dvc repro` runs. It contains the plain values, so a changed literal changes the command."""
         plain = [
             shlex.quote(f"{key}={json.dumps(value)}")
             for key, value in self.arguments.items()
@@ -160,7 +160,7 @@ class Stage:
 
     @cached_property
     def tracked(self) -> dict[str, Any]:
-        """What the params file holds at each key that the stage reads, as DVC compares it."""
+        """The params file's value at each key that the stage reads, as DVC compares it."""
         return {key: value for section in self.sections for key, value in self.params.track(section).items()}
 
     def _single_sections(self) -> Iterator[Any]:
@@ -174,7 +174,7 @@ def _name_definition(defined: Callable[..., None] | type) -> str:
 
 def _dump(section: Any) -> Any:
     if isinstance(section, Mapping):
-        return {name: _dump(one) for name, one in section.items()}
+        return {name: _dump(item) for name, item in section.items()}
     return section.model_dump()
 
 
@@ -198,20 +198,20 @@ def stage(
     *,
     role: Role | None = None,
     learns: bool = False,
-    look: Look | None = None,
+    publish: Published | None = None,
 ) -> Callable[..., Artifact]:
     """Make a stage of a task function, to be called in a flow's body.
 
-    `name` may hold `{parameter}` for each argument that tells its runs apart; a section stands there with
-    the last part of its key. Others look it up by its `role`, not by its name. A stage that `learns` runs alone on
-    the machine and has an MLflow run of its own. What a task takes as `**inputs` are arguments like any other. Raises
-    EngineError when the function is not defined in its module under its own name, which lambdas and partials are not.
+    `name` may contain `{parameter}` for each argument that distinguishes its runs; a section is replaced by
+    the last part of its key. Other code finds it by its `role`, not by its name. A stage that `learns` runs alone on
+    the machine and has its own MLflow run. A task's `**inputs` are arguments like any other. Raises
+    EngineError when the function is not defined in its module under its own name, such as a lambda or a partial.
     """
     module = sys.modules.get(getattr(function, "__module__", ""))
     if not inspect.isfunction(function) or getattr(module, function.__name__, None) is not function:
         raise EngineError(
-            f"the stage {name!r} is made of {function!r}: a task is a function that its module defines by `def`, so "
-            "that its code can be found; write one that calls this"
+            f"the stage {name!r} is made of {function!r}: a task must be a function defined with `def` in a module, so "
+            "that its code can be found; define one that calls this"
         )
     signature = inspect.signature(function)
     inputs = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
@@ -219,7 +219,7 @@ def stage(
     def record(*args: Any, **kwargs: Any) -> Artifact:
         trace = _trace.get()
         if trace is None:
-            raise EngineError(f"{name} is a stage: it can be called only in the body of a flow")
+            raise EngineError(f"{name} is a stage: call it only in the body of a flow")
         supplied = dict.fromkeys(p for p in SUPPLIED if p in signature.parameters)
         bound = signature.bind(*args, **kwargs, **supplied).arguments
         bound |= bound.pop(inputs, {})
@@ -232,12 +232,12 @@ def stage(
             arguments=arguments,
             params=trace.params,
             learns=learns,
-            look=look or Look(),
+            published=publish or Published(),
             role=role,
         )
         if made.name in trace.stages:
             raise EngineError(
-                f"two calls make the stage {made.name!r}: put what tells them apart into its name, "
+                f"two calls make the stage {made.name!r}: add to its name an argument that distinguishes them, "
                 f"such as {name + '-{parameter}'!r}"
             )
         trace.stages[made.name] = made
@@ -247,7 +247,7 @@ def stage(
 
 
 def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
-    """Return how an argument stands in a stage's name; refuse what no command line could carry."""
+    """Return an argument's part of a stage's name. Raises EngineError for a value that dvc.yaml cannot hold."""
     key = trace.params.key_of(value)
     if key is not None:
         return key.rpartition(".")[2]
@@ -255,11 +255,11 @@ def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
         return value
     if isinstance(value, Artifact):
         return value.stage.removeprefix(f"{trace.flow}-")
-    if _listed(value) and all(isinstance(one, Artifact) for one in _listed(value)):
+    if _listed(value) and all(isinstance(item, Artifact) for item in _listed(value)):
         return argument
     raise EngineError(
         f"{trace.flow}-{stage_name}: {argument}={value!r} is neither an artifact of an earlier stage, nor a section "
-        "of the params, nor a plain value; hand on one of these"
+        "of the params, nor a plain value: pass one of these"
     )
 
 
@@ -281,45 +281,50 @@ class Pipeline:
         finally:
             _trace.reset(token)
         stages = list(trace.stages.values())
-        if self.reporter or any(stage.look.model for stage in stages):
+        if self.reporter or any(stage.published.model for stage in stages):
             _check_roles(self.name, stages)
         return stages
 
 
 def _check_roles(flow: str, stages: list[Stage]) -> None:
-    """Refuse a flow that lacks what its report and the registry read."""
+    """Raise EngineError when a flow lacks a stage that its report or the registry reads."""
     for role in (*ONCE, Role.FIT):
         names = [stage.name for stage in stages if stage.role is role]
         if not names:
             raise EngineError(
-                f"{flow}: no stage is {role.value}, which the report and the registry read: "
-                f"declare it by stage(..., role=Role.{role.name})"
+                f"{flow}: no stage makes {role.value}, which the report and the registry read: "
+                f"declare one with stage(..., role=Role.{role.name})"
             )
         if role in ONCE and len(names) > 1:
             raise EngineError(
-                f"{flow}: {' and '.join(names)} are both {role.value}: take role=Role.{role.name} off one"
+                f"{flow}: both {' and '.join(names)} make {role.value}: remove role=Role.{role.name} from one of them"
             )
-    exports = [stage for stage in stages if stage.look.model]
-    if len(exports) != 1 or exports[0].look.model is None:
-        raise EngineError(f"{flow} has {len(exports)} stages that export a model: declare one by look=register(...)")
-    loader = exports[0].look.model.loader
+    exports = [stage for stage in stages if stage.published.model]
+    if len(exports) != 1 or exports[0].published.model is None:
+        raise EngineError(
+            f"{flow} has {len(exports)} stages that export a model: declare exactly one with publish=register(...)"
+        )
+    loader = exports[0].published.model.loader
     if lacking := [name for name in ASKED if not hasattr(loader, name)]:
-        raise EngineError(f"{loader.__name__} has no {', '.join(lacking)}, by which a model is asked: define it there")
+        raise EngineError(
+            f"{loader.__name__} has no {', '.join(lacking)}, which a model's loader must have: define it there"
+        )
 
 
 def pipeline(name: str, model: type[Params], *, reporter: str = "") -> Callable[[Callable[[Any], Artifact]], Pipeline]:
-    """Make a flow of a function whose body calls stages.
+    """Make a flow from a function whose body calls stages.
 
-    `reporter` names the module that makes a page of each run (`engine/drivers/record.py`); it is imported after one.
+    `reporter` names the module that writes the report of each run (`engine/drivers/record.py`); it is imported after a
+    run.
     """
     return lambda body: Pipeline(name, model, body, reporter)
 
 
 def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
-    """Return the stages named and all that they need, in order; all of them when none is named."""
+    """Return the named stages and all stages that they need, in order; by default all stages."""
     known = {stage.name: stage for stage in stages}
     if unknown := [name for name in names if name not in known]:
-        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are: {', '.join(known)}")
+        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are {', '.join(known)}")
     wanted, waiting = set(), list(names or known)
     while waiting:
         if (name := waiting.pop()) not in wanted:

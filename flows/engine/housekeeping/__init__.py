@@ -1,1 +1,1 @@
-"""What can be deleted, and its deletion."""
+"""Finds and deletes what nothing needs any more."""

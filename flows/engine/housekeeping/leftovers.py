@@ -1,4 +1,4 @@
-"""What earlier runs left beside their results: checkpoints, Prefect's flow runs and its results."""
+"""Leftovers of earlier runs besides their results: checkpoints, Prefect's flow runs and stored results."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from flows.engine.project import ROOT, STATE
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-# As `work.py` names the folder of a stage's checkpoints: its name, and a digest of its inputs.
+# The form in which `work.py` names a stage's checkpoint folder: the stage's name and a digest of its inputs.
 CHECKPOINTS = re.compile(r"(?P<stage>.+)-[0-9a-f]{16}")
 A_PAGE = 200
 
 
 def list_checkpoints(since_s: float) -> list[Path]:
-    """Return the folders of checkpoints that no training will go on from.
+    """Return the checkpoint folders that no training will resume from.
 
-    Its stage has been finished since, or nothing has been written to it since `since_s`, seconds since the epoch.
+    The stage has finished since the last write, or the last write was before `since_s`, seconds since the epoch.
     """
     found = []
     for folder in sorted((STATE / "checkpoints").glob("*")):
@@ -38,7 +38,7 @@ def list_checkpoints(since_s: float) -> list[Path]:
 
 
 def list_results(since_s: float) -> list[Path]:
-    """Return the files in which Prefect kept results before `since_s`."""
+    """Return the files in which Prefect stored results before `since_s`."""
     found = (STATE / "prefect" / "storage").rglob("*")
     return sorted(path for path in found if path.is_file() and path.stat().st_mtime < since_s)
 
@@ -53,7 +53,7 @@ def delete(paths: list[Path]) -> None:
 
 
 def weigh(paths: list[Path]) -> int:
-    """Return the size of files and of what is in folders, bytes."""
+    """Return the total size of files and of the files in folders, bytes."""
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
     return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -68,7 +68,7 @@ class OldFlowRuns:
 
 @contextmanager
 def find_flow_runs(since_s: float) -> Iterator[OldFlowRuns | None]:
-    """Yield the flow runs that ended before `since_s`; None when the project's Prefect server is not up."""
+    """Yield the flow runs that ended before `since_s`; None when the project's Prefect server is not running."""
     from flows.engine.servers.server import use_prefect, where
 
     server = next((server for server in where(ROOT) if server.name == "prefect"), None)
@@ -100,7 +100,7 @@ def _delete_flow_runs(client: SyncPrefectClient, ids: list[UUID]) -> None:
         try:
             client.delete_flow_run(id)
         except ObjectNotFound:
-            # Somebody else was quicker, on Prefect's page.
+            # The run has been deleted meanwhile, on Prefect's page.
             continue
 
 

@@ -1,4 +1,4 @@
-"""How MLflow's runs and models are weighed, and deleted for good."""
+"""Measures MLflow's runs and models, and deletes them permanently."""
 
 import contextlib
 import io
@@ -20,12 +20,12 @@ def weigh_models(client: MlflowClient, models: Iterable[LoggedModel]) -> int:
 
 
 def can_purge() -> bool:
-    """Tell whether the store can be told to delete for good: a database can, a server cannot."""
+    """Return whether the store supports permanent deletion: a database does, a server does not."""
     return hasattr(_open_backend(), "_hard_delete_run")
 
 
 def delete_runs(client: MlflowClient, runs: Iterable[Run], models: Iterable[LoggedModel]) -> None:
-    """Delete runs and logged models, and their files with them where the store can."""
+    """Delete runs and logged models, and their files if the store supports it."""
     run_ids, model_ids = [run.info.run_id for run in runs], [model.model_id for model in models]
     for run_id in run_ids:
         client.delete_run(run_id)
@@ -36,7 +36,7 @@ def delete_runs(client: MlflowClient, runs: Iterable[Run], models: Iterable[Logg
 
 
 def _purge(run_ids: list[str], model_ids: list[str]) -> None:
-    """Do what `mlflow gc` does for these alone: the command would also purge every experiment in the trash."""
+    """Do what `mlflow gc` does, for these only: the command would also delete every experiment in the trash."""
     from mlflow.cli import _gc_tracking_resources
 
     with contextlib.redirect_stdout(io.StringIO()):

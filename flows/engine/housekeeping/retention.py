@@ -1,4 +1,4 @@
-"""Which of MLflow's runs are kept, with the md5s of the data that they name, and which are let go."""
+"""Decides which of MLflow's runs are kept, with the md5s of their data, and which can be deleted."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from flows.engine.registry.versions import Registry, Version
 from flows.engine.tags import CACHED, DATA_MD5, GATE, INPUT_MD5, JOURNAL, OUTPUT_MD5, PARENT_RUN, STAGE
 
 DAY_MS = 24 * 3600 * 1000
-# Tags whose value, or the value after whose name, is the md5 of data.
+# Tags, or prefixes of tags, whose value is the md5 of data.
 MD5_TAGS = (OUTPUT_MD5, INPUT_MD5, DATA_MD5)
 A_PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Retention:
-    """The runs and versions that are kept, and those past their age; `foreign` counts the runs that lie elsewhere."""
+    """The runs and versions to keep, and the old ones to delete; `foreign` counts old runs with files elsewhere."""
 
     client: MlflowClient
     kept: Mapping[str, Run]
@@ -42,9 +42,9 @@ class Retention:
     def decide(cls, client: MlflowClient, *, root: Path, days: int, present: set[str]) -> Retention:
         """Decide for every run of the project.
 
-        Kept are the runs younger than `days`, those of a champion, a challenger, what can be rolled back to and what a
-        person registered, their flows' runs and what these link, and those that made what is there now, with an md5
-        among `present`.
+        It keeps the runs younger than `days`; the runs of every champion, past champion, newest challenger and version
+        that a user registered, with their flows' runs and the runs that these link; and the runs that made the current
+        outputs, which have an md5 in `present`.
         """
         versions, needed = _list_versions(Registry(client))
         runs = {run.info.run_id: run for run in _list_runs(client)}
@@ -52,7 +52,7 @@ class Retention:
         young = {id for id, run in runs.items() if run.info.lifecycle_stage == "active" and not _ended(run, since_ms)}
         kept = _close_over(runs, (young | needed) & runs.keys())
         kept |= {id for id, run in runs.items() if run.data.tags.get(OUTPUT_MD5) in present}
-        # What somebody else logged to the same store is not the project's to delete.
+        # Runs that other projects logged to the same store are kept.
         old = {id: run for id, run in runs.items() if id not in kept and JOURNAL in run.data.tags}
         past = {id: run for id, run in old.items() if _ended(run, since_ms)}
         here = {id: run for id, run in past.items() if not _lies_elsewhere(run.info.artifact_uri, root)}
@@ -62,20 +62,20 @@ class Retention:
         return cls(client, {id: runs[id] for id in kept}, here, foreign, kept_versions, old_versions)
 
     def list_md5s(self) -> set[str]:
-        """Return the md5s that runs kept name, in their dvc.lock and in tags.
+        """Return the md5s that the kept runs name, in their dvc.lock and in tags.
 
-        Raises EngineError when a flow's run has no dvc.lock that can be read: what it needs is not known.
+        Raises EngineError when the dvc.lock of a flow's run cannot be read, so that its data are unknown.
         """
-        told: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
-        told += [version.tags for version in self.kept_versions]
-        md5s = {value for tags in told for key, value in tags.items() if key.startswith(MD5_TAGS)}
+        all_tags: list[Mapping[str, str]] = [run.data.tags for run in self.kept.values()]
+        all_tags += [version.tags for version in self.kept_versions]
+        md5s = {value for tags in all_tags for key, value in tags.items() if key.startswith(MD5_TAGS)}
         for run in self.kept.values():
             if JOURNAL in run.data.tags and STAGE not in run.data.tags:
                 md5s |= _read_lock(self.client, run)
         return md5s
 
     def list_models(self) -> list[LoggedModel]:
-        """Return the models that runs let go have logged."""
+        """Return the models that the old runs logged."""
         experiments = sorted({run.info.experiment_id for run in self.old.values()})
         found: list[LoggedModel] = []
         token = None
@@ -89,8 +89,8 @@ class Retention:
 
 
 def _list_runs(client: MlflowClient) -> Iterator[Run]:
-    """Yield every run, deleted ones too."""
-    experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+    """Yield all runs, including deleted ones."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(view_type=ViewType.ALL)]
     token = None
     while True:
         page = client.search_runs(experiments, run_view_type=ViewType.ALL, max_results=A_PAGE, page_token=token)
@@ -101,12 +101,12 @@ def _list_runs(client: MlflowClient) -> Iterator[Run]:
 
 
 def _ended(run: Run, since_ms: float) -> bool:
-    """Tell whether a run ended before `since_ms`."""
+    """Return whether a run ended before `since_ms`."""
     return run.info.status != "RUNNING" and (run.info.end_time or run.info.start_time) < since_ms
 
 
 def _list_versions(registry: Registry) -> tuple[list[Version], set[str]]:
-    """Return all versions, and the runs of those in use or that can be again; the gate's past challengers are not."""
+    """Return all versions, and the runs of those to keep, which the gate's past challengers are not."""
     versions: list[Version] = []
     needed = set()
     for model in registry.list_models():
@@ -119,7 +119,7 @@ def _list_versions(registry: Registry) -> tuple[list[Version], set[str]]:
 
 
 def _close_over(runs: Mapping[str, Run], roots: set[str]) -> set[str]:
-    """Return the roots with their flows' runs, all stages of those, and the earlier runs that they link."""
+    """Return the roots with their flows' runs, all stages of these, and the earlier runs that they link."""
     children = defaultdict(set)
     for id, run in runs.items():
         children[run.data.tags.get(PARENT_RUN)].add(id)
@@ -130,7 +130,7 @@ def _close_over(runs: Mapping[str, Run], roots: set[str]) -> set[str]:
 
 
 def _read_lock(client: MlflowClient, run: Run) -> set[str]:
-    """Return the md5s of the dvc.lock that a flow's run kept; one that was killed may have kept none."""
+    """Return the md5s in the dvc.lock that a flow's run stored; a killed run may have stored none."""
     try:
         if LOCK not in [found.path for found in client.list_artifacts(run.info.run_id, str(Path(LOCK).parent))]:
             if run.info.status != "FINISHED":
@@ -140,14 +140,14 @@ def _read_lock(client: MlflowClient, run: Run) -> set[str]:
             return read_lock_md5s(Path(client.download_artifacts(run.info.run_id, LOCK, folder)))
     except (ValueError, MlflowException, OSError) as error:
         raise EngineError(
-            f"the {LOCK} that run {run.info.run_id} of {run.info.run_name} kept cannot be read ({error}), so nobody "
-            "knows which data it needs: nothing is freed; bring the file back, or let the run go: "
+            f"{LOCK} of run {run.info.run_id} ({run.info.run_name}) in MLflow cannot be read ({error}), so it is "
+            "unknown which data the run needs: nothing was deleted; restore the file, or delete the run: "
             f"`mlflow runs delete --run-id {run.info.run_id}`"
         ) from error
 
 
 def _lies_elsewhere(uri: str, root: Path) -> bool:
-    """Tell whether a run's files lie on this machine, but outside the project: it may be the copy of another."""
+    """Return whether a run's files are on this machine but outside the project, which may be a copy of another."""
     parts = urlparse(uri)
     local = parts.scheme in ("", "file")
     return local and not Path(url2pathname(parts.path)).resolve().is_relative_to(root.resolve())

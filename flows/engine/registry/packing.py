@@ -1,4 +1,4 @@
-"""An exported model, packed with the code that asks it, so that MLflow can serve it without this project."""
+"""Packs an exported model with the code that opens it, so that MLflow can serve it without this project."""
 
 import importlib
 import shutil
@@ -13,26 +13,26 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
-from flows.engine.errors import is_mendable
+from flows.engine.errors import is_fixable
 from flows.engine.graph.fingerprint import find_files, find_libraries
 from flows.engine.project import ROOT
 from flows.engine.registry.versions import Version
 
 
 def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> None:
-    """Write the folder that MLflow keeps, of the exported files and the code of the module `loader`.
+    """Write an MLflow model folder with the exported files and the code of the module `loader`.
 
-    The model answers a request first, which gives the signature. Nothing is pickled. Raises ValueError when it cannot
-    be opened or asked, or MLflow cannot write it.
+    The model predicts an example first, which gives the signature. Nothing is pickled. Raises ValueError when the model
+    cannot be opened or fails, or MLflow cannot write it.
     """
     try:
         served: Any = importlib.import_module(loader)._load_pyfunc(str(exported))
         request = served.make_request()
         signature = infer_signature(request, served.predict(request))
     except Exception as error:
-        if not is_mendable(error):
+        if not is_fixable(error):
             raise
-        raise ValueError(f"the model cannot be asked: {error}") from error
+        raise ValueError(f"the exported model fails: {error}") from error
     with TemporaryDirectory() as folder:
         try:
             mlflow.pyfunc.save_model(
@@ -43,7 +43,7 @@ def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> No
                 mlflow_model=model,
                 signature=signature,
                 input_example=request,
-                # Named, since MLflow would otherwise load the model in one more process to find out.
+                # Given explicitly; otherwise MLflow loads the model in another process to infer them.
                 pip_requirements=list_requirements(loader),
             )
         except MlflowException as error:
@@ -51,7 +51,7 @@ def pack_model(exported: Path, packed: Path, *, loader: str, model: Model) -> No
 
 
 def unpack_model(version: Version, folder: Path) -> Path:
-    """Bring what MLflow keeps of a version into a folder; return the folder of its exported files."""
+    """Download a version's model into a folder; return the folder of its exported files."""
     packed = Path(download_artifacts(f"models:/{version.name}/{version.number}", dst_path=str(folder)))
     return packed / str(Model.load(packed).flavors["python_function"]["data"])
 
@@ -65,7 +65,7 @@ def copy_code(files: set[str], folder: Path) -> Path:
 
 
 def list_requirements(loader: str) -> list[str]:
-    """Return the libraries that the module `loader` and what it uses import, as they are installed here."""
+    """Return the libraries, with installed versions, that the module `loader` and the code that it uses import."""
     known = packages_distributions()
     imported = find_libraries(loader) - sys.stdlib_module_names
     libraries = {library for name in imported for library in known.get(name, [])}

@@ -1,4 +1,4 @@
-"""The runs of whole flows: the last ones, and how two of them differ."""
+"""The runs of whole flows: the newest ones, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-# Of all runs, how many the newest are searched for one by its id.
+# The number of newest runs that are searched for an id.
 SEARCHED = 1000
-# Before the machine's figures.
+# The prefix of the machine's metrics.
 MACHINE = "system/"
 
 
 @dataclass(frozen=True)
 class FlowRun:
-    """One run of a whole flow, as MLflow has it; `experiment` is the id of the flow's."""
+    """One run of a whole flow in MLflow; `experiment` is the id of the flow's experiment."""
 
     id: str
     flow: str
@@ -38,7 +38,7 @@ class FlowRun:
 
     @classmethod
     def of(cls, run: Run) -> FlowRun:
-        """Return what of MLflow's run is used here."""
+        """Return the used fields of an MLflow run."""
         info, data = run.info, run.data
         about = (info.run_id, info.run_name, info.experiment_id, info.start_time, info.status)
         return cls(*about, data.tags, data.params, data.metrics)
@@ -46,16 +46,16 @@ class FlowRun:
 
 @dataclass(frozen=True)
 class Difference:
-    """One value of two runs; None where a run has none."""
+    """One value in two runs; None where a run has none."""
 
     name: str
-    one: str | None
-    other: str | None
+    first: str | None
+    second: str | None
 
 
 @dataclass(frozen=True)
 class RunPair:
-    """How two runs differ, and whether that is more than noise."""
+    """The differences between two runs, and whether one model is better by more than noise."""
 
     params: list[Difference]
     data: list[Difference]
@@ -70,7 +70,7 @@ class FlowRuns:
     client: MlflowClient
 
     def list_last(self, count: int) -> list[FlowRun]:
-        """Return the last runs of all flows, the newest first."""
+        """Return the newest runs of all flows, the newest first."""
         found = [
             FlowRun.of(run)
             for experiment in self.client.search_experiments()
@@ -87,30 +87,30 @@ class FlowRuns:
         """Return the run whose id begins with `start`. Raises EngineError when there is none, or more than one."""
         found = [run for run in self.list_last(SEARCHED) if run.id.startswith(start)]
         if len(found) != 1:
-            told = f"the ids of {len(found)} runs begin" if found else "no flow's run has an id that begins"
-            raise EngineError(f"{told} with {start!r}: `python -m flows runs` lists them")
+            message = f"{len(found)} runs have an id that begins" if found else "no flow's run has an id that begins"
+            raise EngineError(f"{message} with {start!r}: `python -m flows runs` lists all ids")
         return found[0]
 
-    def compare(self, one: FlowRun, other: FlowRun, judge: Judge) -> RunPair:
-        """Return what differs between two runs, and their figures side by side."""
+    def compare(self, first: FlowRun, second: FlowRun, judge: Judge) -> RunPair:
+        """Return the differences between two runs, and their metrics side by side."""
         md5s = [
             {key.removeprefix(OUTPUT_OF): md5 for key, md5 in run.tags.items() if key.startswith(OUTPUT_OF)}
-            for run in (one, other)
+            for run in (first, second)
         ]
         figures = [
             {key: f"{value:.4g}" for key, value in run.metrics.items() if not key.startswith(MACHINE)}
-            for run in (one, other)
+            for run in (first, second)
         ]
         return RunPair(
-            params=[found for found in pair_up(one.params, other.params) if found.one != found.other],
-            data=[found for found in pair_up(*md5s) if found.one != found.other],
+            params=[found for found in pair_up(first.params, second.params) if found.first != found.second],
+            data=[found for found in pair_up(*md5s) if found.first != found.second],
             figures=pair_up(*figures),
-            noise=self._weigh(one, other, judge),
+            noise=self._weigh(first, second, judge),
         )
 
-    def _weigh(self, one: FlowRun, other: FlowRun, judge: Judge) -> str:
-        """Return how the second run's model compares with the first one's on the same test data, or why it cannot."""
-        versions = [self._find_version(run) for run in (one, other)]
+    def _weigh(self, first: FlowRun, second: FlowRun, judge: Judge) -> str:
+        """Compare the second run's model with the first one's on the same test data, or say why that is impossible."""
+        versions = [self._find_version(run) for run in (first, second)]
         if versions[0] is None or versions[1] is None:
             return "not compared example by example: a run has no registered model"
         if differing := list_other_data(versions[0].tags, versions[1].tags):
@@ -118,17 +118,17 @@ class FlowRuns:
         with tempfile.TemporaryDirectory() as folder:
             tables = [fetch_predictions(version, Path(folder, str(n))) for n, version in enumerate(versions) if version]
             if tables[0] is None or tables[1] is None:
-                return "not compared example by example: a model was kept without its predictions"
+                return "not compared example by example: a model has no stored predictions"
             comparison = ask(judge.compare_tables, tables[1], tables[0])
         return f"the second against the first: {comparison or 'their predictions cannot be compared'}"
 
     def _find_version(self, run: FlowRun) -> Version | None:
-        """Return the version that a flow's run made, or that it found made before."""
+        """Return the version that a flow's run registered, or reused from an earlier run."""
         stages = self.client.search_runs([run.experiment], f"tags.`{PARENT_RUN}` = '{run.id}'")
         cached = [run_id for key, run_id in run.tags.items() if key.startswith(CACHED)]
-        return Registry(self.client).find_made_by({*cached, *(one.info.run_id for one in stages)}, run.flow)
+        return Registry(self.client).find_made_by({*cached, *(stage.info.run_id for stage in stages)}, run.flow)
 
 
-def pair_up(one: Mapping[str, str], other: Mapping[str, str]) -> list[Difference]:
+def pair_up(first: Mapping[str, str], second: Mapping[str, str]) -> list[Difference]:
     """Return the values of two runs side by side, by name."""
-    return [Difference(name, one.get(name), other.get(name)) for name in sorted({*one, *other})]
+    return [Difference(name, first.get(name), second.get(name)) for name in sorted({*first, *second})]

@@ -18,7 +18,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model by its name; `aliases` give the version that each stands for."""
+    """A registered model; `aliases` maps each alias to its version number."""
 
     name: str
     aliases: Mapping[str, str]
@@ -27,7 +27,7 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a registered model; `number` is MLflow's, as text, `run_id` the export's run."""
+    """One version of a registered model; `number` is MLflow's, as text; `run_id` is the exporting run."""
 
     name: str
     number: str
@@ -47,8 +47,8 @@ class Registry:
         """Return the registered models by name."""
         found = sorted(self.client.search_registered_models(), key=lambda model: model.name)
         return [
-            RegisteredModel(one.name, {alias: str(number) for alias, number in one.aliases.items()}, one.tags)
-            for one in found
+            RegisteredModel(item.name, {alias: str(number) for alias, number in item.aliases.items()}, item.tags)
+            for item in found
         ]
 
     def list_versions(self, name: str) -> list[Version]:
@@ -58,17 +58,17 @@ class Registry:
         return [
             Version(
                 name,
-                str(one.version),
-                tuple(alias for alias, number in aliases if number == str(one.version)),
-                one.tags,
-                one.run_id or "",
-                one.creation_timestamp,
+                str(item.version),
+                tuple(alias for alias, number in aliases if number == str(item.version)),
+                item.tags,
+                item.run_id or "",
+                item.creation_timestamp,
             )
-            for one in sorted(found, key=lambda one: -int(one.version))
+            for item in sorted(found, key=lambda item: -int(item.version))
         ]
 
     def find_made_by(self, run_ids: Collection[str], name: str) -> Version | None:
-        """Return the newest version of a model that one of these runs made, or None."""
+        """Return the newest version of a model that one of these runs registered, or None."""
         models = {model.name for model in self.list_models()}
         versions = self.list_versions(name) if name in models else []
         return next((version for version in versions if version.run_id in run_ids), None)
@@ -77,7 +77,7 @@ class Registry:
         """Return one version. Raises EngineError when there is no such model or version."""
         versions = {version.number: version for version in self.list_versions(name)}
         if number not in versions:
-            raise EngineError(f"{name} has no version {number}; it has {', '.join(versions) or 'none'}")
+            raise EngineError(f"{name} has no version {number}; its versions are {', '.join(versions) or 'none'}")
         return versions[number]
 
     def find_champion(self, name: str) -> Version | None:
@@ -85,37 +85,37 @@ class Registry:
         return next((version for version in self.list_versions(name) if CHAMPION in version.aliases), None)
 
     def list_champions(self, name: str) -> list[str]:
-        """Return the versions that were champion and still exist, the present one last, also when moved elsewhere."""
+        """Return the existing versions that were champion, the current one last, even if MLflow's page set it."""
         versions = self.list_versions(name)
-        told = self._get_model(name).tags.get(CHAMPIONS, "").split()
+        champions = self._get_model(name).tags.get(CHAMPIONS, "").split()
         now = [version.number for version in versions if CHAMPION in version.aliases]
         there = {version.number for version in versions}
-        return [number for number in told if number in there and number not in now] + now
+        return [number for number in champions if number in there and number not in now] + now
 
     def challenge(self, name: str, version: str) -> None:
-        """Give a version the alias `challenger`, in place of the one that had it."""
+        """Move the alias `challenger` to a version."""
         self.client.set_registered_model_alias(name, CHALLENGER, version)
 
     def promote(self, name: str, version: str) -> None:
-        """Make a version champion; the one before is remembered. Raises EngineError when there is no such version."""
+        """Make a version champion and remember the previous one. Raises EngineError when there is no such version."""
         self.get_version(name, version)
         earlier = [number for number in self.list_champions(name) if number != version]
         self._crown(name, version, [*earlier, version])
 
     def rollback(self, name: str) -> str:
-        """Make the champion's predecessor champion again, and return its version. Raises EngineError without one."""
+        """Make the previous champion champion again; return its version. Raises EngineError when there is none."""
         champion = self.find_champion(name)
         earlier = [n for n in self.list_champions(name) if champion is None or n != champion.number]
         if not earlier:
             present = f"version {champion.number}" if champion else "now"
             raise EngineError(
-                f"{name} had no champion before {present}; name one: `python -m flows models promote {name} VERSION`"
+                f"{name} had no champion before {present}; choose one: `python -m flows models promote {name} VERSION`"
             )
         self._crown(name, earlier[-1], earlier)
         return earlier[-1]
 
     def _crown(self, name: str, version: str, champions: list[str]) -> None:
-        """Move the alias. The history is written first: a break repeats the move and loses nothing."""
+        """Move the alias. The history is written first, so an interruption loses nothing."""
         before = self.find_champion(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.client.set_registered_model_tag(name, CHAMPIONS, " ".join(champions))
@@ -129,5 +129,7 @@ class Registry:
     def _get_model(self, name: str) -> RegisteredModel:
         models = {model.name: model for model in self.list_models()}
         if name not in models:
-            raise EngineError(f"no model {name!r} is registered; registered are: {', '.join(models) or 'none'}")
+            raise EngineError(
+                f"no model {name!r} is registered; the registered models are {', '.join(models) or 'none'}"
+            )
         return models[name]

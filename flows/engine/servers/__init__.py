@@ -1,1 +1,1 @@
-"""The project's own Prefect and MLflow servers and worker, or a team's."""
+"""The project's own Prefect and MLflow servers and worker, or those of a team."""

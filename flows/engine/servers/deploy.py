@@ -1,4 +1,4 @@
-"""What runs unattended: `prefect.yaml`'s deployments on the project's own server, and a worker for them."""
+"""Unattended runs: the deployments in `prefect.yaml`, and a worker that executes them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 
 from flows.engine.errors import EngineError
-from flows.engine.servers.kinds import POOL
 from flows.engine.servers.server import Server, up, use_prefect
+from flows.engine.servers.specs import POOL
 from flows.engine.servers.team import PREFECT, use_team_prefect
 
-# Runs at a time, whichever deployment they are of: what they compute with is the same machine.
+# The pool's limit of concurrent runs, over all deployments: they share one machine.
 RUNS_AT_A_TIME = 1
 HEARTBEAT = "prefect.flow-run.heartbeat"
-# Six heartbeats: a machine that is busy is late with some.
+# Six heartbeats: a busy machine sends some late.
 SILENCE_S = 180.0
 
 
 def bring_up(root: Path) -> list[Server]:
-    """Start the servers, deploy what prefect.yaml says, and start the worker, each where it is not up.
+    """Start the servers, deploy prefect.yaml, and start the worker; running servers are left alone.
 
-    Raises ServerError when one does not start, EngineError when Prefect does not take prefect.yaml.
+    Raises ServerError when a server does not start, EngineError when Prefect rejects prefect.yaml.
     """
     servers = up(root)
     use_prefect(root, servers["prefect"].api_url)
@@ -32,13 +32,15 @@ def bring_up(root: Path) -> list[Server]:
 
 
 def deploy_to_team(root: Path) -> str:
-    """Deploy what prefect.yaml says on the server that PREFECT_API_URL names, whose pool is there; return its address.
+    """Deploy prefect.yaml to the server in PREFECT_API_URL, which must have the work pool; return its address.
 
-    Raises EngineError when none is named, when it does not answer, and when Prefect does not take prefect.yaml.
+    Raises EngineError when the variable is not set, the server does not answer, or Prefect rejects prefect.yaml.
     """
     address = use_team_prefect(root)
     if address is None:
-        raise EngineError(f"{PREFECT} names no server: set it, or use `make up`, which also deploys")
+        raise EngineError(
+            f"{PREFECT} names no team server: set it, or run `make up`, which deploys to the project's own server"
+        )
     _deploy(root)
     return address
 
@@ -49,10 +51,10 @@ def _deploy(root: Path) -> None:
 
 
 def watch_heartbeats(silence_s: float) -> None:
-    """Have the Prefect server mark a run Crashed that has not told for `silence_s` that it lives.
+    """Let the Prefect server mark a run as Crashed after `silence_s` without a heartbeat.
 
-    When a run's process dies together with the worker, nobody else does: it would stay Running, and keep the pool's
-    one place, for ever. What was seen of a run outlives a restart of the server.
+    When a run's process dies together with the worker, nothing else ends the run: it would stay Running and keep the
+    pool's only slot for ever. The server remembers the last heartbeat across a restart.
     """
     from prefect.client.orchestration import get_client
     from prefect.events import Posture
@@ -60,8 +62,8 @@ def watch_heartbeats(silence_s: float) -> None:
     from prefect.events.schemas.automations import AutomationCore, EventTrigger
     from prefect.states import StateType
 
-    # A watch that is changed forgets what it has seen, so that one is made once for each length of silence.
-    name = f"crash what is silent for {silence_s:.0f} s"
+    # A changed automation forgets the heartbeats it has seen, so there is one automation for each `silence_s`.
+    name = f"mark runs without heartbeat for {silence_s:.0f} s as Crashed"
     trigger = EventTrigger(
         posture=Posture.Proactive,
         after={HEARTBEAT},
@@ -70,7 +72,7 @@ def watch_heartbeats(silence_s: float) -> None:
         threshold=1,
         within=timedelta(seconds=silence_s),
     )
-    why = f"its process died: silent for {silence_s:.0f} s"
+    why = f"no heartbeat for {silence_s:.0f} s: its process died"
     crash = ChangeFlowRunState(name=None, state=StateType.CRASHED, message=why, force=False)
     with get_client(sync_client=True) as client:
         if not client.read_automations_by_name(name):
@@ -90,4 +92,6 @@ def _deploy_all(root: Path) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise EngineError(f"Prefect does not take prefect.yaml: mend it, then `make up`:\n{done.stdout}{done.stderr}")
+        raise EngineError(
+            f"Prefect rejects prefect.yaml: correct the file, then run `make up`:\n{done.stdout}{done.stderr}"
+        )

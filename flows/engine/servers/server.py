@@ -1,8 +1,8 @@
-"""The project's own Prefect and MLflow servers, and Prefect's worker: up, down, where.
+"""Starts, stops and finds the project's own Prefect and MLflow servers and Prefect's worker.
 
-On loopback only; their files and addresses lie in `.trifold/`. The worker counts as a server: it answers whether it
-still polls. A plain `prefect ...` typed in the project's folder finds its server through `.env`, a plain `mlflow ui`
-its store by MLflow's own default.
+They listen on loopback only; their files and addresses are in `.trifold/`. The worker counts as a server: its health
+page says whether it still polls. A plain `prefect ...` in the project's folder finds its server through `.env`; a plain
+`mlflow ui` finds its store by MLflow's default.
 """
 
 import http.client
@@ -19,33 +19,33 @@ from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
 from flows.engine.processes import launch, list_children, list_connections, list_group, list_ports, stop_group
-from flows.engine.servers.kinds import HEARTBEAT_S, HOST, KINDS, Kind, find_record
+from flows.engine.servers.specs import HEARTBEAT_S, HOST, SPECS, ServerSpec, find_record
 from flows.engine.tracking.outbox import read_json, write_json
 from flows.engine.tracking.relocation import follow_move
 
-# A free machine takes 12 s (Prefect) and 15 s (MLflow); one with three jobs a core took 96 s.
+# The start takes 12 s (Prefect) and 15 s (MLflow) on an idle machine; it took 96 s with three jobs per core.
 START_S = 180.0
 STOP_S = 10.0
-# A flow goes on to the end of its batch, and tells the servers what became of it.
+# A flow needs time to finish its batch and to report its end to the servers.
 STOP_FLOW_S = 60.0
-# Long, since a server that is slow under load must not be taken for one that hangs, and be replaced.
+# Long, so that a server that is slow under load is not taken for a hung one and replaced.
 ANSWER_S = 10.0
 POLL_S = 0.1
-# Servers that nobody has used for a day end by themselves; a page that is open, or a run, uses them.
+# Servers end by themselves after a day without clients. An open page and a run are clients.
 IDLE_S = 24 * 3600.0
-# How often they look; a connection is kept open for some seconds after a request.
-LOOK_S = 5.0
+# How often they check; clients keep a connection open for some seconds after a request.
+CHECK_S = 5.0
 PORTS_TRIED = 100
 LOG_LINES = 15
 
 
 class ServerError(EngineError):
-    """A server did not start: the message holds what it said last."""
+    """A server did not start; the message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that was started here: its port, and its processes, the first of which leads the others."""
+    """A server that the project started: its port and its processes, first the leader of their group."""
 
     name: str
     port: int
@@ -58,27 +58,27 @@ class Server:
 
     @property
     def api_url(self) -> str:
-        """The address that a client is given."""
+        """The address for clients."""
         return f"{self.url}/api" if self.name == "prefect" else self.url
 
     def is_up(self) -> bool:
-        """Return whether it answers, and it is the processes started here that do."""
-        if self.members[0].is_gone() or not _answers(self.port, KINDS[self.name].health):
+        """Return whether the server answers, and the answering process is one that the project started."""
+        if self.members[0].is_gone() or not _answers(self.port, SPECS[self.name].health):
             return False
         return any(self.port in list_ports(member) for member in self.members)
 
 
 def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Server]:
-    """Return the servers `names`, each started when it is not up.
+    """Return the servers `names`; those that are not running are started.
 
-    Raises ServerError when one ends while it starts, or does not answer within three minutes.
+    Raises ServerError when a server ends during its start, or does not answer within three minutes.
     """
     with hold_lock(_make_state(root) / "servers.lock"):
         recorded = {server.name: server for server in _read(root)}
         missing = [name for name in names if name not in recorded or not recorded[name].is_up()]
         for name in missing:
             stop_group(recorded[name].members if name in recorded else (), patience_s=STOP_S)
-        # As the sender does: of two that make MLflow's tables at once, one fails.
+        # The sender holds this lock too: when two processes create MLflow's tables at once, one of them fails.
         alone = hold_lock(_make_state(root) / "store.lock") if "mlflow" in missing else nullcontext()
         with alone:
             if "mlflow" in missing:
@@ -91,7 +91,7 @@ def up(root: Path, names: Sequence[str] = ("prefect", "mlflow")) -> dict[str, Se
 
 
 def down(root: Path) -> list[Server]:
-    """Stop what was started here and still is the same processes, the last started first; return it."""
+    """Stop the servers that the project started, the newest first; return those that were running."""
     state = _make_state(root)
     with hold_lock(state / "servers.lock"):
         stopped = [server for server in reversed(_read(root)) if stop(server)]
@@ -100,12 +100,12 @@ def down(root: Path) -> list[Server]:
 
 
 def where(root: Path) -> list[Server]:
-    """Return the servers that were started here and answer."""
+    """Return the project's servers that are running."""
     return [server for server in _read(root) if server.is_up()]
 
 
 def has_clients(root: Path) -> bool:
-    """Return whether a process other than the project's own servers has a connection to one of them."""
+    """Return whether any process other than the project's own servers is connected to one of them."""
     members = [(server.port, member) for server in _read(root) for member in server.members]
     connections = [(port, pair) for port, member in members for pair in list_connections(member)]
     own = {local for _, (local, _) in connections}
@@ -113,10 +113,10 @@ def has_clients(root: Path) -> bool:
 
 
 def use_prefect(root: Path, api_url: str) -> None:
-    """Have Prefect, when this process imports it, use the server at `api_url` and the project's own folder."""
+    """Configure Prefect, before it is imported, to use the server at `api_url` and the project's own folder."""
     set_quiet_environment(os.environ)
     bypass_proxy(os.environ)
-    # Prefect makes its folder but not the folders above it.
+    # Prefect creates its folder but not the parents.
     (home := root / ".trifold" / "prefect").mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_API_URL"] = api_url
@@ -124,7 +124,7 @@ def use_prefect(root: Path, api_url: str) -> None:
 
 
 def set_dotenv(path: Path, name: str, value: str) -> None:
-    """Set one name in a `.env` file, and leave its other lines as they are."""
+    """Set one variable in a `.env` file; other lines stay as they are."""
     lines = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in lines if line.partition("=")[0].strip() != name]
     draft = path.with_name(f".env.{os.getpid()}")
@@ -133,29 +133,29 @@ def set_dotenv(path: Path, name: str, value: str) -> None:
 
 
 def read_dotenv(path: Path, name: str) -> str | None:
-    """Return the value of one name in a `.env` file, or None."""
+    """Return the value of one variable in a `.env` file, or None."""
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = (line.partition("=") for line in lines)
     return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
 
 
 def stop(server: Server) -> bool:
-    """Stop a server, and first the flows that it runs; return whether there was anything to stop."""
+    """Stop a server, after the flows that it runs; return whether anything was running."""
     if server.name == "worker":
-        # Prefect starts each flow in a session of its own, and ends it with the worker, at once.
+        # Prefect starts each flow in a session of its own, and would kill it at once when the worker ends.
         for flow in list_children(server.members[0]):
             stop_group([flow], patience_s=STOP_FLOW_S)
     return stop_group(server.members, patience_s=STOP_S)
 
 
 def _choose_port(name: str, recorded: Mapping[str, Server]) -> int:
-    """Return the first port to try: the one it had, since others may have its address."""
-    return recorded[name].port if name in recorded else KINDS[name].usual_port
+    """Return the first port to try: the previous one, because clients may remember the address."""
+    return recorded[name].port if name in recorded else SPECS[name].usual_port
 
 
 def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
-    """Start servers side by side, then wait for each; none is left behind when one fails."""
-    started = [_start(root, KINDS[name], port) for name, port in ports.items()]
+    """Start servers in parallel, then wait for each; when one fails, all are stopped."""
+    started = [_start(root, SPECS[name], port) for name, port in ports.items()]
     try:
         return {server.name: _wait_up(root, server, started) for server in list(started)}
     except BaseException:
@@ -164,20 +164,20 @@ def _start_all(root: Path, ports: Mapping[str, int]) -> dict[str, Server]:
         raise
 
 
-def _start(root: Path, kind: Kind, first_port: int) -> Server:
+def _start(root: Path, spec: ServerSpec, first_port: int) -> Server:
     port = find_port(first_port)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
-    env |= kind.env(root.resolve(), port)
+    env |= spec.env(root.resolve(), port)
     set_quiet_environment(env)
     bypass_proxy(env)
-    log = _find_log(root, kind.name)
+    log = _find_log(root, spec.name)
     log.unlink(missing_ok=True)
-    folder = _make_state(root) if kind.name == "prefect" else root
-    # The project need not be where this code is.
+    folder = _make_state(root) if spec.name == "prefect" else root
+    # The project may be in another folder than this code.
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), env.get("PYTHONPATH")]))
-    watched = [sys.executable, "-m", "flows.engine.servers.watched", str(root.resolve()), str(IDLE_S), str(LOOK_S)]
-    leader = launch([*watched, *kind.command(port)], folder=folder, env=env, log=log)
-    return Server(kind.name, port, (leader,))
+    watched = [sys.executable, "-m", "flows.engine.servers.watched", str(root.resolve()), str(IDLE_S), str(CHECK_S)]
+    leader = launch([*watched, *spec.command(port)], folder=folder, env=env, log=log)
+    return Server(spec.name, port, (leader,))
 
 
 def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
@@ -185,50 +185,52 @@ def _wait_up(root: Path, server: Server, started: list[Server]) -> Server:
     while not server.is_up():
         gone = server.members[0].is_gone()
         if _lost_port(root, server) or (gone and not _is_free(server.port)):
-            # Someone else took the port between the look and the start. The worker would go on without one.
+            # Another process took the port between the check and the start. The worker would run on without a port.
             stop_group(server.members, patience_s=STOP_S)
-            server = _start(root, KINDS[server.name], server.port + 1)
+            server = _start(root, SPECS[server.name], server.port + 1)
             started.append(server)
             continue
         if gone:
-            raise ServerError(_tell(root, server, "ended while it started"))
+            raise ServerError(_explain(root, server, "ended while it started"))
         if time.monotonic() > deadline:
             stop_group(server.members, patience_s=STOP_S)
-            raise ServerError(_tell(root, server, f"did not answer within {START_S:.0f} s"))
+            raise ServerError(_explain(root, server, f"did not answer within {START_S:.0f} s"))
         time.sleep(POLL_S)
         server = _count_members(server)
     return server
 
 
 def _count_members(server: Server) -> Server:
-    """Return the server with the processes that its first one has started by now."""
+    """Return the server with all processes that are in its group now."""
     leader = server.members[0]
     others = (member for member in list_group(leader) if member != leader)
     return Server(server.name, server.port, (leader, *others))
 
 
 def _lost_port(root: Path, server: Server) -> bool:
-    """Tell whether a server could not have its port, which may have been let go again since."""
+    """Return whether the server's port was in use when it started, even if the port is free by now."""
     return "already in use" in _find_log(root, server.name).read_text(errors="replace")
 
 
-def _tell(root: Path, server: Server, what: str) -> str:
+def _explain(root: Path, server: Server, what: str) -> str:
     log = _find_log(root, server.name)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    return f"the {server.name} server on port {server.port} {what}; the end of {log}:\n{last}"
+    return f"the {server.name} server on port {server.port} {what}; the last lines of {log}:\n{last}"
 
 
 def find_port(first: int) -> int:
-    """Return the first free port of loopback from `first` on."""
+    """Return the first free loopback port, starting at `first`."""
     for port in range(first, first + PORTS_TRIED):
         if _is_free(port):
             return port
-    raise ServerError(f"no port from {first} to {first + PORTS_TRIED - 1} is free: stop what listens there")
+    raise ServerError(
+        f"no port from {first} to {first + PORTS_TRIED - 1} is free: stop the processes that `ss -ltnp` lists there"
+    )
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do, so that a port that was let go a moment ago counts as free.
+        # Servers set this option too, so a port that was released a moment ago counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -238,7 +240,7 @@ def _is_free(port: int) -> bool:
 
 
 def _answers(port: int, path: str) -> bool:
-    """Ask without urllib, which would go through the proxy of the environment."""
+    """Return whether the server answers; without urllib, which would use the environment's proxy."""
     connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_S)
     try:
         connection.request("GET", path)
@@ -251,11 +253,16 @@ def _answers(port: int, path: str) -> bool:
 
 def _read(root: Path) -> list[Server]:
     found = read_json(find_record(root)).get("servers", [])
-    return [Server(one["name"], one["port"], tuple(Identity(**member) for member in one["members"])) for one in found]
+    return [
+        Server(entry["name"], entry["port"], tuple(Identity(**member) for member in entry["members"]))
+        for entry in found
+    ]
 
 
 def _write(root: Path, servers: Iterable[Server]) -> None:
-    content = [{"name": one.name, "port": one.port, "members": [m.as_dict() for m in one.members]} for one in servers]
+    content = [
+        {"name": entry.name, "port": entry.port, "members": [m.as_dict() for m in entry.members]} for entry in servers
+    ]
     write_json(find_record(root), {"servers": content})
 
 

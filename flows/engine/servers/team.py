@@ -1,4 +1,4 @@
-"""The servers of a team, which the environment names; where it names none, a project has its own."""
+"""The servers of a team, set by environment variables; by default a project has its own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.redact import strip_secrets
-from flows.engine.servers.kinds import HOST
 from flows.engine.servers.server import read_dotenv, use_prefect
+from flows.engine.servers.specs import HOST
 
 PREFECT, MLFLOW = "PREFECT_API_URL", "MLFLOW_TRACKING_URI"
-# With growing waits between them, some seconds in all.
+# Retries, with growing waits of some seconds in all.
 TRIES = 2
 
 
 def name_team_prefect(root: Path) -> str | None:
-    """Return the address in PREFECT_API_URL, or None where it is empty or that of the project's own server.
+    """Return the address in PREFECT_API_URL, or None where it is empty or the project's own server.
 
-    Editors and shells load the project's `.env`, where its own server's address is, also when that is down.
+    Editors and shells load the project's `.env`, which holds its own server's address even when that is down.
     """
     address = os.environ.get(PREFECT)
     if not address or (address.startswith(f"http://{HOST}:") and address == read_dotenv(root / ".env", PREFECT)):
@@ -27,7 +27,7 @@ def name_team_prefect(root: Path) -> str | None:
 
 
 def use_team_prefect(root: Path) -> str | None:
-    """Have this process use the Prefect server that PREFECT_API_URL names; return its address, or None without one.
+    """Make this process use the team's Prefect server in PREFECT_API_URL; return its address, or None without one.
 
     Raises EngineError when it does not answer.
     """
@@ -38,7 +38,7 @@ def use_team_prefect(root: Path) -> str | None:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    # By itself, Prefect asks for three quarters of a minute.
+    # By default, Prefect retries for 45 s.
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: TRIES}), get_client(sync_client=True) as client:
         trouble = client.api_healthcheck()
     shown = strip_secrets(address)

@@ -1,7 +1,7 @@
-"""A server that ends by itself: `python -m flows.engine.servers.watched ROOT IDLE_S LOOK_S MODULE ARGUMENTS`.
+"""A server that ends by itself: `python -m flows.engine.servers.watched ROOT IDLE_S CHECK_S MODULE ARGUMENTS`.
 
-It runs `python -m MODULE ARGUMENTS` in this process, and in a thread beside it looks whether the project's folder is
-still there and whether anyone has had a connection to one of the project's servers lately.
+It runs `python -m MODULE ARGUMENTS` in this process. A thread checks whether the project's folder still exists and
+whether any client was connected to one of the project's servers lately.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from pathlib import Path
 from flows.engine.servers.server import STOP_S, has_clients
 
 
-def main(root: Path, idle_s: float, look_s: float, *command: str) -> None:
-    """Run the server until it ends, its project is gone, or nobody has used it for `idle_s`."""
-    # Prefect's worker ends by SIGINT, which a shell has its background processes ignore; so does who starts it here.
+def main(root: Path, idle_s: float, check_s: float, *command: str) -> None:
+    """Run the server until it ends, its project's folder is gone, or no client was connected for `idle_s`."""
+    # Prefect's worker is stopped with SIGINT, which a shell makes background processes ignore.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_watch, args=(root, idle_s, look_s), daemon=True).start()
+    threading.Thread(target=_watch, args=(root, idle_s, check_s), daemon=True).start()
     sys.argv = list(command)
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
-def _watch(root: Path, idle_s: float, look_s: float) -> None:
+def _watch(root: Path, idle_s: float, check_s: float) -> None:
     used_s = time.monotonic()
     while (root / ".trifold").is_dir() and time.monotonic() - used_s < idle_s:
-        time.sleep(look_s)
+        time.sleep(check_s)
         if has_clients(root):
             used_s = time.monotonic()
-    # Its group is its own, and holds all that it started.
+    # This process leads its own group, which holds all processes that it started.
     os.killpg(os.getpgid(0), signal.SIGTERM)
     time.sleep(STOP_S)
     os.killpg(os.getpgid(0), signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""What MLflow is told of runs: journals on disk, and the process that sends them."""
+"""Tracking: journals of runs on disk, and the process that sends them to MLflow."""

@@ -1,7 +1,7 @@
-"""What a run tells MLflow, written to disk at once and sent by another process.
+"""Journals: what a run records for MLflow, written to disk at once and sent by another process.
 
-A training never talks to a tracker: it appends to a journal in `.trifold/outbox/`, and the sender
-(`flows.engine.tracking.sender`) replays that into MLflow. So a tracker that is slow or down slows and stops nothing.
+A training never connects to a tracker: it appends to a journal in `.trifold/outbox/`, and the sender
+(`flows.engine.tracking.sender`) replays the journal into MLflow. So a slow or stopped tracker never delays a training.
 """
 
 import hashlib
@@ -28,19 +28,19 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 TROUBLE = "trouble.json"
 SENDER = "sender.json"
-# Small files are copied, since some are rewritten in place (dvc.yaml, params); large ones share their blocks.
+# Smaller files are copied, since some are rewritten in place (dvc.yaml, params); larger ones are hard-linked.
 COPIED_BYTES = 1_000_000
 POLL_S = 0.1
-# How long a sender that is to end may go on sending.
+# How long a sender may go on sending after it was asked to stop.
 STOP_S = 30.0
 CODE = Path(__file__).resolve().parents[3]
-# What decides where MLflow's runs and their files go, and who may write there.
+# The variables that determine where MLflow's runs and files go, and with which credentials.
 STORE_VARIABLES = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "AWS_")
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many journals wait to be sent, and why, where the tracker refused or did not answer."""
+    """The number of journals that wait to be sent, and the reason if the tracker refused or did not answer."""
 
     journals: int
     why: str | None
@@ -49,15 +49,15 @@ class Waiting:
         """Return one line for the terminal."""
         runs = "1 MLflow run" if self.journals == 1 else f"{self.journals} MLflow runs"
         reason = f": {self.why}" if self.why else ""
-        return f"{runs} kept in .trifold/outbox, the next run sends what is left{reason}"
+        return f"{runs} not sent yet, kept in .trifold/outbox until the next run{reason}"
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A new version of the registered model `name`, and what it is judged by.
+    """A new version of the registered model `name`, with the data for the gate.
 
-    The module named `loader` opens the folder `exported` (`engine/registry/packing.py`). `predictions` are those of
-    its test data, which the module named `judge` compares with the champion's.
+    The module `loader` opens the folder `exported` (`engine/registry/packing.py`). `predictions` is the table for its
+    test data, which the module `judge` compares with the champion's.
     """
 
     name: str
@@ -69,7 +69,7 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class Journal:
-    """One MLflow run as it is told: each call appends a line, and none waits for anyone."""
+    """The journal of one MLflow run: each call appends a line and never waits."""
 
     folder: Path
     _count: "itertools.count[int]" = field(default_factory=itertools.count, repr=False, compare=False)
@@ -86,7 +86,7 @@ class Journal:
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, Value] | None = None,
     ) -> "Journal":
-        """Begin a run of the project at `root`; its tags also tell machine, commit and library versions."""
+        """Begin a run of the project at `root`; its tags also hold machine, commit and library versions."""
         known = {**describe_machine(), **describe_source(root), **(tags or {})}
         opening = {
             "event": "begin",
@@ -102,29 +102,29 @@ class Journal:
         return cls(_publish(find_outbox(root), opening))
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Record figures of one step; one call an epoch is one line, sent in one batch."""
+        """Record the metrics of one step; each call is one line, sent in one batch."""
         self._append("metrics", figures={key: float(value) for key, value in figures.items()}, step=step)
 
     def tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags that were not known at the beginning, such as the md5 of the outputs."""
+        """Add tags that are known only after the beginning, such as the md5 of the outputs."""
         self._append("tags", tags=_strip(tags))
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Keep a file, or what a folder holds, as it is now, to be shown in `folder` of the run's artifacts."""
+        """Keep the current content of a file or folder as an artifact, in `folder` of the run's artifacts."""
         self._append("artifact", file=self._keep(path), folder=folder)
 
     def model(self, version: NewVersion, tags: Mapping[str, str]) -> None:
-        """Keep a model, to be registered as a new version that wants to be champion."""
+        """Keep a model, to be registered as a new version and passed to the gate."""
         kept = {"exported": self._keep(version.exported), "predictions": self._keep(version.predictions)}
         named = {"name": version.name, "loader": version.loader, "judge": version.judge}
         self._append("model", **named, **kept, tags=_strip(tags))
 
     def link(self, stage: str, tags: Mapping[str, str]) -> None:
-        """Link the earlier run with these tags, in place of a run of a stage that was cached."""
+        """Link the earlier run with these tags, in place of a run of the cached stage."""
         self._append("link", stage=stage, tags=_strip(tags))
 
     def end(self, status: Status) -> None:
-        """End the run; nothing may be told after it."""
+        """End the run; no event may follow."""
         self._append("end", status=status)
 
     def _append(self, event: str, **content: Any) -> None:
@@ -132,7 +132,7 @@ class Journal:
             append_event(self.folder / EVENTS, {"event": event, "time_ms": _now_ms(), **content})
 
     def _keep(self, path: Path) -> str:
-        """Keep the bytes of a file or folder in the journal, and return where, relative to it."""
+        """Keep a copy of a file or folder in the journal; return its path relative to the journal."""
         place = Path("files") / str(next(self._count)) / path.name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
@@ -141,9 +141,9 @@ class Journal:
 
 
 def start_sender(root: Path) -> Identity:
-    """Return the process that sends the journals of `root`, started where none with this process's settings lives.
+    """Return the sender process of `root`; it is started if none with this process's settings runs.
 
-    Begin a journal first: a sender that is about to end looks for one once more.
+    Begin a journal before calling this: a sender that is about to end checks for new journals once more.
     """
     root = root.resolve()
     record = read_json(find_outbox(root) / SENDER)
@@ -157,33 +157,33 @@ def start_sender(root: Path) -> Identity:
 
 
 def stop_sender(root: Path) -> bool:
-    """End the sender of `root`, which first sends what is left; return whether there was one."""
+    """Stop the sender of `root`, which first sends the waiting journals; return whether one was running."""
     record = read_json(find_outbox(root) / SENDER)
     return bool(record) and stop_group([Identity(**record["process"])], patience_s=STOP_S)
 
 
 @cache
 def name_settings() -> str:
-    """Return a name for what decides how a journal is sent: the engine's code and the address of MLflow's store."""
+    """Return a digest of what determines how a journal is sent: the engine's code and MLflow's address."""
     store = sorted((name, value) for name, value in os.environ.items() if name.startswith(STORE_VARIABLES))
     return hashlib.sha256(repr((sign_code("flows/engine"), store)).encode()).hexdigest()[:16]
 
 
 def sign_code(*folders: str) -> str:
-    """Return what changes when a source file does: those that a sender may import, or of some folders."""
+    """Return a digest that changes with any source file that a sender may import, or of the given folders."""
     files = sorted(file for folder in folders or ("flows", "tasks") for file in (CODE / folder).rglob("*.py"))
     stats = [(file.as_posix(), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()
 
 
 def count_waiting(root: Path) -> Waiting:
-    """Return how many journals wait to be sent, and what went wrong when the sender last tried."""
+    """Return the number of journals that wait to be sent, and why the sender's last attempt failed."""
     journals = list_journals(root)
     return Waiting(len(journals), _read_trouble(root) if journals else None)
 
 
 def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
-    """Wait until every journal that nobody writes is sent, the sender has met trouble or ended, or time is up."""
+    """Wait until every finished journal is sent, the sender has failed or ended, or the time is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         left = [journal for journal in list_journals(root) if not journal.has_writer()]
@@ -194,7 +194,7 @@ def wait_sent(root: Path, sender: Identity, *, timeout_s: float) -> Waiting:
 
 
 def _is_sending(root: Path, sender: Identity) -> bool:
-    """Return whether a sender is at work: this one, or the one that was there before it."""
+    """Return whether a sender runs: this one or its predecessor."""
     if not sender.is_gone():
         return True
     other = read_json(find_outbox(root) / SENDER)
@@ -211,7 +211,7 @@ def _strip(values: Mapping[str, Value]) -> dict[str, str]:
 
 
 def _publish(outbox: Path, opening: dict[str, Any]) -> Path:
-    """Make a journal that others see only when its first line stands."""
+    """Create a journal that becomes visible only with its first line."""
     name = f"{time.time_ns()}-{secrets.token_hex(4)}"
     draft = outbox / f".new-{name}"
     draft.mkdir(parents=True)
@@ -237,7 +237,7 @@ def _share(source: Path, kept: Path) -> None:
     try:
         os.link(source, kept)
     except OSError:
-        # Another file system, or one without links.
+        # The target is on another file system, or the file system has no hard links.
         shutil.copyfile(source, kept)
 
 

@@ -1,6 +1,6 @@
-"""What is known of a stage's output beside it, kept on disk: what it cost, and what the registry said of it.
+"""Keeps facts about stages on disk: the cost of an output, how it was computed, and the gate's decision on it.
 
-So a run of cached stages can tell both without asking MLflow. Each entry holds the md5 of the output that it is about.
+So a run of cached stages can show them without MLflow. Costs and decisions are kept with the md5 of the output.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from flows.engine.tracking.outbox import Event, read_json, write_json
 
-# So many samples show a night as well as an hour.
+# The number of samples kept, enough for an hour as well as for a night.
 MOST_SAMPLES = 240
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took when it was computed.
+    """The cost of computing a stage.
 
-    `peak_bytes` is the most memory that its process held at once, 0 where that is not known. `samples` are the
-    machine's load, `second` after the beginning; `epochs` are the figures that it told of each step.
+    `peak_bytes` is the peak memory of its process, 0 if unknown. `samples` are the
+    machine's load, `second` after the beginning; `epochs` are the metrics of each step.
     """
 
     seconds: float
@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Made:
-    """How a stage was computed last: when, by which run, in how many seconds, at what peak of memory, with what."""
+    """How a stage was last computed: when, by which run, seconds, peak memory and library versions."""
 
     ended_ms: int
     run: str
@@ -41,7 +41,7 @@ class Made:
     versions: dict[str, str]
 
     def list_moved(self, now: Mapping[str, str]) -> list[str]:
-        """Return the libraries whose version is another one now, with both versions."""
+        """Return the libraries whose version has changed since, with both versions."""
         return [
             f"{name} {then}, now {now.get(name, 'none')}"
             for name, then in self.versions.items()
@@ -50,40 +50,40 @@ class Made:
 
 
 def keep_made(root: Path, stage: str, made: Made) -> None:
-    """Keep how a stage was computed, in place of how it was computed before."""
+    """Keep how a stage was computed, replacing the previous entry."""
     write_json(_make_place(root, stage, "made"), asdict(made))
 
 
 def read_made(root: Path, stage: str) -> Made | None:
-    """Return how a stage was computed last; None where it never was, here."""
+    """Return how a stage was last computed; None if it was never computed here."""
     found = read_json(_make_place(root, stage, "made"))
     return Made(**found) if found else None
 
 
 def keep_cost(root: Path, stage: str, output: str, cost: Cost) -> None:
-    """Keep what a stage cost, in place of what it cost before."""
+    """Keep the cost of a stage's output, replacing the previous entry."""
     write_json(_make_place(root, stage, "cost"), {"output": output, "cost": asdict(cost)})
 
 
 def read_cost(root: Path, stage: str, output: str) -> Cost | None:
-    """Return what the computing of this output cost; None where it was not computed here."""
+    """Return the cost of computing this output; None if it was not computed here."""
     found = read_json(_make_place(root, stage, "cost"))
     return Cost(**found["cost"]) if found.get("output") == output else None
 
 
-def keep_verdict(root: Path, stage: str, output: str, verdict: str) -> None:
-    """Keep what the registry said of the version that was made of an output."""
-    write_json(_make_place(root, stage, "verdict"), {"output": output, "verdict": verdict})
+def keep_decision(root: Path, stage: str, output: str, decision: str) -> None:
+    """Keep the gate's decision on the version registered from an output."""
+    write_json(_make_place(root, stage, "decision"), {"output": output, "decision": decision})
 
 
-def read_verdict(root: Path, stage: str, output: str) -> str:
-    """Return what the registry said of this output; nothing where it was not asked, or not yet."""
-    found = read_json(_make_place(root, stage, "verdict"))
-    return str(found["verdict"]) if found.get("output") == output else ""
+def read_decision(root: Path, stage: str, output: str) -> str:
+    """Return the gate's decision on this output; empty if there is none yet."""
+    found = read_json(_make_place(root, stage, "decision"))
+    return str(found["decision"]) if found.get("output") == output else ""
 
 
 def pick_samples(events: Sequence[Event], began_ms: int, ended_ms: int) -> list[dict[str, float]]:
-    """Return the machine's load between two moments, thinned by means over equal spans where there is too much."""
+    """Return the machine's load between two moments, averaged over equal intervals if there are many samples."""
     within = [event for event in events if began_ms <= event["time_ms"] <= ended_ms]
     size = -(-len(within) // MOST_SAMPLES) or 1
     return [_average(within[start : start + size], began_ms) for start in range(0, len(within), size)]
@@ -96,7 +96,7 @@ def _average(events: Sequence[Event], began_ms: int) -> dict[str, float]:
 
 def _mean_figures(figures: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, float]]:
     for name in figures[0]:
-        there = [one[name] for one in figures if name in one]
+        there = [sample[name] for sample in figures if name in sample]
         yield name.removeprefix("system/"), round(sum(there) / len(there), 1)
 
 

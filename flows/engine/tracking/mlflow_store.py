@@ -1,4 +1,4 @@
-"""Where MLflow's store is, and how this project's processes open it."""
+"""The location of MLflow's store, and how the project's processes open it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WHY_CHARS = 300
 SEND_S = 120.0
 LOCAL_FILE = Path("mlflow.db")
 STORE_LOCK = Path(".trifold/store.lock")
-# MLflow's own: 120 s a try, seven tries. Here a tracker that is away only delays what is on disk anyway.
+# Shorter than MLflow's defaults (120 s per attempt, seven attempts), because journals wait on disk anyway.
 _SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 def prepare_environment() -> None:
-    """Set what MLflow reads when it is imported: where the store is, short time-outs, no telemetry, no bars."""
+    """Set the variables that MLflow reads at import: store, short time-outs, no telemetry, no progress bars."""
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{LOCAL_FILE}")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, value in _SHORT.items():
@@ -37,7 +37,7 @@ def prepare_environment() -> None:
 
 
 def open_store() -> MlflowClient:
-    """Open the store of the project in this folder, whose tables are made by one process at a time."""
+    """Open the store of the project in this folder; a lock lets only one process create its tables."""
     from mlflow.tracking import MlflowClient
 
     STORE_LOCK.parent.mkdir(exist_ok=True)
@@ -49,27 +49,29 @@ def open_store() -> MlflowClient:
     return client
 
 
-def look_into_store() -> MlflowClient:
-    """Open the store for a command that only looks or moves an alias. Raises EngineError when there is none yet."""
+def open_existing_store() -> MlflowClient:
+    """Open the store for a command that reads or moves an alias. Raises EngineError when there is none yet."""
     _await_sender()
     prepare_environment()
     if os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{LOCAL_FILE}" and not LOCAL_FILE.exists():
-        raise EngineError("there is no mlflow.db yet: a run makes it, such as `python -m flows run audio`")
+        raise EngineError("there is no mlflow.db yet: a run creates it, such as `python -m flows run audio`")
     try:
         return open_store()
     except list_troubles() as error:
-        raise EngineError(f"MLflow does not answer: {describe_trouble(error)}") from error
+        raise EngineError(
+            f"MLflow does not answer: {describe_trouble(error)}; `python -m flows doctor` checks it"
+        ) from error
 
 
 def _await_sender() -> None:
-    """Wait until MLflow has been told of the runs that have ended, which their commands do not wait for."""
+    """Wait until the finished runs have been sent to MLflow; the runs' own commands do not wait for that."""
     if any(not journal.has_writer() for journal in list_journals(Path())):
-        say("waiting for the last runs to reach MLflow")
+        say("waiting until the newest runs have been sent to MLflow")
         wait_sent(Path(), start_sender(Path()), timeout_s=SEND_S)
 
 
 def list_troubles() -> tuple[type[Exception], ...]:
-    """Return what is raised when the store does not answer."""
+    """Return the exceptions raised when the store does not answer."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -77,6 +79,6 @@ def list_troubles() -> tuple[type[Exception], ...]:
 
 
 def describe_trouble(error: Exception) -> str:
-    """Return which store did not answer, and why, in one line without secrets."""
+    """Return the store's address and the error in one line without secrets."""
     reason = " ".join(str(error).split())
     return strip_secrets(f"{os.environ['MLFLOW_TRACKING_URI']}: {reason}")[:WHY_CHARS]

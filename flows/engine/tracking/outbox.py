@@ -18,8 +18,8 @@ from flows.engine.machine import Identity
 EVENTS = "events.jsonl"
 SYSTEM = "system.jsonl"
 SENT = "sent.json"
-TOLD = "told"
-# A writer on another host (or in another container) cannot be seen: after so long a silence it has ended.
+MESSAGES = "messages"
+# A writer on another host or in another container cannot be checked: after this much silence it counts as ended.
 UNSEEN_WRITER_S = 24 * 3600.0
 
 Event = dict[str, Any]
@@ -27,7 +27,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """One event of a file, and the byte after it, where reading goes on."""
+    """One event of a file, and the offset after it, from which reading continues."""
 
     event: Event
     end: int
@@ -35,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Sent:
-    """How far a journal has been sent; written after each step, so that a break repeats one step at most."""
+    """How far a journal has been sent; written after each step, so an interruption repeats at most one step."""
 
     run_id: str = ""
     events: int = 0
@@ -46,18 +46,18 @@ class Sent:
 
 @dataclass(frozen=True)
 class OutgoingJournal:
-    """One journal as its readers see it, while its writer may still append to it."""
+    """One journal for reading, while its writer may still append to it."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """The name that MLflow's run keeps as a tag."""
+        """The journal's name, a tag of the MLflow run."""
         return self.folder.name
 
     @cached_property
     def opening(self) -> Event:
-        """The first event, or nothing when the journal has just been sent."""
+        """The first event; empty when the journal has just been sent and deleted."""
         try:
             with (self.folder / EVENTS).open("rb") as file:
                 line = file.readline()
@@ -67,7 +67,7 @@ class OutgoingJournal:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is written on another host, so that its writer cannot be watched from here."""
+        """Whether its writer is on another host, where it cannot be checked."""
         return bool(self.opening) and self.opening["writer"]["host"] != socket.gethostname()
 
     def has_writer(self) -> bool:
@@ -83,19 +83,19 @@ class OutgoingJournal:
         return self.has_writer() and not self.is_foreign
 
     def read_events(self, offset: int = 0) -> list[Line]:
-        """Return what was told from byte `offset` on."""
+        """Return the events from byte `offset` on."""
         return _read_lines(self.folder / EVENTS, offset)
 
     def read_samples(self, offset: int = 0) -> list[Line]:
-        """Return the machine's load while the run went on, from byte `offset` on."""
+        """Return the samples of the machine's load during the run, from byte `offset` on."""
         return _read_lines(self.folder / SYSTEM, offset)
 
     def add_sample(self, sample: Event) -> None:
-        """Keep the machine's load at one moment."""
+        """Append one sample of the machine's load."""
         append_event(self.folder / SYSTEM, sample)
 
     def read_ending(self) -> Event:
-        """Return the event that ended it, or nothing while it is open or when it has just been sent."""
+        """Return the end event; empty while the journal is open or when it has just been deleted."""
         try:
             with (self.folder / EVENTS).open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
@@ -106,35 +106,35 @@ class OutgoingJournal:
         return last if last.get("event") == "end" else {}
 
     def find_end_ms(self) -> int | None:
-        """Return when the run ended: as it said itself, or when it was last heard of; None while it goes on."""
+        """Return when the run ended: by its end event, or else by its last event; None while it runs."""
         if ending := self.read_ending():
             return int(ending["time_ms"])
         return None if self.has_writer() else int((self.folder / EVENTS).stat().st_mtime * 1000)
 
     def read_sent(self) -> Sent:
-        """Return how far it has been sent."""
+        """Return how far the journal has been sent."""
         return Sent(**read_json(self.folder / SENT))
 
     def note_sent(self, sent: Sent) -> Sent:
-        """Keep how far it has been sent, and return that."""
+        """Record how far the journal has been sent, and return that."""
         write_json(self.folder / SENT, asdict(sent))
         return sent
 
     def leave_message(self, text: str) -> None:
-        """Leave one line for the person who runs a flow; it outlives the journal."""
-        folder = self.folder.parent / TOLD
+        """Leave one message for the user, which the next run prints; it outlives the journal."""
+        folder = self.folder.parent / MESSAGES
         folder.mkdir(exist_ok=True)
         (folder / f"{self.name}.txt").write_text(text)
 
     def drop(self) -> None:
-        """Delete it, out of sight first, so that no other reads a half-deleted one."""
+        """Delete the journal; it is renamed first, so that nobody reads a half-deleted one."""
         hidden = self.folder.with_name(f".sent-{self.name}")
         self.folder.rename(hidden)
         shutil.rmtree(hidden)
 
 
 def find_outbox(root: Path) -> Path:
-    """Return the folder of the project's journals (which need not exist yet)."""
+    """Return the folder of the project's journals, which may not exist yet."""
     return root / ".trifold" / "outbox"
 
 
@@ -144,7 +144,7 @@ def list_journals(root: Path) -> list[OutgoingJournal]:
 
 
 def _read_lines(path: Path, offset: int) -> list[Line]:
-    """Return the whole lines of a file of events from byte `offset` on; one torn by a kill is left out."""
+    """Return the complete lines of a file of events from byte `offset` on; a line cut short by a kill is skipped."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -162,13 +162,13 @@ def _parse(line: bytes) -> Event:
     try:
         event: Event = json.loads(line)
     except ValueError:
-        # Torn by a crash and written on after it: what is lost is that line alone.
+        # A line cut short by a crash, with another appended to it: only this line is lost.
         return {}
     return event
 
 
 def append_event(path: Path, event: Mapping[str, Any]) -> None:
-    """Append one line in a single write, so that a reader sees it whole or not at all."""
+    """Append one line in a single write, so that a reader sees all of it or nothing."""
     line = json.dumps(event, ensure_ascii=False) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
@@ -178,14 +178,14 @@ def append_event(path: Path, event: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file whole: a reader sees the old one or the new one."""
+    """Write a JSON file atomically: a reader sees the old content or the new."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
     draft.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds, or nothing when there is no such file."""
+    """Return the content of a JSON file, or an empty mapping if there is no such file."""
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
@@ -193,10 +193,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def take_told(root: Path) -> list[str]:
-    """Return the lines left for a person, the oldest first, and forget them."""
+def take_messages(root: Path) -> list[str]:
+    """Return the messages left for the user, the oldest first, and delete them."""
     lines = []
-    for path in sorted((find_outbox(root) / TOLD).glob("*.txt")):
+    for path in sorted((find_outbox(root) / MESSAGES).glob("*.txt")):
         lines.append(path.read_text())
         path.unlink(missing_ok=True)
     return lines

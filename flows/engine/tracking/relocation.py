@@ -1,4 +1,4 @@
-"""A project whose folder was renamed: MLflow keeps where files are as absolute paths, which then lead nowhere."""
+"""Repairs MLflow's store after the project's folder was renamed: it holds absolute paths, which are then invalid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 MADE_IN = "/mlruns/"
-# Where MLflow's tables keep the place of files.
+# The columns of MLflow's tables that hold paths.
 PLACES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -17,9 +17,9 @@ PLACES = (
 
 
 def follow_move(store: Path) -> None:
-    """Have the store name the files beside it where it names a folder that is gone; the caller holds the store's lock.
+    """Replace paths to a missing project folder by paths beside the store; the caller holds the store's lock.
 
-    A folder that is still there may be the one that this project was copied from, and is left as it is named.
+    Paths to an existing folder stay: this project may be a copy of that one.
     """
     if not store.exists():
         return
@@ -29,7 +29,7 @@ def follow_move(store: Path) -> None:
         if {table for table, _ in PLACES} <= tables:
             for root in _list_gone(connection, here):
                 for table, column in PLACES:
-                    # The names come from above, the values are bound.
+                    # Table and column names come from the constants above; values are bound.
                     connection.execute(
                         f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
                         (f"{here}{MADE_IN}", *_measure(root), f"{root}{MADE_IN}"),
@@ -37,13 +37,13 @@ def follow_move(store: Path) -> None:
 
 
 def _measure(root: str) -> tuple[int, int]:
-    """Return where what follows a root's folder of runs begins, counted from 1, and how long that root is."""
+    """Return the position after a root's folder of runs, counted from 1, and the length of the root."""
     length = len(f"{root}{MADE_IN}")
     return length + 1, length
 
 
 def _list_gone(connection: sqlite3.Connection, here: Path) -> list[str]:
-    """Return the folders of projects that the store names and that are gone, while the same files are here."""
+    """Return the missing project folders in the store whose files exist in this project."""
     places = [place for (place,) in connection.execute("select artifact_location from experiments") if place]
     split = [place.rpartition(MADE_IN) for place in places if place.startswith("/") and MADE_IN in place]
     return sorted(

@@ -1,4 +1,4 @@
-"""One journal, brought into MLflow as far as it goes."""
+"""Replays one journal into MLflow, as far as it has been written."""
 
 import logging
 import time
@@ -8,21 +8,21 @@ from dataclasses import replace
 from mlflow.exceptions import MlflowException
 
 from flows.engine import tags
-from flows.engine.tracking.ledger import keep_verdict
+from flows.engine.tracking.ledger import keep_decision
 from flows.engine.tracking.outbox import Line, OutgoingJournal, Sent
 from flows.engine.tracking.sampler import Sampler
 from flows.engine.tracking.tracker import Tracker, is_refusal
 
 SAMPLES_A_CALL = 5
-# A model that cannot be asked, code that is gone, an event that an older version of the project wrote.
+# A model that fails, deleted code, an event written by an older version of the project.
 UNSENDABLE = (RuntimeError, ValueError, LookupError, AttributeError, ImportError, FileNotFoundError)
 log = logging.getLogger(__name__)
 
 
 def send_journal(journal: OutgoingJournal, tracker: Tracker, sampler: Sampler) -> None:
-    """Send what a journal holds by now, and what was sampled meanwhile.
+    """Send the new events of a journal, and the samples of the machine's load.
 
-    Raises MlflowException or OSError when the tracker does not answer; what is not sent stays.
+    Raises MlflowException or OSError when the tracker does not answer; events that were not sent stay in the journal.
     """
     ended = not journal.has_writer()
     sent = _keep_samples(journal, journal.read_sent(), sampler)
@@ -33,9 +33,9 @@ def send_journal(journal: OutgoingJournal, tracker: Tracker, sampler: Sampler) -
 
 
 def close_journal(journal: OutgoingJournal, tracker: Tracker, sampler: Sampler) -> None:
-    """Send the rest of a journal that has ended, end its run, and delete the journal.
+    """Send the rest of a finished journal, end its run, and delete the journal.
 
-    Its links come now, so that the runs they lead to have been sent; raises as `send_journal` does.
+    Links are sent last, when the linked runs have been sent. Raises as `send_journal` does.
     """
     send_journal(journal, tracker, sampler)
     run_id = journal.read_sent().run_id
@@ -48,7 +48,7 @@ def close_journal(journal: OutgoingJournal, tracker: Tracker, sampler: Sampler) 
     except MlflowException as error:
         if not is_refusal(error):
             raise
-        log.exception("%s: MLflow did not take the end", journal.name)
+        log.exception("%s: MLflow refused the end of the run", journal.name)
     journal.drop()
 
 
@@ -60,13 +60,13 @@ def _send_events(journal: OutgoingJournal, sent: Sent, tracker: Tracker) -> Sent
         except (MlflowException, *UNSENDABLE) as error:
             if isinstance(error, MlflowException) and not is_refusal(error):
                 raise
-            log.exception("%s: MLflow did not take %s", journal.name, kind)
+            log.exception("%s: MLflow refused the event %s", journal.name, kind)
         sent = journal.note_sent(replace(sent, events=lines[-1].end))
     return sent
 
 
 def _batch(lines: list[Line]) -> Iterator[list[Line]]:
-    """Put figures that follow one another together; every other event stands alone."""
+    """Group consecutive metrics events; every other event is a group of its own."""
     batch: list[Line] = []
     for line in lines:
         if batch and not line.event["event"] == batch[-1].event["event"] == "metrics":
@@ -87,15 +87,15 @@ def _send(lines: list[Line], journal: OutgoingJournal, run_id: str, tracker: Tra
         case "artifact":
             tracker.keep(run_id, journal.folder / event["file"], event["folder"])
         case "model":
-            verdict = tracker.register(run_id, event, journal.folder)
-            # First, since a run that waits for the verdict then looks for the message.
-            journal.leave_message(verdict)
+            decision = tracker.register(run_id, event, journal.folder)
+            # The message comes first: a run that waits for the decision reads the messages next.
+            journal.leave_message(decision)
             if output := event["tags"].get(tags.OUTPUT_MD5):
-                keep_verdict(journal.folder.parents[2], event["tags"][tags.STAGE], output, verdict)
+                keep_decision(journal.folder.parents[2], event["tags"][tags.STAGE], output, decision)
 
 
 def _keep_samples(journal: OutgoingJournal, sent: Sent, sampler: Sampler) -> Sent:
-    """Write to the journal what was sampled while its run went on: it outlives a tracker that is down."""
+    """Write the samples taken during the run to the journal, where they wait for the tracker."""
     first_ms = max(sent.sampled_ms + 1, journal.opening["time_ms"])
     samples = sampler.since(first_ms, journal.find_end_ms() or _now_ms())
     if not samples:

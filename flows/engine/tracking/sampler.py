@@ -1,7 +1,7 @@
-"""The machine's load, second by second, under the names of MLflow's system metrics.
+"""Samples the machine's load each second, under the names of MLflow's system metrics.
 
-Measured here, with the libraries that MLflow uses, since MLflow takes 5 to 20 s to import, longest on a machine
-that trains: its own monitors would miss the short stages, and each of them asks the tracker every second.
+It uses the same libraries as MLflow, because MLflow takes 5 to 20 s to import, longest on a machine
+that trains: MLflow's own monitors would miss short stages, and each one sends a request to the tracker every second.
 """
 
 import threading
@@ -22,7 +22,7 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Sample:
-    """What was measured at one moment."""
+    """The measurements of one moment."""
 
     time_ms: int
     figures: dict[str, float]
@@ -30,22 +30,22 @@ class Sample:
 
 @dataclass
 class Sampler:
-    """One sampler for all runs of the machine; a tracker that does not answer leaves no gap in what it sees."""
+    """One sampler for all runs on the machine; it continues while the tracker does not answer."""
 
     kept: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
 
     def start(self) -> "Sampler":
-        """Sample in a thread of its own, from now on."""
+        """Start sampling in a thread."""
         threading.Thread(target=self._run, name="sampler", daemon=True).start()
         return self
 
     def since(self, first_ms: int, last_ms: int) -> list[Sample]:
-        """Return the samples taken from `first_ms` to `last_ms`, both within."""
+        """Return the samples taken from `first_ms` to `last_ms`, both inclusive."""
         return [sample for sample in tuple(self.kept) if first_ms <= sample.time_ms <= last_ms]
 
     def _run(self) -> None:
         meters = Meters.open()
-        # The processor's use is a share of the time since it was last asked.
+        # psutil measures processor use since its previous call.
         time.sleep(FIRST_S)
         due = time.monotonic()
         while True:
@@ -56,7 +56,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Meters:
-    """What is asked for the machine's load: the GPUs' driver handles, and the network traffic so far."""
+    """The sources of the machine's load: the GPUs' driver handles, and the network traffic at the start."""
 
     cards: list[Any]
     received_bytes: int
@@ -91,17 +91,17 @@ class Meters:
 
 
 def list_cards() -> list[Any]:
-    """Return the driver's handles of the machine's NVIDIA GPUs; none where there is no driver."""
+    """Return the driver's handles of the machine's NVIDIA GPUs; none without a driver."""
     try:
         pynvml.nvmlInit()
         return [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError:
-        # The run's tag `gpu: none` says so.
+        # The run has the tag `gpu: none`.
         return []
 
 
 def _ask(measure: Callable[[Any], dict[str, float]], card: Any) -> dict[str, float]:
-    """Measure what this GPU can tell: one counter that it does not have costs no other."""
+    """Return a GPU's measurements; a counter that it does not support is left out."""
     try:
         return measure(card)
     except pynvml.NVMLError:

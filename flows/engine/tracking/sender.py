@@ -1,8 +1,8 @@
-"""The one process of a project that talks to MLflow: `python -m flows.engine.tracking.sender ROOT SETTINGS`.
+"""The one process of a project that sends to MLflow: `python -m flows.engine.tracking.sender ROOT SETTINGS`.
 
-It follows the journals in `.trifold/outbox/` while they grow, and lives on between runs, since it takes some seconds
-to import MLflow. It ends when nothing is in flight and nobody needed it for `IDLE_S`, or its code, its store or the
-project's folder changed; with `python -m flows down`; and for a run with other settings (`name_settings`).
+It follows the journals in `.trifold/outbox/` while they grow, and stays between runs, because importing MLflow takes
+some seconds. It ends when no journal is open and none came for `IDLE_S`; when its code, its store or the
+project's folder changed; with `python -m flows down`; and before a run with other settings (`name_settings`).
 """
 
 import fcntl
@@ -41,14 +41,14 @@ _stop = threading.Event()
 
 
 def main(root: Path, settings: str) -> None:
-    """Send the project's journals, unless a sender with the same settings is at work."""
+    """Send the project's journals, unless a sender with the same settings runs already."""
     os.chdir(root)
     os.nice(NICENESS)
     signal.signal(signal.SIGTERM, lambda number, frame: _stop.set())
     prepare_environment()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     find_outbox(Path()).mkdir(parents=True, exist_ok=True)
-    # A journal begun just before the lock was freed found this sender at work: so look once more.
+    # A journal that began just before the lock was released found this sender running, so check once more.
     while (seen := _send_alone(settings)) is not None and not _stop.is_set():
         if not {journal.name for journal in _list_own(settings)} - seen:
             return
@@ -56,11 +56,11 @@ def main(root: Path, settings: str) -> None:
 
 
 def _send_alone(settings: str) -> frozenset[str] | None:
-    """Send while holding the sender's lock, and return the journals seen; None where another sender is to send them."""
+    """Send while holding the sender's lock, and return the journals seen; None if another sender will send them."""
     record = find_outbox(Path()) / SENDER
     with Path(".trifold/sender.lock").open("a") as lock:
         with Path(NEXT_LOCK).open("a") as turn:
-            # One at most waits for a sender with other settings, which first ends what it has begun.
+            # At most one sender waits for a sender with other settings to finish its journals and end.
             if not _lock(turn):
                 return None
             while not _lock(lock):
@@ -82,14 +82,14 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _list_own(settings: str, left: frozenset[str] = frozenset()) -> list[OutgoingJournal]:
-    """Return the journals that a sender with these settings sends, and of the others those that it found `left`."""
+    """Return the journals for a sender with these settings, and those that existed when it started (`left`)."""
     return [j for j in list_journals(Path()) if j.name in left or j.opening.get("settings") == settings]
 
 
 def follow_journals(idle_s: float, settings: str = "") -> frozenset[str]:
-    """Send journals until none is written any more, and none came for `idle_s` or there is another reason to end.
+    """Send journals until no journal is open and none came for `idle_s`, or there is another reason to end.
 
-    It sends those that it finds at its beginning, and later ones begun with the same settings. Returns those it saw.
+    It sends the journals that exist at its start, and later ones with the same settings. Returns the journals it saw.
     """
     from flows.engine.tracking.sampler import Sampler
 
@@ -121,7 +121,7 @@ def follow_journals(idle_s: float, settings: str = "") -> frozenset[str]:
 
 
 def _is_spent(code: str, store: int | None) -> bool:
-    """Return whether another sender waits for this one's end, or code, MLflow's local file or the project changed."""
+    """Return whether another sender waits for this one, or the code, MLflow's local file or the project changed."""
     if not find_outbox(Path()).is_dir() or code != sign_code() or store not in (None, _sign_store()):
         return True
     with Path(NEXT_LOCK).open("a") as turn:
@@ -129,7 +129,7 @@ def _is_spent(code: str, store: int | None) -> bool:
 
 
 def _wait(seconds: float) -> None:
-    """Wait, but no longer than until a journal comes or this process is to end."""
+    """Wait until the time is up, a journal appears, or this process is asked to stop."""
     names = {journal.name for journal in list_journals(Path())}
     due_s = time.monotonic() + seconds
     while not _stop.wait(POLL_S) and time.monotonic() < due_s:
@@ -138,12 +138,12 @@ def _wait(seconds: float) -> None:
 
 
 def _sign_store() -> int | None:
-    """Return what tells MLflow's local file from another in its place; None where there is none."""
+    """Return the identity of MLflow's local file, which changes when it is replaced; None if there is none."""
     return LOCAL_FILE.stat().st_ino if LOCAL_FILE.exists() else None
 
 
 def _send_all(journals: list[OutgoingJournal], tracker: "Tracker", sampler: "Sampler") -> None:
-    """Send what the journals hold, then close those that have ended, the youngest (children) first."""
+    """Send the new events of journals, then close the finished ones, the newest (children) first."""
     from flows.engine.tracking.replay import close_journal, send_journal
 
     ended = [journal for journal in journals if not journal.has_writer()]
@@ -154,7 +154,7 @@ def _send_all(journals: list[OutgoingJournal], tracker: "Tracker", sampler: "Sam
 
 
 def _open_tracker() -> "Tracker":
-    """Open the store, and close what was left running."""
+    """Open the store, and close runs whose process is gone."""
     from flows.engine.tracking.tracker import Tracker
 
     tracker = Tracker(open_store())

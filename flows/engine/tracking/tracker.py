@@ -1,4 +1,4 @@
-"""What journals need of MLflow: runs by explicit id, in batches, each call safe to repeat."""
+"""The part of MLflow that journals need: runs by explicit id, in batches, each call safe to repeat."""
 
 import importlib
 import logging
@@ -22,6 +22,7 @@ from flows.engine.registry.packing import pack_model
 from flows.engine.registry.versions import Registry
 from flows.engine.tags import (
     CACHED,
+    DECISION,
     EXPERIMENT_KIND,
     FIGURE,
     HOST,
@@ -32,14 +33,13 @@ from flows.engine.tags import (
     RUN,
     STAGE,
     STARTED,
-    VERDICT,
 )
 from flows.engine.tracking.outbox import Event
 
-# So that MLflow's pages open on trainings, rather than on conversations.
+# With this tag, MLflow's pages open on training runs rather than on GenAI traces.
 KIND = {EXPERIMENT_KIND: "custom_model_development"}
-NO_RUN = "no earlier run is recorded here"
-CUT = " … (cut)"
+NO_RUN = "no earlier run is recorded in this store"
+CUT = " … (truncated)"
 PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6000, 8000, 250
 METRICS_A_BATCH, ENTITIES_A_BATCH = 1000, 100
 REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
@@ -49,12 +49,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tracker:
-    """MLflow, for whoever replays a journal; every method may be called twice for the same event."""
+    """MLflow for the replay of journals; every method may be called twice for the same event."""
 
     client: MlflowClient
 
     def begin(self, journal: str, opening: Event) -> str:
-        """Return the id of the run that `journal` opens: made now, or before a break."""
+        """Return the id of the journal's run, which is created unless an earlier attempt created it."""
         found = self._find(f"tags.`{JOURNAL}` = '{journal}'")
         if found:
             return found[0].info.run_id
@@ -64,7 +64,7 @@ class Tracker:
         return run.info.run_id
 
     def describe(self, run_id: str, *, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Set params and tags, cut to MLflow's limits."""
+        """Set params and tags, truncated to MLflow's limits."""
         param_list = [Param(_clean(key), _cut(value, PARAM_CHARS)) for key, value in params.items()]
         tag_list = [RunTag(_clean(key), _cut(value, TAG_CHARS)) for key, value in tags.items()]
         for some_params in _split(param_list, ENTITIES_A_BATCH):
@@ -73,7 +73,7 @@ class Tracker:
             self._send(run_id, tags=some_tags)
 
     def measure(self, run_id: str, events: Iterable[Event]) -> None:
-        """Log the figures of several steps in as few calls as MLflow allows."""
+        """Log the metrics of several steps in as few calls as MLflow allows."""
         metrics = [
             Metric(_clean(key), value, event["time_ms"], event["step"])
             for event in events
@@ -83,36 +83,36 @@ class Tracker:
             self._send(run_id, metrics=batch)
 
     def keep(self, run_id: str, path: Path, folder: str) -> None:
-        """Log a file, or what a folder holds, into `folder`. Raises OSError when what arrived has another size."""
+        """Log a file, or a folder's files, into `folder`. Raises OSError when a file arrived with another size."""
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 between = file.relative_to(path).parent.as_posix() if path.is_dir() else "."
                 self._keep_file(run_id, file, "/".join(part for part in (folder, between) if part not in ("", ".")))
 
     def register(self, run_id: str, event: Event, files: Path) -> str:
-        """Register a model as a new version, have it judged, and return the verdict in one line.
+        """Register a model as a new version, pass it to the gate, and return the gate's decision in one line.
 
-        Raises ValueError or ImportError when the model cannot be asked, or its code or judge is not there.
+        Raises ValueError or ImportError when the model fails, or its code or judge is missing.
         """
         judge: Any = importlib.import_module(event["judge"])
         registry, predictions = Registry(self.client), files / event["predictions"]
         version = registry.find_made_by([run_id], event["name"])
         if version is None:
             figures = ask(judge.score_table, predictions) or {}
-            told = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
+            figure_tags = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
             logged = self._log_model(run_id, event, files)
-            tags = {RUN: run_id, **told, **event["tags"]}
+            tags = {RUN: run_id, **figure_tags, **event["tags"]}
             made = mlflow.register_model(logged.model_uri, event["name"], tags=tags)
             version = registry.get_version(made.name, str(made.version))
-        verdict = admit_version(registry, version, predictions, judge)
+        decision = admit_version(registry, version, predictions, judge)
         parent = self.client.get_run(run_id).data.tags.get(PARENT_RUN)
         for run in filter(None, (run_id, parent)):
-            self.describe(run, params={}, tags={VERDICT: verdict})
-            self._add_note(run, f"- {verdict}")
-        return verdict
+            self.describe(run, params={}, tags={DECISION: decision})
+            self._add_note(run, f"- {decision}")
+        return decision
 
     def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
-        """Note on a run, as a tag and in its description, which earlier run stands for a cached stage."""
+        """Add the earlier run of a cached stage to a run, as a tag and in its description."""
         run = self.client.get_run(run_id)
         wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in {STAGE: stage, **tags}.items()]
         words = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
@@ -127,7 +127,7 @@ class Tracker:
         self.client.set_terminated(run_id, status, time_ms)
 
     def close_zombies(self, host: str, waiting: Iterable[str]) -> list[str]:
-        """Close as KILLED the runs of `host` whose process is gone; those of `waiting` journals are left."""
+        """Close as KILLED the runs of `host` whose process is gone, except those of `waiting` journals."""
         waiting = set(waiting)
         running = self._find(f"tags.`{HOST}` = '{host}' and attributes.status = 'RUNNING'", limit=1000)
         gone = [run for run in running if run.data.tags.get(JOURNAL) not in waiting and _is_gone(run)]
@@ -136,7 +136,7 @@ class Tracker:
         return [run.info.run_id for run in gone]
 
     def _log_model(self, run_id: str, event: Event, files: Path) -> LoggedModel:
-        """Log a model with signature and input example, and its predictions beside it."""
+        """Log a model with its signature, an input example, and its predictions."""
         experiment = self.client.get_run(run_id).info.experiment_id
         logged = self.client.create_logged_model(experiment, event["name"], source_run_id=run_id)
         with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +162,7 @@ class Tracker:
             raise OSError(f"{name} arrived with {sizes.get(name)} of {file.stat().st_size} bytes")
 
     def _find(self, words: str, *, experiments: list[str] | None = None, limit: int = 1) -> list[Run]:
-        """Return the newest runs that fit, of all experiments unless some are named."""
+        """Return the newest matching runs, of all experiments unless some are named."""
         experiments = experiments or [found.experiment_id for found in self.client.search_experiments()]
         newest = ["attributes.start_time DESC"]
         return list(self.client.search_runs(experiments, words, max_results=limit, order_by=newest))
@@ -182,7 +182,7 @@ class Tracker:
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
     ) -> None:
-        """Send one batch; when MLflow refuses it, all of it but what it refuses."""
+        """Send one batch; when MLflow refuses it, send everything except the refused entries."""
         try:
             self.client.log_batch(run_id, metrics, params, tags)
         except MlflowException as error:
@@ -196,7 +196,7 @@ class Tracker:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return whether MLflow answered that it will never take this, rather than failed to answer."""
+    """Return whether MLflow rejected the request for good, rather than failed to answer."""
     return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 

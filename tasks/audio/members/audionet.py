@@ -9,7 +9,7 @@ from tasks.learning.weights import start_from
 
 OWN_WIDTH = 128
 HEAD = ("head.",)
-SHORTEST_SAMPLES = 1772  # what four convolutions and four poolings leave one frame of
+SHORTEST_SAMPLES = 1772  # shorter clips have no frame left after four convolutions and four poolings
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
@@ -28,7 +28,7 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 class AudioNet(nn.Module):
     """Four one-dimensional convolutions, pooled over time (the book's chapter 6, with as many outputs as classes).
 
-    Waveforms (batch, samples) to logits (batch, classes), which the loss turns into log-probabilities once.
+    Waveforms (batch, samples) to logits (batch, classes). The loss applies the only log-softmax.
     """
 
     def __init__(self, n_classes: int, *, width: int, dropout: float) -> None:
@@ -47,7 +47,7 @@ class AudioNet(nn.Module):
         return self.head(self.layers(self.normalise(waveforms).unsqueeze(1)).mean(2))
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return head, last layer, the one before, and the rest."""
+        """Return the head, the last layer, the last layer but one, and the rest."""
         return [[self.head], [self.layers[3]], [self.layers[2]], [self.layers[0], self.layers[1]]]
 
 

@@ -1,4 +1,4 @@
-"""A compact convolution network for log-mel spectrograms, made to learn from a few hundred clips."""
+"""A compact convolutional network for log-mel spectrograms that learns from a few hundred clips."""
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from tasks.learning.weights import start_from
 
 HEAD = ("head.",)
 RANGE_DB = 80.0
-"""What is softer than the clip's loudest place by more than this is silence: how silent tells of the recorder,
-not of the sound."""
+"""Anything more than this below the clip's peak counts as silence: its level depends on the recorder, not on the
+sound."""
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
@@ -44,5 +44,5 @@ class MelNet(nn.Module):
         return self.head(torch.cat([frames.mean(2), frames.amax(2)], 1))
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return head, last stage, the one before, and the rest."""
+        """Return the head, the last stage, the last stage but one, and the rest."""
         return [[self.head], *self.trunk.layer_groups()]

@@ -1,4 +1,4 @@
-"""The book's convolution network (chapter 3): AlexNet, pooled to a fixed size, so for pictures of many sizes."""
+"""The book's convolutional network (chapter 3): AlexNet, pooled to a fixed size, so that it accepts many sizes."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from tasks.learning.weights import start_from
 
 OWN_WIDTH = 64
 HEAD = ("head.",)
-SMALLEST_PX = 63  # what the convolutions and poolings leave one place of
+SMALLEST_PX = 63  # smaller pictures have no pixel left after the convolutions and poolings
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
@@ -18,7 +18,7 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
     if input_shape[0] < SMALLEST_PX:
         raise UserError(
             f"cnnnet needs pictures of {SMALLEST_PX} px or more, not {input_shape[0]}: raise the size's pixels, "
-            "or set the member's sizes to the name of a larger one"
+            "or set the member's sizes to the name of a larger size"
         )
     network = CNNNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
@@ -28,7 +28,7 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 class CNNNet(nn.Module):
     """Pictures (batch, 3, height, width) to logits (batch, classes).
 
-    With a width of 64 it is AlexNet in torchvision's and the book's form; all channels grow with the width.
+    With a width of 64 it is AlexNet as in torchvision and the book; all channels grow with the width.
     """
 
     def __init__(self, n_classes: int, *, width: int, colour: str, dropout: float) -> None:

@@ -1,4 +1,4 @@
-"""A compact residual network for pictures, made to learn from a few hundred of them."""
+"""A compact residual network that learns from a few hundred pictures."""
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 
 
 class CompactNet(nn.Module):
-    """Pictures (batch, 3, height, width) to logits (batch, classes), pooled by mean and by largest value."""
+    """Pictures (batch, 3, height, width) to logits (batch, classes), with average and maximum pooling."""
 
     def __init__(self, n_classes: int, *, width: int, colour: str, dropout: float) -> None:
         super().__init__()
@@ -34,5 +34,5 @@ class CompactNet(nn.Module):
         return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return head, last stage, the one before, and the rest."""
+        """Return the head, the last stage, the last stage but one, and the rest."""
         return [[self.head], *self.trunk.layer_groups()]

@@ -1,4 +1,4 @@
-"""The book's first network: three linear layers on the pixels themselves (chapter 2), for one size only."""
+"""The book's first network (chapter 2): three linear layers on the pixels, for one size only."""
 
 from torch import Tensor, nn
 
@@ -11,9 +11,9 @@ HEAD = ("head.",)
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the network for pictures of `input_shape` (pixels, pixels, 3); `width` is that of the first layer."""
+    """Make the network for pictures of `input_shape` (pixels, pixels, 3); `width` sets the first layer's outputs."""
     if member.sizes == "all":
-        fix = "it has a weight for each pixel, so it learns at one size: set sizes to the name of one"
+        fix = "it has a weight for each pixel, so it learns at one size only: set sizes to the name of one size"
         member.refuse("sizes", fix=fix)
     member.require(gradient_checkpointing=False)
     network = SimpleNet(member, n_classes, input_shape)
@@ -22,7 +22,7 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 
 
 class SimpleNet(nn.Module):
-    """Pictures (batch, 3, pixels, pixels) to logits (batch, classes), by layers of 84 and 50 (or as `width` says)."""
+    """Pictures (batch, 3, pixels, pixels) to logits (batch, classes), with layers of 84 and 50 (scaled by `width`)."""
 
     def __init__(self, member: Member, n_classes: int, input_shape: tuple[int, ...]) -> None:
         super().__init__()

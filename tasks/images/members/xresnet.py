@@ -1,4 +1,4 @@
-"""A residual network for some thousand photographs, learnt from nothing in a few passes on a few processor cores."""
+"""A residual network for some thousand photographs, trained from scratch in a few epochs on a few processor cores."""
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,10 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 class XResNet(nn.Module):
     """Pictures (batch, 3, height, width) to logits (batch, classes).
 
-    A residual network as He et al. 2019, "Bag of Tricks for Image Classification", mend it: shortcuts that average
-    before they halve, blocks that begin as nothing. The stem goes to a quarter of the size at once and the last stage,
-    whose kernels would be the largest, squeezes its channels: both halve the time and take little of the accuracy.
+    A residual network with the improvements of He et al. 2019, "Bag of Tricks for Image Classification": shortcuts use
+    average pooling to halve the size, and each block starts as the identity. The stem reduces the size to a quarter at
+    once, and the last stage, whose kernels would be the largest, has bottlenecks: both halve the time and cost little
+    accuracy.
     """
 
     def __init__(self, n_classes: int, *, width: int, colour: str, dropout: float) -> None:
@@ -50,15 +51,15 @@ class XResNet(nn.Module):
         return self.head(self.stages(self.stem(self.colour(pictures))).mean((2, 3)))
 
     def layer_groups(self) -> list[list[nn.Module]]:
-        """Return head, last stage, the one before, and the rest."""
+        """Return the head, the last stage, the last stage but one, and the rest."""
         stages = list(self.stages)
         return [[self.head], [stages[3]], [stages[2]], [self.stem, *stages[:2]]]
 
 
 class Block(nn.Module):
-    """Convolutions beside a shortcut; the maps become `stride` times as small.
+    """Convolutions with a shortcut; `stride` divides the size of the maps.
 
-    Two of 3x3, or with `inner` one of 3x3 on so many channels between two of 1x1.
+    The convolutions are two of 3x3, or with `inner` a bottleneck: 1x1, 3x3 on `inner` channels, 1x1.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, inner: int) -> None:
@@ -68,7 +69,7 @@ class Block(nn.Module):
             body += _norm(inner, outputs, 1)
         else:
             body = [*_norm(inputs, outputs, 3, stride), nn.ReLU(), *_norm(outputs, outputs, 3)]
-        nn.init.zeros_(body[-1].weight)  # type: ignore[arg-type]  # the block begins as its shortcut
+        nn.init.zeros_(body[-1].weight)  # type: ignore[arg-type]  # the block starts as its shortcut
         self.body = nn.Sequential(*body)
         shortcut: list[nn.Module] = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
         if inputs != outputs:

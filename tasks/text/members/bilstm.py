@@ -1,4 +1,4 @@
-"""An LSTM that reads a text in both directions, and is judged by all of its states, not the last alone."""
+"""An LSTM that reads a text in both directions; the head uses all states, not only the last."""
 
 from torch import nn
 
@@ -7,5 +7,5 @@ from tasks.text.recurrent import build_recurrent
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the network for texts of `input_shape` (words in the vocabulary,)."""
+    """Build the network for texts of `input_shape` (words in the vocabulary,)."""
     return build_recurrent(nn.LSTM, member, n_classes, input_shape[0], both_ways=True, pool=True)

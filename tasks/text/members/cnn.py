@@ -13,7 +13,7 @@ HEAD = ("head.",)
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the network for texts of `input_shape` (words in the vocabulary,)."""
+    """Build the network for texts of `input_shape` (words in the vocabulary,)."""
     member.require(layers=0)
     network = TextCnn(member, n_classes, input_shape[0])
     start_from(network, member.own_weights, head=HEAD)
@@ -21,10 +21,10 @@ def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Mo
 
 
 class TextCnn(nn.Module):
-    """Word numbers (batch, longest) to logits (batch, classes), by what windows of 3, 4 and 5 words hold.
+    """Maps word numbers (batch, longest) to logits (batch, classes), by convolutions over 3, 4 and 5 words.
 
-    A window may begin before a text and end after it, on zeros, so that a text of one word has windows too; those
-    on zeros alone, which longer texts of the batch make room for, do not count.
+    A window may begin before a text and end after it, on zeros, so that a text of one word has windows too. Windows
+    that hold only zeros, because other texts of the batch are longer, do not count.
     """
 
     def __init__(self, member: Member, n_classes: int, n_words: int) -> None:
@@ -37,14 +37,14 @@ class TextCnn(nn.Module):
     def forward(self, words: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
         vectors = self.vectors(words).masked_fill(~mark_words(words), 0.0).transpose(1, 2)
-        found: list[Tensor] = []
+        largest: list[Tensor] = []
         for window in self.windows:
             maps = torch.relu(window(vectors))
-            beyond = maps.size(2) - words.size(1)
-            ends = (count_words(words) + beyond).view(-1, 1, 1)
+            extra = maps.size(2) - words.size(1)
+            ends = (count_words(words) + extra).view(-1, 1, 1)
             inside = torch.arange(maps.size(2), device=words.device) < ends
-            found.append(maps.masked_fill(~inside, 0.0).amax(2))  # no map is below 0
-        return self.head(torch.cat(found, 1))
+            largest.append(maps.masked_fill(~inside, 0.0).amax(2))  # ReLU, so no map is below 0
+        return self.head(torch.cat(largest, 1))
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Return head, windows, and word vectors."""

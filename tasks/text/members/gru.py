@@ -1,4 +1,4 @@
-"""Gated recurrent units (Cho et al. 2014), fewer weights than an LSTM's, judged by all of their states."""
+"""Gated recurrent units (Cho et al. 2014), with fewer weights than an LSTM; the head uses all states."""
 
 from torch import nn
 
@@ -7,5 +7,5 @@ from tasks.text.recurrent import build_recurrent
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the network for texts of `input_shape` (words in the vocabulary,)."""
+    """Build the network for texts of `input_shape` (words in the vocabulary,)."""
     return build_recurrent(nn.GRU, member, n_classes, input_shape[0], both_ways=False, pool=True)

@@ -13,30 +13,30 @@ HIDDEN = 50  # of the head, as in the paper
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """Make the network for texts of `input_shape` (words in the vocabulary,)."""
+    """Build the network for texts of `input_shape` (words in the vocabulary,)."""
     network = Ulmfit(member, n_classes, input_shape[0])
     start_from(network, member.own_weights, head=HEAD)
     return network
 
 
 class Ulmfit(nn.Module):
-    """Word numbers (batch, longest) to logits (batch, classes), by two layers on last, largest and mean state."""
+    """Maps word numbers (batch, longest) to logits (batch, classes), by two layers on last, largest and mean state."""
 
     def __init__(self, member: Member, n_classes: int, n_words: int) -> None:
         super().__init__()
         self.encoder = Encoder(member, n_words)
-        seen = 3 * self.encoder.size
+        n_inputs = 3 * self.encoder.size
         self.head = nn.Sequential(
-            nn.LayerNorm(seen),  # for the paper's batch normalisation, which would make answers depend on the batch
-            *(nn.Dropout(member.dropout), nn.Linear(seen, HIDDEN), nn.ReLU()),
+            nn.LayerNorm(n_inputs),  # not the paper's batch normalisation, which makes an output depend on the batch
+            *(nn.Dropout(member.dropout), nn.Linear(n_inputs, HIDDEN), nn.ReLU()),
             *(nn.Dropout(member.dropout), nn.Linear(HIDDEN, n_classes)),
         )
 
     def forward(self, words: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
         states = self.encoder(words)
-        seen = [take_last(states, words), take_largest(states, words), take_mean(states, words)]
-        return self.head(torch.cat(seen, 1))
+        pooled = [take_last(states, words), take_largest(states, words), take_mean(states, words)]
+        return self.head(torch.cat(pooled, 1))
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Return head, recurrent layers from the last to the first, and word vectors."""

@@ -27,8 +27,8 @@ def write_sound(path: Path, samples: NDArray[np.float32], rate_hz: int = 8000) -
 def make_row(name: str, **values: object) -> dict[str, object]:
     """Return a row of the archive's table, as `1-100-A-0.wav` names it."""
     fold, source, take, target = name.split(".")[0].split("-")
-    told = dict(zip(COLUMNS, (name, fold, target, f"class{target}", target == "0", source, take), strict=True))
-    return told | values
+    row = dict(zip(COLUMNS, (name, fold, target, f"class{target}", target == "0", source, take), strict=True))
+    return row | values
 
 
 def write_archive(archive: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = COLUMNS) -> Path:

@@ -1,4 +1,4 @@
-"""Each clip draws for itself, and an augmentation changes only what it says."""
+"""Each clip gets random numbers of its own, and an augmentation changes only what its name says."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from tasks.audio.augment import (
     shift_time,
 )
 from tasks.audio.mixing import mix_spectrograms
-from tasks.audio.views import alter_with
+from tasks.audio.transforms import make_batch_augment
 from tests.tasks.learning.toys import PLAIN, make_member
 
 BANDS = torch.stack([torch.linspace(-50, -20, 16), torch.full((16,), 5.0)])
@@ -29,7 +29,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_time_shift_is_cyclic_and_differs_between_clips() -> None:
     clip = torch.randn(16, 40)
     shifted = shift_time(clip.expand(32, -1, -1), seeded(), largest=0.5)
-    rolled = [next(n for n in range(40) if torch.equal(one, clip.roll(n, 1))) for one in shifted]
+    rolled = [next(n for n in range(40) if torch.equal(result, clip.roll(n, 1))) for result in shifted]
     assert len(set(rolled)) > 10
     assert max(min(n, 40 - n) for n in rolled) <= 20
 
@@ -61,10 +61,10 @@ def test_mixed_sounds_add_their_energies_between_their_loudnesses() -> None:
     loud[3], soft[12] = -10.0, -50.0
     batch = torch.stack([loud, soft])
     targets = torch.eye(2)
-    mixed, told = mix_spectrograms(batch, targets, seeded(3), alpha=1.0)
-    assert (told > 0).all(), "each must be mixed with the other for this to mean anything"
-    for one, target in zip(mixed, told, strict=True):
-        both = one[[3, 12], 0]
+    mixed, mixed_targets = mix_spectrograms(batch, targets, seeded(3), alpha=1.0)
+    assert (mixed_targets > 0).all(), "each must be mixed with the other, or the test shows nothing"
+    for spectrogram, target in zip(mixed, mixed_targets, strict=True):
+        both = spectrogram[[3, 12], 0]
         level = target @ torch.tensor([-10.0, -50.0])
         torch.testing.assert_close(both, level + 20 * target.log10(), atol=1e-3, rtol=0)
 
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_batch_of_the_same_shape(values: dict[str, 
     for _ in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            augmented.append(alter_with(member, bands)(batch.clone(), torch.eye(8), seeded())[0])
+            augmented.append(make_batch_augment(member, bands)(batch.clone(), torch.eye(8), seeded())[0])
     torch.testing.assert_close(*augmented)
     assert augmented[0].shape == batch.shape
     assert torch.equal(augmented[0], batch) == (values == UNCHANGED)

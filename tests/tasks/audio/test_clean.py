@@ -1,4 +1,4 @@
-"""No row disappears in silence: what cannot be used is set aside, with the reason."""
+"""No row disappears silently: every unusable row is set aside with the reason."""
 
 import json
 from pathlib import Path
@@ -43,13 +43,13 @@ def test_a_clean_table_says_what_each_clip_is(tmp_path: Path) -> None:
         {"label": "1", "category": "class5", "target": "5", "examples": "2"},
     ]
     assert read_rows(out / "dropped.csv") == []
-    told = json.loads((out / "report.json").read_text())
-    assert told["examples"] == 5
-    assert told["channels"] == {"1": 4, "2": 1}
+    summary = json.loads((out / "report.json").read_text())
+    assert summary["examples"] == 5
+    assert summary["channels"] == {"1": 4, "2": 1}
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("balance.png", "durations.png"))
 
 
-def spoil_file(audio: Path, fault: str) -> None:
+def break_file(audio: Path, fault: str) -> None:
     path = audio / "1-9-A-0.wav"
     match fault:
         case "missing":
@@ -86,7 +86,7 @@ def spoil_file(audio: Path, fault: str) -> None:
 def test_a_file_that_cannot_be_used_is_set_aside(tmp_path: Path, fault: str, reason: str) -> None:
     archive = tmp_path / "archive"
     audio = write_archive(archive, [make_row(name) for name in [*GOOD, "1-9-A-0.wav"]])
-    spoil_file(audio, fault)
+    break_file(audio, fault)
     out = run_clean(archive, tmp_path / "out")
     (dropped,) = read_rows(out / "dropped.csv")
     assert dropped["file"] == "1-9-A-0.wav"
@@ -126,31 +126,31 @@ def test_data_without_folds_leaves_them_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacking", "keys", "told"),
+    ("lacking", "keys", "message"),
     [
         (["target"], {}, "lacks the column target; it has filename, fold"),
         (["filename", "src_file"], {}, "lacks the columns filename, src_file"),
         (["esc10"], {"only_esc10": True}, "lacks the column esc10"),
     ],
 )
-def test_a_missing_column_is_named(tmp_path: Path, lacking: list[str], keys: dict[str, object], told: str) -> None:
+def test_a_missing_column_is_named(tmp_path: Path, lacking: list[str], keys: dict[str, object], message: str) -> None:
     archive = tmp_path / "archive"
     columns = [name for name in COLUMNS if name not in lacking]
     write_archive(archive, [make_row(name) for name in GOOD], columns)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         run_clean(archive, tmp_path / "out", **keys)
 
 
-def test_a_class_that_is_lost_stops_everything(tmp_path: Path) -> None:
+def test_a_class_without_a_usable_clip_is_refused(tmp_path: Path) -> None:
     audio = write_archive(tmp_path / "archive", [make_row(name) for name in [*GOOD, "1-9-A-7.wav"]])
     (audio / "1-9-A-7.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"No clip of class class7 can be used \(such as 1-9-A-7.wav: unreadable"):
+    with pytest.raises(UserError, match=r"No clip of class class7 is usable \(for example 1-9-A-7.wav: unreadable"):
         run_clean(tmp_path / "archive", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_nothing_left_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"No clip of 5 can be used \(5 silent; such as "):
+def test_a_table_without_a_usable_clip_is_refused_with_the_counts_of_the_reasons(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"None of the 5 clips is usable \(5 silent; for example "):
         clean(tmp_path, [make_row(name) for name in GOOD], silence_db=0)
 
 
@@ -160,7 +160,7 @@ def test_an_archive_in_another_layout_is_named(tmp_path: Path, tables: list[str]
     for name in ("pictures/x.jpg", *tables):
         (archive / name).parent.mkdir(parents=True, exist_ok=True)
         (archive / name).write_text("")
-    with pytest.raises(UserError, match=f"must hold one meta/esc50.csv.*it holds {len(tables)}"):
+    with pytest.raises(UserError, match=f"holds {len(tables)} files meta/esc50.csv .*must hold exactly one"):
         run_clean(archive, tmp_path / "out")
 
 

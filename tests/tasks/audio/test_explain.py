@@ -1,4 +1,4 @@
-"""What an exported model heard is drawn over the spectrogram, at its pitch."""
+"""The explanation draws the attribution over the spectrogram, at the right pitch."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def test_a_file_that_is_no_sound_is_refused(tmp_path: Path) -> None:
     front_ends = FrontEnds({"spectrogram": Spectrogram(**SOUND, **BANDS)})
     explain = open_explainer(save_model(tmp_path / "model.pt", front_ends, "spectrogram", Pitch()))
     (tmp_path / "words.wav").write_text("nothing to hear")
-    with pytest.raises(UserError, match=r"words\.wav is no sound file"):
+    with pytest.raises(UserError, match=r"words\.wav cannot be read as a sound"):
         explain(tmp_path / "words.wav")

@@ -1,4 +1,4 @@
-"""One file, from waveforms to probabilities, the same bytes each time, that needs nothing but torch."""
+"""The export is one file from waveforms to probabilities, has the same bytes each time, and needs only torch."""
 
 import json
 import subprocess
@@ -105,15 +105,15 @@ def test_it_answers_like_the_python_model_padded_or_trimmed(exported: Path, tmp_
     for samples in (4000, 1500, 9000):
         waveforms = 0.1 * torch.randn(3, samples, generator=torch.Generator().manual_seed(samples))
         with torch.inference_mode():
-            told = script(waveforms)
-            torch.testing.assert_close(told, python(waveforms), atol=1e-5, rtol=0)
-        torch.testing.assert_close(told.sum(1), torch.ones(3))
+            probabilities = script(waveforms)
+            torch.testing.assert_close(probabilities, python(waveforms), atol=1e-5, rtol=0)
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
 
 
 def test_it_is_the_weighted_mean_of_members_and_rounds(exported: Path, tmp_path: Path) -> None:
     _, fitted, features, _ = make_stages(tmp_path)
     waveforms = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
-    front_ends, told = read_front_ends(features), torch.zeros(2, 3)
+    front_ends, expected = read_front_ends(features), torch.zeros(2, 3)
     for folder in fitted:
         name, _, _ = folder.name.partition("-")
         kind = MEMBERS[name].features
@@ -121,8 +121,8 @@ def test_it_is_the_weighted_mean_of_members_and_rounds(exported: Path, tmp_path:
         network.load_state_dict(torch.load(folder / "state_dict.pt", weights_only=True))
         with torch.inference_mode():
             share = {"mel": 0.35, "raw": 0.15}[name]
-            told += share * network(front_ends.make(kind)(waveforms)).softmax(1)
-    torch.testing.assert_close(load_script(exported / "model.pt")(waveforms), told, atol=1e-5, rtol=0)
+            expected += share * network(front_ends.make(kind)(waveforms)).softmax(1)
+    torch.testing.assert_close(load_script(exported / "model.pt")(waveforms), expected, atol=1e-5, rtol=0)
 
 
 def test_a_process_with_torch_alone_reads_it(exported: Path) -> None:
@@ -134,11 +134,11 @@ def test_a_process_with_torch_alone_reads_it(exported: Path) -> None:
     assert done.stdout.strip() == "(2, 3)", done.stderr
 
 
-def test_an_answer_that_is_off_is_an_error(exported: Path) -> None:
+def test_a_file_that_differs_from_the_python_model_is_an_error(exported: Path) -> None:
     example = np.load(exported / "example.npy")
     with torch.inference_mode():
         right = load_script(exported / "model.pt")(torch.from_numpy(example)).numpy()
-    with pytest.raises(ExportError, match="off the Python model"):
+    with pytest.raises(ExportError, match="differs from the Python model"):
         check_alone(exported / "model.pt", example, right + 2e-4)
 
 
@@ -156,16 +156,18 @@ def test_predict_names_the_most_probable_classes_of_any_sound_file(exported: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVEfmt "])
-def test_a_file_that_is_no_sound_is_told(exported: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_sound_is_refused(exported: Path, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "talk.wav"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"talk\.wav"):
         ask_model(open_model(exported / "model.pt"), [path], top=1)
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "no exported model"), (b"PK\x03\x04rest", "no TorchScript file")])
-def test_a_model_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, told: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no exported model"), (b"PK\x03\x04rest", "cannot be read as a TorchScript file")]
+)
+def test_a_model_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:
         (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ask_model(open_model(tmp_path / "model.pt"), [], top=1)

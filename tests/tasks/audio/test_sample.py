@@ -1,4 +1,4 @@
-"""The embedded data is the same bytes everywhere, and as flawed as real data."""
+"""The embedded data has the same bytes everywhere, and has flaws as real data does."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings of the front end that make no sense are refused by name."""
+"""Invalid settings of the front end are refused by name."""
 
 from typing import Any
 
@@ -16,25 +16,25 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"n_mels": 0}, "n_mels\n.*greater than or equal to 1"),
         ({"clip_s": 0}, "clip_s\n.*greater than 0"),
         ({"clip_s": 1e-9}, "clip_s 1e-09 is shorter than one sample"),
         ({"sample_rate_hz": 0}, "sample_rate_hz\n.*greater than or equal to 1000"),
-        ({"f_max_hz": 11026}, "f_max_hz 11026.0 is over half of sample_rate_hz; make it 11025.0 or less"),
+        ({"f_max_hz": 11026}, "f_max_hz 11026.0 is more than half of sample_rate_hz: set f_max_hz to 11025.0 or less"),
         ({"f_min_hz": 11025}, "f_min_hz 11025.0 must be below f_max_hz"),
-        ({"hop_samples": 1025}, "hop_samples 1025 is over n_fft 1024"),
+        ({"hop_samples": 1025}, "hop_samples 1025 is more than n_fft 1024"),
         (
             {"n_fft": 128, "hop_samples": 128},
-            r"\d+ of n_mels 64 bands hold no frequency of n_fft 128; raise n_fft, or lower n_mels",
+            r"\d+ of the bands of n_mels 64 contain no frequency of n_fft 128: raise n_fft, or lower n_mels",
         ),
         ({"n_mels": "64"}, "n_mels\n.*valid integer"),
         ({"mels": 64}, "mels\n.*not permitted"),
     ],
 )
-def test_a_spectrogram_that_makes_no_sense_is_refused(changed: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_an_invalid_spectrogram_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Spectrogram.model_validate(VALUES | changed)
 
 

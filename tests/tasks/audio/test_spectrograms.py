@@ -1,4 +1,4 @@
-"""The spectrograms are librosa's, on disk, in order, and the same whether computed here or in an exported model."""
+"""The spectrograms equal librosa's, are stored in order, and are the same as in the exported model."""
 
 import json
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_pad_or_trim_keeps_the_start() -> None:
 def test_a_file_that_is_no_sound_is_named(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x.wav").write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.wav is no sound file that can be read"):
+    with pytest.raises(UserError, match=r"x\.wav cannot be read as a sound"):
         read_mono(tmp_path / "x.wav", 8000)
 
 

@@ -1,4 +1,4 @@
-"""The stages of learning hand on what the next one reads, from folds to scores."""
+"""Each stage of learning writes what the next stage reads, from folds to scores."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.predictions import read_predictions
 from tasks.learning.train import find_lr
 from tasks.learning.train import fit as fit_member
-from tests.tasks.learning.toys import COMPUTE, Told, Toy, list_inputs, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy, list_inputs, make_member, make_toy
 
 
 def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
@@ -22,19 +22,21 @@ def fit(toy: Toy, fold: int, name: str = "mel", **values: object) -> Path:
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.02}')
     names = {"name": name, "fold": fold}
     inputs = list_inputs(toy, fold)
-    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=Told(), checkpoints=kept, **inputs)
+    fit_member(
+        member, COMPUTE, toy.folder("lr"), **names, out=out, report=RecordingReport(), checkpoints=kept, **inputs
+    )
     return out
 
 
 def test_the_learning_rate_is_found_and_drawn(tmp_path: Path) -> None:
-    toy, told = make_toy(tmp_path), Told()
-    find_lr(make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=told, **list_inputs(toy))
+    toy, report = make_toy(tmp_path), RecordingReport()
+    find_lr(make_member(), COMPUTE, fold=5, out=toy.folder("lr"), report=report, **list_inputs(toy))
     lr = json.loads((toy.folder("lr") / "lr.json").read_text())["lr"]
     with (toy.folder("lr") / "curve.csv").open() as file:
         rates = [float(row["lr"]) for row in csv.DictReader(file)]
     assert min(rates) < lr < max(rates)
     assert (toy.folder("lr") / "curve.png").stat().st_size > 1000
-    assert told.said[0].startswith("learning rate ")
+    assert report.messages[0].startswith("learning rate ")
 
 
 @pytest.mark.parametrize(
@@ -46,10 +48,10 @@ def test_a_fit_predicts_each_held_out_clip_once(
     out = fit(make_toy(tmp_path, mode=mode), fold)
     assert {path.stem for path in out.glob("[tv]*.csv")} == set(parts)
     for part, folds in parts.items():
-        told = read_predictions(out / f"{part}.csv")
-        assert set(told.examples.tolist()) == {clip for clip in range(60) if clip // 3 % 5 + 1 in folds}
-        assert (told.labels == told.examples % 3).all()
-        np.testing.assert_allclose(told.probabilities.sum(1), 1, atol=1e-5)
+        predictions = read_predictions(out / f"{part}.csv")
+        assert set(predictions.examples.tolist()) == {clip for clip in range(60) if clip // 3 % 5 + 1 in folds}
+        assert (predictions.labels == predictions.examples % 3).all()
+        np.testing.assert_allclose(predictions.probabilities.sum(1), 1, atol=1e-5)
 
 
 def test_the_weights_carry_the_rounds_bands_and_load_safely(tmp_path: Path) -> None:
@@ -67,12 +69,12 @@ def test_two_fits_in_two_folders_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_from_folds_to_scores(tmp_path: Path) -> None:
-    toy, told = make_toy(tmp_path, mode="cross_validation"), Told()
+    toy, report = make_toy(tmp_path, mode="cross_validation"), RecordingReport()
     fitted = [
         fit(toy, fold, name, seed=seed, epochs=5) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
     ]
-    build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=told)
-    evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=told)
+    build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=report)
+    evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=report)
     metrics = json.loads((toy.folder("scores") / "metrics.json").read_text())
     assert metrics["ensemble"]["examples"] == 60 and metrics["ensemble"]["folds"] == 5
     assert set(metrics["members"]) == {"one", "two"}

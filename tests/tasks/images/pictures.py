@@ -1,4 +1,4 @@
-"""Pictures for the tests: made up, and as different from one another as their seeds."""
+"""Synthetic pictures for the tests: another seed gives a different picture."""
 
 import struct
 import zlib
@@ -31,7 +31,7 @@ def make_bomb(side_px: int) -> bytes:
 
 
 def write_picture(path: Path, picture: int | Image.Image, **keys: Any) -> Path:
-    """Write a picture, or the one of a seed, in the format that the name says."""
+    """Write a picture, or the picture of a seed, in the format of the file's extension."""
     path.parent.mkdir(parents=True, exist_ok=True)
     (make_picture(picture) if isinstance(picture, int) else picture).save(path, **keys)
     return path

@@ -1,4 +1,4 @@
-"""Of many addresses, what can be had is had, the rest is told, and nothing inside this network is touched."""
+"""Every available picture is fetched, every other row is set aside with its reason, and no private host is asked."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tasks.errors import UserError
 from tasks.images import connections, web_picture
-from tasks.images.addresses import MOST_FAULTS, Addresses, fetch_addresses
+from tasks.images.addresses import MAX_HOST_FAULTS, Addresses, fetch_addresses
 from tasks.images.clean import CleanPictures, clean_pictures
 from tasks.images.connections import is_public
 from tasks.images.hosts import map_hosts
@@ -26,8 +26,8 @@ PLAIN = {
 }  # fmt: skip
 
 
-class Place:
-    """The folders that a stage is given, and one call of it."""
+class FetchStage:
+    """The folders of a stage, and calls of it."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.out, self.checkpoints = root, root / "out", root / "checkpoints"
@@ -54,9 +54,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchStage:
     monkeypatch.setattr(web_picture, "WAITS_S", (0.01,))
-    return Place(tmp_path)
+    return FetchStage(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,11 @@ BAD = {
 }
 
 
-def test_every_kind_of_address_is_fetched_or_told(place: Place, web: Web) -> None:
+def test_every_kind_of_address_is_fetched_or_set_aside(stage: FetchStage, web: Web) -> None:
     good = ["/good.png", "/unnamed.jpg", "/to-good", "/once-busy", "/once-cut"]
-    reasons = place.fetch(*(web.address + path for path in [*good, *BAD]), timeout_s=1.5)
-    assert place.fetched() == [f"train/cat/{number:04}.png" for number in range(1, len(good) + 1)]
-    assert {(place.out / name).read_bytes() for name in place.fetched()} == {PICTURE}
+    reasons = stage.fetch(*(web.address + path for path in [*good, *BAD]), timeout_s=1.5)
+    assert stage.fetched() == [f"train/cat/{number:04}.png" for number in range(1, len(good) + 1)]
+    assert {(stage.out / name).read_bytes() for name in stage.fetched()} == {PICTURE}
     assert reasons == dict(enumerate(BAD.values(), start=len(good) + 1))
 
 
@@ -113,13 +113,15 @@ def test_every_kind_of_address_is_fetched_or_told(place: Place, web: Web) -> Non
         (("http://no-such-host.invalid/a.png", "cat", "train"), "dead: its host is not known"),
     ],
 )
-def test_a_row_that_cannot_be_fetched_is_told(place: Place, web: Web, row: tuple[str, str, str], reason: str) -> None:
+def test_a_row_that_cannot_be_fetched_is_set_aside(
+    stage: FetchStage, web: Web, row: tuple[str, str, str], reason: str
+) -> None:
     url, category, split = row
     good = (f"{web.address}/good.png", "dog", "test")
-    reasons = place.fetch_rows([(url.replace("{web}", web.address), category, split), good])
+    reasons = stage.fetch_rows([(url.replace("{web}", web.address), category, split), good])
     assert list(reasons) == [1]
     assert reasons[1].startswith(reason)
-    assert place.fetched() == ["test/dog/0002.png"]
+    assert stage.fetched() == ["test/dog/0002.png"]
 
 
 @pytest.mark.parametrize(
@@ -138,24 +140,30 @@ def test_only_public_addresses_are_public(address: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "0", "127.0.0.1."])
-def test_this_machine_is_refused_however_it_is_spelt(place: Place, web: Web, host: str) -> None:
+def test_this_machine_is_refused_however_it_is_spelt(stage: FetchStage, web: Web, host: str) -> None:
     asked = len(web.asked)
-    with pytest.raises(UserError, match=r"No picture of 1 could be fetched \(1 refused; such as row 1: refused: an ad"):
-        place.fetch(f"http://{host}:{web.address.rpartition(':')[2]}/good.png", allow_private=False)
+    with pytest.raises(
+        UserError, match=r"None of the 1 pictures could be fetched \(1 refused; for example row 1: refused"
+    ):
+        stage.fetch(f"http://{host}:{web.address.rpartition(':')[2]}/good.png", allow_private=False)
     assert len(web.asked) == asked
 
 
-def test_a_name_with_one_private_address_is_refused(place: Place, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_with_one_private_address_is_refused(
+    stage: FetchStage, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = int(web.address.rpartition(":")[2])
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.1", "8.8.8.8")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **keys: found)
     with pytest.raises(UserError, match="1 refused"):
-        place.fetch(f"http://pictures.example:{port}/good.png", allow_private=False)
+        stage.fetch(f"http://pictures.example:{port}/good.png", allow_private=False)
 
 
-def test_a_redirect_to_a_private_address_is_refused(place: Place, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redirect_to_a_private_address_is_refused(
+    stage: FetchStage, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "is_public", lambda address: address == "127.0.0.1")  # as if it were outside
-    reasons = place.fetch(f"{web.address}/good.png", f"{web.address}/to-private.png", allow_private=False)
+    reasons = stage.fetch(f"{web.address}/good.png", f"{web.address}/to-private.png", allow_private=False)
     assert reasons == {2: "refused: an address of this machine or of a private network"}
 
 
@@ -168,86 +176,86 @@ def test_a_redirect_to_a_private_address_is_refused(place: Place, web: Web, monk
     ],
 )
 def test_a_host_must_be_who_it_says(
-    place: Place, web: Web, monkeypatch: pytest.MonkeyPatch, certified: str, trusted: bool, reason: str
+    stage: FetchStage, web: Web, monkeypatch: pytest.MonkeyPatch, certified: str, trusted: bool, reason: str
 ) -> None:
-    certificate = write_certificate(place.root, certified)
+    certificate = write_certificate(stage.root, certified)
     if trusted:
         monkeypatch.setattr(connections, "where", lambda: str(certificate))
     connections.load_certificates.cache_clear()
     with serve_pictures(certificate) as safe:
-        reasons = place.fetch(f"{web.address}/good.png", f"{safe.address}/good.png")
+        reasons = stage.fetch(f"{web.address}/good.png", f"{safe.address}/good.png")
     connections.load_certificates.cache_clear()
     assert reasons == ({2: reason} if reason else {})
 
 
-def test_a_killed_run_goes_on(place: Place, web: Web) -> None:
+def test_a_killed_run_goes_on(stage: FetchStage, web: Web) -> None:
     asked = len(web.asked)
-    place.fetch(f"{web.address}/good.png?1", f"{web.address}/gone.png")
-    (place.checkpoints / "0003.part").write_bytes(PICTURE[:100])
-    place.out.rename(place.root / "before")
-    reasons = place.fetch(f"{web.address}/good.png?1", f"{web.address}/gone.png", f"{web.address}/good.png?3")
+    stage.fetch(f"{web.address}/good.png?1", f"{web.address}/gone.png")
+    (stage.checkpoints / "0003.part").write_bytes(PICTURE[:100])
+    stage.out.rename(stage.root / "before")
+    reasons = stage.fetch(f"{web.address}/good.png?1", f"{web.address}/gone.png", f"{web.address}/good.png?3")
     assert web.asked[asked:].count("/good.png?1") == 1
-    assert place.fetched() == ["train/cat/0001.png", "train/cat/0003.png"]
+    assert stage.fetched() == ["train/cat/0001.png", "train/cat/0003.png"]
     assert list(reasons) == [2]
 
 
 @pytest.mark.parametrize("lost", [["gone.png"], []])
-def test_what_was_fetched_is_an_archive_for_cleaning(place: Place, web: Web, lost: list[str]) -> None:
+def test_what_was_fetched_is_an_archive_for_cleaning(stage: FetchStage, web: Web, lost: list[str]) -> None:
     rows = [("good.png", "cat", "train"), ("large.png", "dog", "train"), *((path, "dog", "train") for path in lost)]
-    place.fetch_rows([(f"{web.address}/{path}", category, split) for path, category, split in rows], max_mb=1.0)
+    stage.fetch_rows([(f"{web.address}/{path}", category, split) for path, category, split in rows], max_mb=1.0)
     clean = CleanPictures(min_side_px=1, max_pixels=10**6, near_duplicate_bits=0, group_bits=0, min_per_class=1)
-    cleaned = place.root / "cleaned"
+    cleaned = stage.root / "cleaned"
     cleaned.mkdir()
-    clean_pictures(place.out, clean, out=cleaned, report=Silent())
-    assert [row["file"] for row in read_rows(cleaned / "examples.csv")] == place.fetched()
+    clean_pictures(stage.out, clean, out=cleaned, report=Silent())
+    assert [row["file"] for row in read_rows(cleaned / "examples.csv")] == stage.fetched()
     dropped = [(row["file"], row["reason"]) for row in read_rows(cleaned / "dropped.csv")]
     assert dropped == [(f"{web.address}/{path}", "status 404: Not Found") for path in lost]
 
 
-def test_the_limit_is_a_picture_s_own_size(place: Place, web: Web) -> None:
-    assert place.fetch(f"{web.address}/large.png", max_mb=len(LARGE) / 1e6) == {}
+def test_the_limit_is_a_picture_s_own_size(stage: FetchStage, web: Web) -> None:
+    assert stage.fetch(f"{web.address}/large.png", max_mb=len(LARGE) / 1e6) == {}
 
 
-def test_a_host_that_is_gone_is_given_up(place: Place, web: Web) -> None:
-    dead = [f"http://127.0.0.2:1/{number}.png" for number in range(MOST_FAULTS + 5)]
-    reasons = place.fetch(*dead, f"{web.address}/good.png", per_host=1, retries=0)
+def test_a_host_without_responses_is_given_up(stage: FetchStage, web: Web) -> None:
+    dead = [f"http://127.0.0.2:1/{number}.png" for number in range(MAX_HOST_FAULTS + 5)]
+    reasons = stage.fetch(*dead, f"{web.address}/good.png", per_host=1, retries=0)
     kinds = Counter(reason.split(":")[0] for reason in reasons.values())
-    assert kinds == {"dead": MOST_FAULTS, "host given up": 5}
-    assert place.fetched() == [f"train/cat/{len(dead) + 1:04}.png"]
+    assert kinds == {"dead": MAX_HOST_FAULTS, "host given up": 5}
+    assert stage.fetched() == [f"train/cat/{len(dead) + 1:04}.png"]
 
 
 @pytest.mark.parametrize("path", ["gone.png?key=geheim", "to-file.png#geheim", "slow-header.png?key=geheim"])
-def test_secrets_stay_out_of_what_is_written_and_said(
-    place: Place, web: Web, path: str, caplog: pytest.LogCaptureFixture
+def test_secrets_stay_out_of_files_and_messages(
+    stage: FetchStage, web: Web, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = web.address.replace("//", "//user:geheim@") + f"/{path}"
-    place.fetch(secret, f"{web.address}/good.png")
-    assert "geheim" not in (place.out / "dropped.csv").read_text() + caplog.text
-    place.out.rename(place.root / "before")
-    with pytest.raises(UserError) as told:
-        place.fetch(secret)
-    assert not re.search(r"geheim|user|127\.0\.0\.1", str(told.value))
+    stage.fetch(secret, f"{web.address}/good.png")
+    assert "geheim" not in (stage.out / "dropped.csv").read_text() + caplog.text
+    stage.out.rename(stage.root / "before")
+    with pytest.raises(UserError) as message:
+        stage.fetch(secret)
+    assert not re.search(r"geheim|user|127\.0\.0\.1", str(message.value))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("url,class\nhttp://a/b,cat\n", "lacks the column type; it has url, class"),
         ("", "lacks the columns url, class, type; it has none"),
-        ("url,class,type\n", "No picture of 0 could be fetched .the table has no rows."),
+        ("url,class,type\n", "None of the 0 pictures could be fetched .the table has no rows."),
     ],
 )
-def test_a_table_that_is_none_is_named(place: Place, text: str, told: str) -> None:
-    table = place.root / "table.csv"
+def test_a_table_without_columns_or_rows_is_refused(stage: FetchStage, text: str, message: str) -> None:
+    table = stage.root / "table.csv"
     table.write_text(text)
-    with pytest.raises(UserError, match=told):
-        place.fetch_table(table)
+    with pytest.raises(UserError, match=message):
+        stage.fetch_table(table)
 
 
 @pytest.mark.parametrize("file", ["", "no/such.csv", "tests"])
-def test_a_table_that_is_missing_is_named(place: Place, file: str) -> None:
-    with pytest.raises(UserError, match=f"addresses.file '{file}' is no file"):
-        place.fetch_table(Path(file) if file else Path(), file=file)
+def test_a_missing_table_is_refused(stage: FetchStage, file: str) -> None:
+    with pytest.raises(UserError, match=f"addresses.file '{file}' is no file. Set it to the path"):
+        stage.fetch_table(Path(file) if file else Path(), file=file)
 
 
 def test_the_table_is_an_input(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Each picture draws for itself; the batch given is left alone; at strength 0 nothing but flips is left."""
+"""Each picture gets random numbers of its own; the given batch is not changed; at strength 0 only flips remain."""
 
 import pytest
 import torch

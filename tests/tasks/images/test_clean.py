@@ -1,4 +1,4 @@
-"""No picture disappears in silence: what cannot be used is set aside, with the reason."""
+"""No picture disappears silently: every unusable file is set aside with the reason."""
 
 import io
 import json
@@ -61,9 +61,9 @@ def test_a_clean_table_says_what_each_picture_is(tmp_path: Path) -> None:
         {"label": "1", "category": "bees", "examples": "4"},
     ]
     assert read_reasons(out) == {}
-    told = json.loads((out / "report.json").read_text())
-    assert told["classes"] == {"ants": 3, "bees": 4}
-    assert told["modes"] == {"RGB": 6, "L": 1}
+    summary = json.loads((out / "report.json").read_text())
+    assert summary["classes"] == {"ants": 3, "bees": 4}
+    assert summary["modes"] == {"RGB": 6, "L": 1}
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("balance.png", "sizes.png"))
 
 
@@ -117,9 +117,10 @@ def test_files_that_cannot_be_used_are_set_aside(tmp_path: Path) -> None:
     out = run_clean(archive, tmp_path / "out")
     reasons = read_reasons(out)
     assert list(reasons) == names
-    wrong = [(reasons[name], told) for name, (_, told) in zip(names, FAULTS, strict=True) if told not in reasons[name]]
+    pairs = [(reasons[name], reason) for name, (_, reason) in zip(names, FAULTS, strict=True)]
+    wrong = [(actual, expected) for actual, expected in pairs if expected not in actual]
     assert not wrong
-    kinds = Counter(told.split(":")[0] for _, told in FAULTS)
+    kinds = Counter(reason.split(":")[0] for _, reason in FAULTS)
     assert json.loads((out / "report.json").read_text())["dropped"] == kinds
     assert len(read_rows(out / "examples.csv")) == len(GOOD)
 
@@ -148,9 +149,9 @@ def test_no_damage_is_more_than_a_reason(tmp_path: Path, name: str) -> None:
         places = draw.integers(0, min(len(whole), 300), 4)
         content[places] = draw.integers(0, 256, 4)
         path.write_bytes(content.tobytes())
-        found = inspect_picture(path, max_pixels=10**6)
-        assert bool(found.fault) != bool(found.digest)
-        assert str(tmp_path) not in found.fault
+        picture = inspect_picture(path, max_pixels=10**6)
+        assert bool(picture.fault) != bool(picture.digest)
+        assert str(tmp_path) not in picture.fault
 
 
 def test_a_camera_s_picture_with_its_preview_is_no_animation(tmp_path: Path) -> None:
@@ -163,8 +164,8 @@ def test_a_camera_s_picture_with_its_preview_is_no_animation(tmp_path: Path) -> 
     "exif", [b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09"]
 )
 def test_corrupt_exif_sets_nothing_aside(tmp_path: Path, exif: bytes) -> None:
-    found = inspect_picture(write_picture(tmp_path / "a.jpg", 7, exif=exif), max_pixels=10**6)
-    assert (found.fault, found.orientation) == ("", 1)
+    picture = inspect_picture(write_picture(tmp_path / "a.jpg", 7, exif=exif), max_pixels=10**6)
+    assert (picture.fault, picture.orientation) == ("", 1)
 
 
 def test_stray_files_are_rows_too(tmp_path: Path) -> None:
@@ -206,24 +207,24 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
         (tmp_path / name).touch()
     layout = find_layout(tmp_path)
     assert layout.folders == expected
-    assert [place.file for place in layout.places] == sorted(names)
-    assert {(place.split, place.category) for place in layout.places} == expected
+    assert [entry.file for entry in layout.entries] == sorted(names)
+    assert {(entry.split, entry.category) for entry in layout.entries} == expected
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
-        ([], "its top holds no folder but nothing"),
-        (["a.png", "b.png"], "its top holds no folder but a.png, b.png"),
-        (["set/ants/a.png"], "its only folder set/ants holds no folder but a.png"),
-        ([f"set/{n}.png" for n in range(7)], "set holds no folder but 0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
-        (["train/ants/a.png", "test/ants/a.png"], "Two classes or more are needed, and the only class folder is ants"),
+        ([], "the top of the archive contains no folder, only nothing"),
+        (["a.png", "b.png"], "the top of the archive contains no folder, only a.png, b.png"),
+        (["set/ants/a.png"], "the only folder, set/ants, contains no folder, only a.png"),
+        ([f"set/{n}.png" for n in range(7)], "contains no folder, only 0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
+        (["train/ants/a.png", "test/ants/a.png"], "The archive has only one class folder, ants. Two classes or more"),
     ],
 )
-def test_an_archive_in_another_layout_is_named(tmp_path: Path, names: list[str], told: str) -> None:
+def test_an_archive_in_another_layout_is_named(tmp_path: Path, names: list[str], message: str) -> None:
     (tmp_path / "archive").mkdir()
     archive = write_archive(tmp_path / "archive", *names, below=".")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         run_clean(archive, tmp_path / "out", min_per_class=1)
 
 
@@ -232,26 +233,26 @@ def break_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "keys", "told"),
+    ("spoil", "keys", "message"),
     [
         (lambda root: break_file(root / "train/ants/a.png"), {"min_per_class": 4},
-         "A class needs 4 usable pictures .clean.min_per_class.: ants keeps 3, with 1 set aside, most of them .1. for: "
-         "not a picture. Add pictures, lower it"),
+         r"Too few usable pictures: ants has 3, and 1 was set aside \(1 for: not a picture\). "
+         "Every class needs 4 or more .clean.min_per_class."),
         (lambda root: shutil.rmtree(root / "train/ants") or shutil.rmtree(root / "test/ants"), {},
-         "The only class folder is bees|Two classes or more are needed"),
+         "The archive has only one class folder, bees"),
         (lambda root: break_file(root / "test/ants/c.png") or break_file(root / "test/ants/d.png"), {},
-         "The split test has no usable picture of a class that other splits have: ants, with 2 set aside"),
-        (lambda root: shutil.rmtree(root / "test/ants"), {}, "The split test .* have: ants, with none set aside"),
+         r"The split test has no usable picture of ants, and 2 were set aside \(2 for: not a picture\)"),
+        (lambda root: shutil.rmtree(root / "test/ants"), {}, "The split test .* of ants, and none was set aside"),
     ],
 )  # fmt: skip
 def test_a_class_that_is_too_small_or_missing_ends_the_run(
-    tmp_path: Path, spoil: Callable[[Path], object], keys: dict[str, object], told: str
+    tmp_path: Path, spoil: Callable[[Path], object], keys: dict[str, object], message: str
 ) -> None:
     names = [f"{split}/{name}" for name in ("ants", "bees") for split in ("train", "test")]
     files = [f"{name}/{letter}.png" for name in names for letter in ("ab" if "train" in name else "cd")]
     archive = write_archive(tmp_path / "archive", *files, below=".")
     spoil(archive)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         run_clean(archive, tmp_path / "out", **keys)
     assert not list((tmp_path / "out").iterdir())
 
@@ -299,7 +300,7 @@ def test_a_class_of_dead_addresses_is_missed(tmp_path: Path) -> None:
     columns = ["row", "url", "class", "type", "reason"]
     lost = ("7", "http://a/b.jpg", "wasps", "train", "status 404: Not Found")
     write_rows(archive / "dropped.csv", columns, [dict(zip(columns, lost, strict=True))])
-    with pytest.raises(UserError, match=r"wasps keeps 0, with 1 set aside, most of them \(1\) for: status 404"):
+    with pytest.raises(UserError, match=r"wasps has 0, and 1 was set aside \(1 for: status 404\)"):
         run_clean(archive, tmp_path / "out")
 
 

@@ -54,10 +54,10 @@ def test_the_layer_subtracts_the_mean_and_divides_by_the_standard_deviation(spac
 def test_the_layer_is_scriptable_and_changes_neither_its_input_nor_the_layout(space: str) -> None:
     layer, pictures = ColourSpace(space), draw_pictures(2)
     before = pictures.clone()
-    told = layer(pictures)
-    assert torch.equal(torch.jit.script(layer)(pictures), told)
+    normalised = layer(pictures)
+    assert torch.equal(torch.jit.script(layer)(pictures), normalised)
     assert torch.equal(pictures, before)
-    assert told.is_contiguous(memory_format=torch.channels_last)
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
     assert not layer.state_dict()
 
 
@@ -65,8 +65,8 @@ def test_the_layer_is_scriptable_and_changes_neither_its_input_nor_the_layout(sp
 def test_autocast_takes_no_digits_away(space: str) -> None:
     layer, pictures = ColourSpace(space), draw_pictures(2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        told = layer(pictures)
-    assert told.dtype == torch.float32 and torch.equal(told, layer(pictures))
+        normalised = layer(pictures)
+    assert normalised.dtype == torch.float32 and torch.equal(normalised, layer(pictures))
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -1,4 +1,4 @@
-"""Whatever a picture file holds comes out as the upright RGB that a person would see, or is refused by name."""
+"""Every readable picture file is decoded to upright RGB, as a person would see it; others are refused by name."""
 
 import io
 from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_a_picture_that_is_small_already_stays_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "no picture, or cut within its first bytes"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
@@ -129,10 +129,10 @@ def test_a_picture_that_is_small_already_stays_so(tmp_path: Path) -> None:
         (make_bomb(14_000), "exceeds limit"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"a\.png cannot be read as a picture \(.*{told}.*\); mend or remove it"):
+    with pytest.raises(UserError, match=rf"a\.png cannot be read as a picture \(.*{message}.*\). Repair or remove it"):
         read_picture(path)
 
 

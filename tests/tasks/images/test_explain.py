@@ -1,4 +1,4 @@
-"""What an exported model saw is drawn over the picture, in its place."""
+"""The explanation draws the attribution over the picture, at the right position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Affine maps move pictures as torchvision's functions do, one map a picture, in one resampling."""
+"""Affine maps move pictures as torchvision's functions do, one map for each picture, in one resampling."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""RandAugment's operations are torchvision's, and each picture draws its own."""
+"""RandAugment's operations equal torchvision's, and are drawn for each picture."""
 
 from collections.abc import Callable
 from math import atan, degrees
@@ -11,13 +11,13 @@ from torchvision.transforms import functional as TF
 
 from tasks.images.geometry import warp
 from tasks.images.rand_augment import (
-    ALTERATIONS,
     OPERATIONS,
-    Drawn,
+    VALUE_OPERATIONS,
+    DrawnOperations,
     change_values,
     draw_operations,
     join_tones,
-    map_places,
+    make_maps,
 )
 from tasks.images.tones import Tones, change_tones
 from tests.tasks.images.recipe import draw_pictures, seeded
@@ -27,11 +27,11 @@ LEVEL = 0.5  # of each operation's strongest
 
 
 def by_bytes(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a function of 8-bit pictures as one of pictures in 0..1."""
+    """Turn a function of 8-bit pictures into a function of pictures in 0..1."""
     return lambda pictures: change((pictures * 255).round().byte()).float() / 255
 
 
-# What torchvision's RandAugment does at half of its largest magnitude, each with a sign where it has one.
+# The operations of torchvision's RandAugment at half of its largest magnitude, with a sign where they have a direction.
 EXPECTED: dict[tuple[str, int], Callable[[Tensor], Tensor]] = {
     ("identity", 1): lambda p: p,
     ("shift_x", 1): lambda p: TF.affine(p, 0.0, [-75, 0], 1.0, [0.0], BILINEAR),
@@ -53,13 +53,13 @@ EXPECTED: dict[tuple[str, int], Callable[[Tensor], Tensor]] = {
 }
 
 
-def draw(name: str, sign: int, count: int = 1) -> Drawn:
-    return Drawn(torch.full((count, 1), OPERATIONS.index(name)), torch.full((count, 1), float(sign)), LEVEL)
+def draw(name: str, sign: int, count: int = 1) -> DrawnOperations:
+    return DrawnOperations(torch.full((count, 1), OPERATIONS.index(name)), torch.full((count, 1), float(sign)), LEVEL)
 
 
-def apply(pictures: Tensor, drawn: Drawn) -> Tensor:
+def apply(pictures: Tensor, drawn: DrawnOperations) -> Tensor:
     one = torch.ones(len(pictures))
-    moved = warp(pictures, map_places(drawn, pictures.shape[3] / pictures.shape[2]))
+    moved = warp(pictures, make_maps(drawn, pictures.shape[3] / pictures.shape[2]))
     return change_values(change_tones(moved, join_tones(drawn, Tones(one, one, one, 0 * one))), drawn)
 
 
@@ -82,23 +82,25 @@ def test_posterising_and_solarising_follow_the_strength(strength: float) -> None
     pictures = draw_pictures(1)
     amounts = torch.full((1, 1, 1, 1), -strength)
     bits = 8 - round(4 * strength)
-    assert torch.equal(ALTERATIONS["posterise"](pictures, amounts), by_bytes(lambda p: TF.posterize(p, bits))(pictures))
-    assert torch.equal(ALTERATIONS["solarise"](pictures, amounts), TF.solarize(pictures, 1 - strength))
+    assert torch.equal(
+        VALUE_OPERATIONS["posterise"](pictures, amounts), by_bytes(lambda p: TF.posterize(p, bits))(pictures)
+    )
+    assert torch.equal(VALUE_OPERATIONS["solarise"](pictures, amounts), TF.solarize(pictures, 1 - strength))
 
 
 @pytest.mark.parametrize("name", ["autocontrast", "equalise"])
 def test_a_picture_of_few_values_is_treated_as_torchvision_does(name: str) -> None:
     few = draw_pictures(4, 48, 48).mul(3).floor() / 3 * torch.tensor([1.0, 0.5, 0.0]).view(3, 1, 1)
     few = (few * 255).floor() / 255
-    ours = ALTERATIONS[name](few, torch.zeros(4, 1, 1, 1))
+    ours = VALUE_OPERATIONS[name](few, torch.zeros(4, 1, 1, 1))
     torch.testing.assert_close(ours, EXPECTED[name, 1](few), atol=1e-6, rtol=0)
 
 
 def test_each_picture_has_its_own_operation_and_the_others_are_left_alone() -> None:
-    names = [*ALTERATIONS, "identity"]
+    names = [*VALUE_OPERATIONS, "identity"]
     numbers = torch.tensor([[OPERATIONS.index(name)] for name in names])
     pictures = draw_pictures(1).mul(0.5).expand(len(names), -1, -1, -1)
-    together = change_values(pictures, Drawn(numbers, torch.ones(len(names), 1), LEVEL))
+    together = change_values(pictures, DrawnOperations(numbers, torch.ones(len(names), 1), LEVEL))
     for row, name in enumerate(names):
         assert torch.equal(together[row : row + 1], change_values(pictures[:1], draw(name, 1)))
     assert torch.equal(together[-1], pictures[-1])
@@ -107,7 +109,7 @@ def test_each_picture_has_its_own_operation_and_the_others_are_left_alone() -> N
 def test_several_operations_follow_one_another() -> None:
     pictures = draw_pictures(1)
     numbers = torch.tensor([[OPERATIONS.index("solarise"), OPERATIONS.index("posterise")]])
-    both = change_values(pictures, Drawn(numbers, torch.ones(1, 2), LEVEL))
+    both = change_values(pictures, DrawnOperations(numbers, torch.ones(1, 2), LEVEL))
     one = change_values(pictures, draw("solarise", 1))
     assert torch.equal(both, change_values(one, draw("posterise", 1)))
 

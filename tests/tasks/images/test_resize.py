@@ -1,4 +1,4 @@
-"""The pictures on disk are the middles of the files, in order, well averaged, and the same bytes each time."""
+"""The pictures on disk are the centres of the files, in order, resampled well, and the same bytes each time."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.errors import UserError
 from tasks.features import open_features
-from tasks.images.resize import cut_square, read_square, resize_pictures
+from tasks.images.resize import crop_square, read_square, resize_pictures
 from tasks.report import Silent
 from tasks.tables import write_rows
 
@@ -71,19 +71,19 @@ def test_a_square_is_the_middle_resampled_as_pillow_does(size: tuple[int, int], 
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
     middle = picture.crop((left, top, left + side, top + side))
     expected = np.asarray(middle.resize((pixels, pixels), Image.Resampling.BICUBIC)).astype(int)
-    assert np.abs(cut_square(picture, pixels) - expected).max() <= 1, "more than a rounding apart"
+    assert np.abs(crop_square(picture, pixels) - expected).max() <= 1, "more than a rounding apart"
 
 
 @pytest.mark.parametrize("size", [(90, 30), (30, 90)])
 def test_what_lies_outside_the_middle_is_cut_off(size: tuple[int, int]) -> None:
     picture = Image.new("RGB", size, "red")
     picture.paste("blue", (size[0] // 2 - 15, size[1] // 2 - 15, size[0] // 2 + 15, size[1] // 2 + 15))
-    assert (cut_square(picture, 16) == (0, 0, 255)).all()
+    assert (crop_square(picture, 16) == (0, 0, 255)).all()
 
 
 def test_fine_patterns_become_their_mean_not_other_patterns() -> None:
     board = np.indices((256, 256)).sum(0) % 2 * 255
-    square = cut_square(Image.fromarray(np.stack([board] * 3, axis=2).astype(np.uint8)), 32)
+    square = crop_square(Image.fromarray(np.stack([board] * 3, axis=2).astype(np.uint8)), 32)
     assert np.abs(square.astype(float) - 127.5).max() <= 1
 
 

@@ -1,4 +1,4 @@
-"""The embedded pictures are the same bytes everywhere, flawed as real data is, and told only by shape."""
+"""The embedded pictures have the same bytes everywhere, have flaws as real data does, and differ only by shape."""
 
 import zipfile
 from collections import Counter
@@ -105,9 +105,9 @@ def make_network() -> nn.Sequential:
 
 def flip_some(batch: torch.Tensor) -> torch.Tensor:
     """Mirror half of the pictures in each of three axes."""
-    for alter in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)):
+    for flip in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)):
         chosen = torch.rand(len(batch), 1, 1, 1) < 0.5
-        batch = torch.where(chosen, alter(batch), batch)
+        batch = torch.where(chosen, flip(batch), batch)
     return batch
 
 
@@ -131,10 +131,10 @@ def test_a_small_convolutional_network_tells_them_by_their_shapes(small: tuple[P
     with torch.random.fork_rng():
         torch.manual_seed(1)
         order = torch.randperm(len(labels))
-        learnt, judged = order[: len(order) * 4 // 5], order[len(order) * 4 // 5 :]
+        training, held_out = order[: len(order) * 4 // 5], order[len(order) * 4 // 5 :]
         network = make_network()
-        train(network, pictures[learnt], labels[learnt], epochs=20, batch_size=32)
+        train(network, pictures[training], labels[training], epochs=20, batch_size=32)
     with torch.inference_mode():
-        told = network.eval()(pictures[judged]).argmax(1)
+        predicted = network.eval()(pictures[held_out]).argmax(1)
     torch.set_num_threads(threads)
-    assert (told == labels[judged]).float().mean() > 0.9
+    assert (predicted == labels[held_out]).float().mean() > 0.9

@@ -1,4 +1,4 @@
-"""Brightness, contrast and saturation are torchvision's; a turn of the hues keeps greys and luma."""
+"""Brightness, contrast and saturation equal torchvision's; a rotation of the hues keeps greys and luma."""
 
 import pytest
 import torch

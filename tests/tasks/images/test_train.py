@@ -1,4 +1,4 @@
-"""From the smallest size to the exported file: the weights go on, and every judgement is about unseen pictures."""
+"""From the smallest size to the exported file: weights carry over, and every prediction is of an unseen picture."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ from PIL import Image
 
 from tasks.errors import UserError
 from tasks.images.ensemble import PictureEnsemble
-from tasks.images.look import look_at_pictures
+from tasks.images.error_analysis import analyse_errors
 from tasks.images.predict import open_model, read_given
 from tasks.images.script import Square, assemble
-from tasks.images.views import LookTwice, to_pictures
+from tasks.images.transforms import FlipAverage, to_pictures
 from tasks.learning.answers import ask_model
 from tasks.learning.ensemble import build_ensemble
 from tasks.learning.evaluate import evaluate_predictions
@@ -27,7 +27,7 @@ from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows
 from tests.tasks.images.toys import make_learner, make_pictures, make_size
-from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 NETWORK = make_learner()
@@ -49,7 +49,7 @@ def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, list[Path]]:
-    """A member fitted at two sizes, its ensemble with them both, its look and its export; tests only read it."""
+    """A member fitted at two sizes, the ensemble of both fits, and its export; tests only read it."""
     toy = make_pictures(tmp_path_factory.mktemp("pictures"))
     small = train(toy, 64)
     fitted = [small, train(toy, 72, small)]
@@ -80,25 +80,25 @@ def test_the_range_test_starts_from_the_smaller_ones_weights_too(
     assert np.mean(curves[1][:10]) < np.mean(curves[0][:10])
 
 
-def test_only_held_out_pictures_are_judged(trained: tuple[Toy, list[Path]]) -> None:
+def test_only_held_out_pictures_are_predicted(trained: tuple[Toy, list[Path]]) -> None:
     for part, fold in (("valid", 4), ("test", 5)):
-        told = read_predictions(trained[1][1] / f"{part}.csv")
-        assert set(told.examples.tolist()) == {n for n in range(60) if n // 3 % 5 + 1 == fold}
+        predictions = read_predictions(trained[1][1] / f"{part}.csv")
+        assert set(predictions.examples.tolist()) == {n for n in range(60) if n // 3 % 5 + 1 == fold}
 
 
-def test_what_a_stage_leaves_is_there_to_look_at(trained: tuple[Toy, list[Path]]) -> None:
+def test_the_error_analysis_writes_drawings_and_tables(trained: tuple[Toy, list[Path]]) -> None:
     toy, fitted = trained
-    report = Told()
+    report = RecordingReport()
     evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=report)
-    out = toy.folder("look")
-    look_at_pictures(
+    out = toy.folder("errors")
+    analyse_errors(
         toy.folder("ensemble"), toy.folder("px72"), toy.folder("examples"), fitted, MEMBERS, out=out, report=report
     )
-    for name in ("worst.png", "uncertain.png", "maps.png", "course.png"):
+    for name in ("worst.png", "uncertain.png", "maps.png", "learning_curves.png"):
         with Image.open(out / name) as picture:
             assert min(picture.size) > 100
-    course = read_rows(out / "course.csv")
-    assert [(row["size"], row["epoch"]) for row in course] == [
+    curves = read_rows(out / "learning_curves.csv")
+    assert [(row["size"], row["epoch"]) for row in curves] == [
         (f"px{64 if n <= 3 else 72}", str(n)) for n in range(1, 7)
     ]
     listed = [float(row["p_actual"]) for row in read_rows(out / "errors.csv")]
@@ -108,13 +108,13 @@ def test_what_a_stage_leaves_is_there_to_look_at(trained: tuple[Toy, list[Path]]
 def test_the_export_answers_pictures_of_any_size_as_the_stages_did(trained: tuple[Toy, list[Path]]) -> None:
     toy, fitted = trained
     script = load_script(toy.folder("export") / "model.pt")
-    told = [read_predictions(folder / "test.csv") for folder in fitted]
-    large = torch.from_numpy(np.load(toy.folder("px72") / "features.npy"))[told[0].examples]
+    predictions = [read_predictions(folder / "test.csv") for folder in fitted]
+    large = torch.from_numpy(np.load(toy.folder("px72") / "features.npy"))[predictions[0].examples]
     with torch.inference_mode():
         answer = script(large.permute(0, 3, 1, 2)).numpy()
         wide = script(large[:, 8:60].permute(0, 3, 1, 2))
     # The smaller pictures were not resampled from the larger ones, as the exported model does it.
-    np.testing.assert_allclose(answer, (told[0].probabilities + told[1].probabilities) / 2, atol=0.15)
+    np.testing.assert_allclose(answer, (predictions[0].probabilities + predictions[1].probabilities) / 2, atol=0.15)
     assert wide.shape == (12, 3)
     torch.testing.assert_close(wide.sum(1), torch.ones(12))
 
@@ -145,7 +145,7 @@ def test_files_and_folders_are_predicted(trained: tuple[Toy, list[Path]], tmp_pa
 def test_a_mirrored_picture_gets_the_same_answer_when_both_are_looked_at() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 5))
     pictures = torch.rand(6, 3, 4, 4)
-    twice = LookTwice(network)
+    twice = FlipAverage(network)
     torch.testing.assert_close(twice(pictures), twice(pictures.flip(-1)))
     torch.testing.assert_close(twice(pictures).exp().sum(1), torch.ones(6))
     mean = (network(pictures).softmax(1) + network(pictures.flip(-1)).softmax(1)) / 2

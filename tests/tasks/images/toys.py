@@ -1,4 +1,4 @@
-"""Small pictures of three classes that a network learns in seconds, in the folders that the stages hand on."""
+"""Small pictures of three classes that a network learns in seconds, in the folders that stages read."""
 
 from pathlib import Path
 

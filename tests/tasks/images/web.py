@@ -1,4 +1,4 @@
-"""A web of pictures on loopback: each path fails in its own way."""
+"""A web server of pictures on loopback: each path fails in its own way."""
 
 import datetime
 import ipaddress
@@ -24,7 +24,7 @@ LARGE = encode_png(make_pixels(2, 300, 300))
 
 
 class Web:
-    """What is served: the paths asked for are kept, with those asked for now."""
+    """A running server; it records the paths that were requested, and those being served now."""
 
     def __init__(self, scheme: str, port: int) -> None:
         self.address = f"{scheme}://127.0.0.1:{port}"
@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
     web: Web
 
     def do_GET(self) -> None:
-        """Answer as the path's name says; names that begin with `once-` fail the first time only."""
+        """Respond as the path's name says; names that begin with `once-` fail only the first time."""
         name = self.path.strip("/").partition(".")[0].partition("?")[0]
         first = self.path not in self.web.asked
         self.web.asked.append(self.path)
@@ -128,11 +128,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.02)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay quiet."""
+        """Log nothing."""
 
 
 def write_certificate(folder: Path, host: str) -> Path:
-    """Write a certificate, signed by nobody else, that says to belong to `host`, and its key, as one file."""
+    """Write a self-signed certificate for `host` and its key, as one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)

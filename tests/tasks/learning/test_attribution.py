@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tasks.learning.attribution import attribute, lay_map, make_map
+from tasks.learning.attribution import attribute, make_map, overlay_map
 
 
 def test_shares_add_up_to_the_rise_of_the_probability() -> None:
@@ -18,10 +18,10 @@ def test_shares_add_up_to_the_rise_of_the_probability() -> None:
     shown, hidden = torch.randn(3, 4, 4), torch.zeros(3, 4, 4)
     shares = attribute(ask, shown, hidden, steps=64)
     with torch.no_grad():
-        told = ask(torch.stack([shown, hidden]))
-    chosen = told[0].argmax()
+        probabilities = ask(torch.stack([shown, hidden]))
+    chosen = probabilities[0].argmax()
     assert shares.shape == shown.shape
-    torch.testing.assert_close(shares.sum(), told[0, chosen] - told[1, chosen], atol=1e-3, rtol=0)
+    torch.testing.assert_close(shares.sum(), probabilities[0, chosen] - probabilities[1, chosen], atol=1e-3, rtol=0)
 
 
 def test_a_map_is_hot_where_the_model_looks_and_nowhere_else() -> None:
@@ -39,6 +39,6 @@ def test_a_map_is_hot_where_the_model_looks_and_nowhere_else() -> None:
 
 def test_a_picture_without_heat_stays_recognisable_and_heat_is_red() -> None:
     picture = np.full((2, 2, 3), 100, np.uint8)
-    laid = lay_map(picture, np.array([[0, 0], [0, 1]], np.float32)).astype(int)
+    laid = overlay_map(picture, np.array([[0, 0], [0, 1]], np.float32)).astype(int)
     assert (laid[0] == 100).all()
     assert laid[1, 1, 0] > laid[1, 1, 2] + 100

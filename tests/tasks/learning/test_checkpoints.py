@@ -15,7 +15,7 @@ import torch
 from tasks.audio.members.melnet import MelNet
 from tasks.learning.checkpoints import FILE, read_checkpoint, write_checkpoint
 from tasks.learning.train import fit as fit_member
-from tests.tasks.learning.toys import COMPUTE, Told, Toy, list_inputs, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy, list_inputs, make_member, make_toy
 
 ROOT = Path(__file__).parents[3]
 KILLED = """
@@ -36,7 +36,7 @@ class BreakError(Exception):
     """Ends a training where a test wants it to end."""
 
 
-class Breaking(Told):
+class Breaking(RecordingReport):
     """A report that does something at the fourth epoch, before its checkpoint is written."""
 
     def __init__(self, at_fourth: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class Breaking(Told):
             self.at_fourth()
 
 
-class Stopping(Told):
+class Stopping(RecordingReport):
     """A report that ends the training in its fourth epoch, at the second batch."""
 
     batches = 0
@@ -60,15 +60,17 @@ class Stopping(Told):
             raise BreakError
 
 
-def fit(toy: Toy, at_fourth: Callable[[], None] = lambda: None, told: Told | None = None, **values: object) -> int:
+def fit(
+    toy: Toy, at_fourth: Callable[[], None] = lambda: None, report: RecordingReport | None = None, **values: object
+) -> int:
     """Fit a member; return the number of epochs that were trained."""
-    told = told or Breaking(at_fourth)
+    report = report or Breaking(at_fourth)
     (toy.folder("lr") / "lr.json").write_text('{"lr": 0.01}')
     member = make_member(epochs=7, patience=50, **values)
     out, kept = toy.folder("out"), toy.folder("kept")
     names, inputs = {"name": "toy", "fold": 5}, list_inputs(toy)
-    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=told, checkpoints=kept, **inputs)
-    return len(told.figures)
+    fit_member(member, COMPUTE, toy.folder("lr"), **names, out=out, report=report, checkpoints=kept, **inputs)
+    return len(report.figures)
 
 
 def check_same_files(one: Toy, other: Toy) -> None:
@@ -80,7 +82,7 @@ def check_same_files(one: Toy, other: Toy) -> None:
 def test_after_a_stop_at_a_batch_the_weights_end_as_the_same_bytes(tmp_path: Path, optimiser: str) -> None:
     stopped, undisturbed = make_toy(tmp_path / "stopped"), make_toy(tmp_path / "undisturbed")
     with pytest.raises(BreakError):
-        fit(stopped, told=Stopping(), optimiser=optimiser)
+        fit(stopped, report=Stopping(), optimiser=optimiser)
     assert (fit(stopped, optimiser=optimiser), fit(undisturbed, optimiser=optimiser)) == (4, 7)
     check_same_files(stopped, undisturbed)
 
@@ -93,7 +95,7 @@ def test_a_resumed_training_keeps_the_threads_that_it_began_with(
     stopped, undisturbed = make_toy(tmp_path / "stopped"), make_toy(tmp_path / "undisturbed")
     monkeypatch.setattr("tasks.learning.device.count_cores", lambda: 1)
     with pytest.raises(BreakError):
-        fit(stopped, told=Stopping())
+        fit(stopped, report=Stopping())
     fit(undisturbed)
     monkeypatch.setattr("tasks.learning.device.count_cores", lambda: 2)
     fit(stopped)
@@ -144,15 +146,15 @@ def test_a_corrupt_checkpoint_is_set_aside_and_said(tmp_path: Path, damage: str)
         torch.save({"run": Path}, path)
     else:
         path.write_bytes(damaged[damage])
-    told = Told()
-    assert read_checkpoint(tmp_path, told) is None
-    assert len(told.said) == 1 and "set aside" in told.said[0] and "starts over" in told.said[0]
+    report = RecordingReport()
+    assert read_checkpoint(tmp_path, report) is None
+    assert len(report.messages) == 1 and "renamed to" in report.messages[0] and "starts again" in report.messages[0]
     assert not path.exists() and path.with_suffix(".broken").exists()
-    assert read_checkpoint(tmp_path, told) is None and len(told.said) == 1
+    assert read_checkpoint(tmp_path, report) is None and len(report.messages) == 1
 
 
 def test_what_is_written_is_read_and_nothing_temporary_stays(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, {"epochs": 1})
     write_checkpoint(tmp_path, {"epochs": 2})
-    assert read_checkpoint(tmp_path, Told()) == {"epochs": 2}
+    assert read_checkpoint(tmp_path, RecordingReport()) == {"epochs": 2}
     assert [path.name for path in tmp_path.iterdir()] == [FILE]

@@ -12,7 +12,7 @@ from tasks.learning.predictions import Predictions, write_rounds
 
 
 def make_predictions(right: NDArray[np.bool_], first: int = 0) -> Predictions:
-    """Return predictions of two classes that are right where told."""
+    """Return predictions of two classes that are right where asked."""
     labels = np.arange(len(right)) % 2
     chosen = np.where(right, labels, 1 - labels)
     return Predictions(np.arange(len(right)) + first, labels, np.eye(2, dtype=np.float32)[chosen] * 0.6 + 0.2)
@@ -78,7 +78,7 @@ def test_models_tested_on_other_data_are_not_compared(change: str) -> None:
         "fewer examples": make_predictions(get_right(59, 50)),
         "other labels": Predictions(new.examples, 1 - new.labels, new.probabilities),
     }[change]
-    with pytest.raises(UserError, match="only models that were tested on the same data"):
+    with pytest.raises(UserError, match="compare models that were tested on the same data"):
         compare_predictions(new, other)
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from tasks.learning.cutmix import cut_mix
-from tasks.learning.mixing import spread_labels
+from tasks.learning.mixing import encode_one_hot
 
 COUNT = 64
 
@@ -11,7 +11,7 @@ COUNT = 64
 def paste(seed: int = 0, **values: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut and mix pictures that hold their own number everywhere, each of a class of its own."""
     pictures = torch.arange(float(COUNT)).view(-1, 1, 1, 1).expand(-1, 3, 20, 30).contiguous()
-    targets = spread_labels(torch.arange(COUNT), COUNT)
+    targets = encode_one_hot(torch.arange(COUNT), COUNT)
     return cut_mix(pictures, targets, torch.Generator().manual_seed(seed), **{"alpha": 1.0, **values})
 
 
@@ -40,7 +40,7 @@ def test_each_pair_draws_its_own_box() -> None:
 def test_without_cutmix_nothing_is_changed_or_drawn() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
-    inputs, targets = torch.randn(4, 3, 8, 8), spread_labels(torch.tensor([0, 1, 0, 1]), 2)
+    inputs, targets = torch.randn(4, 3, 8, 8), encode_one_hot(torch.tensor([0, 1, 0, 1]), 2)
     assert cut_mix(inputs, targets, generator, alpha=0.0) == (inputs, targets)
     assert torch.equal(generator.get_state(), before)
 

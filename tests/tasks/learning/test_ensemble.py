@@ -10,7 +10,7 @@ from tasks.errors import UserError
 from tasks.learning.ensemble import Ensemble, build_ensemble, fit_weights, measure_log_loss
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.predictions import Predictions, read_rounds, write_predictions
-from tests.tasks.learning.toys import Told
+from tests.tasks.learning.toys import RecordingReport
 
 LABELS = np.arange(40) % 3
 
@@ -27,17 +27,17 @@ def write_member(root: Path, member: str, fold: int, valid: np.ndarray | None, t
     folder = root / f"{member}-{fold}"
     folder.mkdir()
     write_fit(folder, Fit(member, fold, 3, (4, 5)))
-    for part, told in (("valid", valid), ("test", test)):
-        if told is not None:
-            write_predictions(folder / f"{part}.csv", Predictions(np.arange(40) + 40 * fold, LABELS, told))
+    for part, probabilities in (("valid", valid), ("test", test)):
+        if probabilities is not None:
+            write_predictions(folder / f"{part}.csv", Predictions(np.arange(40) + 40 * fold, LABELS, probabilities))
     return folder
 
 
-def build(fitted: list[Path], method: str, out: Path) -> tuple[dict, Told]:
+def build(fitted: list[Path], method: str, out: Path) -> tuple[dict, RecordingReport]:
     out.mkdir()
-    told = Told()
-    build_ensemble(fitted, Ensemble.model_validate({"method": method}), out=out, report=told)
-    return json.loads((out / "ensemble.json").read_text()), told
+    report = RecordingReport()
+    build_ensemble(fitted, Ensemble.model_validate({"method": method}), out=out, report=report)
+    return json.loads((out / "ensemble.json").read_text()), report
 
 
 def test_the_mean_is_the_mean_of_probabilities(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_the_mean_is_the_mean_of_probabilities(tmp_path: Path) -> None:
 
 def test_fitted_weights_are_kept_when_they_beat_the_best_member(tmp_path: Path) -> None:
     members = [write_member(tmp_path, name, 5, draw(2, seed), draw(2, seed + 9)) for name, seed in (("a", 0), ("b", 1))]
-    summary, told = build(members, "fitted", tmp_path / "out")
+    summary, report = build(members, "fitted", tmp_path / "out")
     weights = summary["rounds"][0]["weights"]
     assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) > 0.01
-    assert "fitted weights are kept: validation log loss" in summary["rounds"][0]["reason"]
-    assert told.said == [summary["rounds"][0]["reason"]]
+    assert "fitted weights are used: validation log loss" in summary["rounds"][0]["reason"]
+    assert report.messages == [summary["rounds"][0]["reason"]]
 
 
 def test_fitted_weights_are_not_kept_when_one_member_is_all_that_counts(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_fitted_weights_are_not_kept_when_one_member_is_all_that_counts(tmp_path
     members = [write_member(tmp_path, "a", 5, perfect, perfect), write_member(tmp_path, "b", 5, wrong, wrong)]
     summary, _ = build(members, "fitted", tmp_path / "out")
     assert summary["rounds"][0]["weights"] == {"a": 0.5, "b": 0.5}
-    assert "not kept" in summary["rounds"][0]["reason"]
+    assert "not used" in summary["rounds"][0]["reason"]
 
 
 @pytest.mark.parametrize(
     ("members", "valid", "reason"),
-    [(2, False, "cross-validation chooses nothing"), (1, True, "one member: there is nothing to weigh")],
+    [(2, False, "cross-validation has no valid part"), (1, True, "a single member, so there are no weights to fit")],
 )
 def test_where_nothing_can_be_fitted_the_mean_is_used_and_it_says_so(
     tmp_path: Path, members: int, valid: bool, reason: str
@@ -94,7 +94,7 @@ def test_fitted_weights_are_the_minimum_of_the_log_loss() -> None:
 def test_a_member_missing_from_a_round_is_named(tmp_path: Path) -> None:
     fitted = [write_member(tmp_path, "a", 1, None, draw(1, 0)), write_member(tmp_path, "a", 2, None, draw(1, 0))]
     fitted.append(write_member(tmp_path, "b", 1, None, draw(1, 1)))
-    with pytest.raises(UserError, match="round 2 lacks the fit of b"):
+    with pytest.raises(UserError, match="the round of fold 2 has no fit of b"):
         build(fitted, "mean", tmp_path / "out")
 
 

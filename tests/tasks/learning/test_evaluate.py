@@ -12,7 +12,7 @@ from tasks.learning.evaluate import evaluate_predictions
 from tasks.learning.metrics import count_confusions, measure_reliability, score
 from tasks.learning.predictions import Predictions, write_rounds
 from tasks.tables import write_rows
-from tests.tasks.learning.toys import Told
+from tests.tasks.learning.toys import RecordingReport
 
 
 def make_predictions(labels: list[int], chosen: list[int], confidence: float = 0.8, first: int = 0) -> Predictions:
@@ -22,41 +22,41 @@ def make_predictions(labels: list[int], chosen: list[int], confidence: float = 0
     return Predictions(np.arange(len(labels)) + first, np.array(labels), probabilities)
 
 
-def evaluate(root: Path, rounds: dict[int, Predictions]) -> tuple[dict, Told]:
-    told = Told()
+def evaluate(root: Path, rounds: dict[int, Predictions]) -> tuple[dict, RecordingReport]:
+    report = RecordingReport()
     for name in ("ensemble", "examples", "out"):
         (root / name).mkdir()
     write_rounds(root / "ensemble" / "test.csv", {(str(f),): p for f, p in rounds.items()}, ["fold"])
     write_rounds(root / "ensemble" / "members.csv", {("net", str(f)): p for f, p in rounds.items()}, ["member", "fold"])
     classes = [{"label": n, "category": name} for n, name in enumerate(("dog", "rain", "sea, waves"))]
     write_rows(root / "examples" / "classes.csv", ["label", "category"], classes)
-    evaluate_predictions(root / "ensemble", root / "examples", out=root / "out", report=told)
-    return json.loads((root / "out" / "metrics.json").read_text()), told
+    evaluate_predictions(root / "ensemble", root / "examples", out=root / "out", report=report)
+    return json.loads((root / "out" / "metrics.json").read_text()), report
 
 
 def test_accuracy_is_given_with_its_mean_and_spread_over_folds(tmp_path: Path) -> None:
     rounds = {1: make_predictions([0, 1, 2, 0], [0, 1, 2, 0]), 2: make_predictions([0, 1], [0, 2], first=4)}
-    metrics, told = evaluate(tmp_path, rounds)
+    metrics, report = evaluate(tmp_path, rounds)
     figures = metrics["ensemble"]
     assert figures["accuracy"] == pytest.approx(5 / 6, abs=1e-6)
     assert figures["accuracy_mean"] == pytest.approx(0.75)
     assert figures["accuracy_spread"] == pytest.approx(np.std([1, 0.5], ddof=1), abs=1e-6)
     assert (figures["examples"], figures["folds"]) == (6, 2)
     assert metrics["members"]["net"] == figures
-    assert "accuracy 75.0% ± 35.4% over 2 folds" in told.said[0]
-    assert told.figures[0]["accuracy_mean"] == 0.75
+    assert "accuracy 75.0% ± 35.4% over 2 folds" in report.messages[0]
+    assert report.figures[0]["accuracy_mean"] == 0.75
 
 
 def test_an_ensemble_with_members_that_cannot_be_exported_stands_beside(tmp_path: Path) -> None:
     evaluate(tmp_path, {5: make_predictions([0, 1, 2, 0], [0, 1, 1, 1])})
-    everyone, better = tmp_path / "everyone", make_predictions([0, 1, 2, 0], [0, 1, 2, 1])
-    everyone.mkdir()
-    write_rounds(everyone / "test.csv", {("5",): better}, ["fold"])
-    write_rounds(everyone / "members.csv", {("net", "5"): better, ("svm", "5"): better}, ["member", "fold"])
-    places = tmp_path / "ensemble", tmp_path / "examples", everyone
-    evaluate_predictions(*places, out=tmp_path / "out", report=Told())
+    all_members, better = tmp_path / "all_members", make_predictions([0, 1, 2, 0], [0, 1, 2, 1])
+    all_members.mkdir()
+    write_rounds(all_members / "test.csv", {("5",): better}, ["fold"])
+    write_rounds(all_members / "members.csv", {("net", "5"): better, ("svm", "5"): better}, ["member", "fold"])
+    places = tmp_path / "ensemble", tmp_path / "examples", all_members
+    evaluate_predictions(*places, out=tmp_path / "out", report=RecordingReport())
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert (metrics["ensemble"]["accuracy"], metrics["everyone"]["accuracy"]) == (0.5, 0.75)
+    assert (metrics["ensemble"]["accuracy"], metrics["all_members"]["accuracy"]) == (0.5, 0.75)
     assert set(metrics["members"]) == {"net", "svm"}
 
 
@@ -96,7 +96,9 @@ def test_confusions_stand_with_the_actual_class_down() -> None:
 
 def test_reliability_weighs_back_to_the_accuracy() -> None:
     rng = np.random.default_rng(0)
-    told = Predictions(np.arange(200), rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200).astype(np.float32))
-    seen = measure_reliability(told)
-    assert (seen.accuracy * seen.examples).sum() / 200 == pytest.approx(score(told).accuracy)
+    predictions = Predictions(
+        np.arange(200), rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200).astype(np.float32)
+    )
+    seen = measure_reliability(predictions)
+    assert (seen.accuracy * seen.examples).sum() / 200 == pytest.approx(score(predictions).accuracy)
     assert seen.examples.sum() == 200

@@ -12,7 +12,7 @@ from tasks.errors import UserError
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.loop import Trained, train_network
 from tasks.learning.stopping import BestWeights
-from tests.tasks.learning.toys import COMPUTE, PLAIN, Told, list_inputs, make_member, make_toy
+from tests.tasks.learning.toys import COMPUTE, PLAIN, RecordingReport, list_inputs, make_member, make_toy
 
 
 def prepare(root: Path, *, mode: str = "holdout", **values: object) -> tuple[Lesson, nn.Module]:
@@ -20,11 +20,11 @@ def prepare(root: Path, *, mode: str = "holdout", **values: object) -> tuple[Les
     return member.prepare(COMPUTE, 5, **list_inputs(toy))
 
 
-def train(root: Path, told: Told | None = None, *, lr: float = 0.01, **values: object) -> Trained:
+def train(root: Path, report: RecordingReport | None = None, *, lr: float = 0.01, **values: object) -> Trained:
     lesson, network = prepare(root, **values)
     kept = root / "kept"
     kept.mkdir(exist_ok=True)
-    return train_network(network, lesson, lr=lr, checkpoints=kept, report=told or Told())
+    return train_network(network, lesson, lr=lr, checkpoints=kept, report=report or RecordingReport())
 
 
 def test_it_learns(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_cross_validation_sees_no_validation_and_trains_every_epoch(tmp_path: Pa
 
 
 def test_figures_are_reported_once_an_epoch(tmp_path: Path) -> None:
-    told = Told()
-    train(tmp_path, told, epochs=3)
+    report = RecordingReport()
+    train(tmp_path, report, epochs=3)
     names = {"epoch", "lr", "train_loss", "valid_loss", "valid_accuracy", "examples_per_s", "input_share"}
-    assert [set(figures) for figures in told.figures] == [names] * 3
+    assert [set(figures) for figures in report.figures] == [names] * 3
 
 
 def test_the_one_cycle_rises_to_the_peak_and_ends_near_zero(tmp_path: Path) -> None:
@@ -71,7 +71,9 @@ def test_trainings_that_share_a_cycle_have_its_rates_between_them(tmp_path: Path
         lesson, network = prepare(tmp_path / name, epochs=epochs)
         (tmp_path / name / "kept").mkdir()
         lesson = replace(lesson, cycle=cycle)
-        trained = train_network(network, lesson, lr=0.02, checkpoints=tmp_path / name / "kept", report=Told())
+        trained = train_network(
+            network, lesson, lr=0.02, checkpoints=tmp_path / name / "kept", report=RecordingReport()
+        )
         return [row["lr"] for row in trained.history]
 
     parts = read_rates("first", 3, Cycle(0, 8)) + read_rates("second", 5, Cycle(3, 8))
@@ -84,16 +86,16 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_try(tmp_path: Path, poison
     with torch.no_grad():
         network.get_parameter("head.1.bias").fill_(poison)
     with pytest.raises(UserError, match=r"in epoch 1 .*lower lr_scale.*precision fp32"):
-        train_network(network, lesson, lr=0.01, checkpoints=tmp_path, report=Told())
+        train_network(network, lesson, lr=0.01, checkpoints=tmp_path, report=RecordingReport())
     assert not list(tmp_path.glob("*.pt"))
 
 
 def test_early_stopping_says_so_and_the_best_weights_count(tmp_path: Path) -> None:
-    told = Told()
-    trained = train(tmp_path, told, epochs=40, patience=3, lr=0.5, ema_decay=0.0, **PLAIN)
+    report = RecordingReport()
+    trained = train(tmp_path, report, epochs=40, patience=3, lr=0.5, ema_decay=0.0, **PLAIN)
     losses = [row["valid_loss"] for row in trained.history]
     assert len(losses) < 40 and len(losses) == losses.index(min(losses)) + 4
-    assert "3 epochs without a better validation loss" in told.said[0]
+    assert "3 epochs without a better validation loss" in report.messages[0]
 
 
 def test_best_weights_are_a_copy_of_those_with_the_lowest_loss() -> None:

@@ -64,7 +64,7 @@ def test_a_high_or_low_start_is_ignored(start: float) -> None:
 
 @pytest.mark.parametrize("smoothed", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 1, 1, 1, 1], [2, 1]])
 def test_a_loss_that_does_not_fall_is_told(smoothed: list[float]) -> None:
-    with pytest.raises(UserError, match="no falling loss"):
+    with pytest.raises(UserError, match="the loss never fell"):
         suggest_lr(make_curve(smoothed), 2)
 
 

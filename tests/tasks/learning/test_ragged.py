@@ -88,5 +88,5 @@ def test_numbers_stay_on_disk(tmp_path: Path) -> None:
 def test_numbers_that_do_not_fit_are_told(tmp_path: Path, numbers: int, ends: list[int]) -> None:
     np.save(tmp_path / "tokens.npy", np.zeros(numbers, np.int32))
     np.save(tmp_path / "offsets.npy", np.array(ends))
-    with pytest.raises(UserError, match=f"holds {numbers} numbers, offsets.npy ends at {ends[-1]}"):
+    with pytest.raises(UserError, match=f"holds {numbers} numbers and offsets.npy ends at {ends[-1]}"):
         open_ragged(tmp_path, n_values=3)

@@ -7,7 +7,7 @@ from torch import nn
 from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.step import Step
-from tasks.learning.views import Views
+from tasks.learning.transforms import Transforms
 from tests.tasks.learning.toys import make_member
 
 
@@ -25,7 +25,7 @@ def test_an_update_is_computed_in_the_precision_asked_for(wanted: str, got: torc
     device = open_device(Compute(device="cpu", precision=wanted, threads=1))
     optimiser = Watched(network.parameters(), lr=0.1)
     batch = torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1])
-    loss = Step(network, make_member(), device, Views(), 3).take(batch, torch.Generator(), optimiser)
+    loss = Step(network, make_member(), device, Transforms(), 3).take(batch, torch.Generator(), optimiser)
     assert optimiser.precision == got
     assert loss.dtype == torch.float32
     assert all(weight.dtype == torch.float32 for weight in network.parameters())

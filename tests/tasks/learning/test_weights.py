@@ -1,4 +1,4 @@
-"""Weights that do not fit are told by name, and nothing half-loaded is used."""
+"""Weights that do not fit are probabilities by name, and nothing half-loaded is used."""
 
 from pathlib import Path
 
@@ -33,17 +33,17 @@ def test_weights_of_another_architecture_are_named_by_key(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         ("missing", "no such file"),
-        ("cut", "cut short, altered"),
-        ("text", "cut short, altered"),
-        ("code", "cut short, altered"),
+        ("cut", "the file is damaged"),
+        ("text", "the file is damaged"),
+        ("code", "the file is damaged"),
         ("list", "holds no state_dict"),
         ("numbers", "holds no state_dict"),
     ],
 )
-def test_a_corrupt_file_is_told_with_its_path(tmp_path: Path, damage: str, told: str) -> None:
+def test_a_corrupt_file_is_told_with_its_path(tmp_path: Path, damage: str, message: str) -> None:
     path = tmp_path / "some.pt"
     if damage == "cut":
         torch.save({"w": torch.zeros(999)}, path)
@@ -52,6 +52,6 @@ def test_a_corrupt_file_is_told_with_its_path(tmp_path: Path, damage: str, told:
         path.write_text("weights\n")
     elif damage != "missing":
         torch.save({"code": {"run": Path}, "list": [torch.zeros(1)], "numbers": {"w": 1}}[damage], path)
-    with pytest.raises(UserError, match=told) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         read_state_dict(path)
     assert str(path) in str(raised.value)

@@ -65,10 +65,10 @@ def make_member(**values: object) -> Member:
 
 
 @dataclass
-class Told:
+class RecordingReport:
     """A report that remembers."""
 
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     figures: list[Mapping[str, float]] = field(default_factory=list)
 
     def check(self) -> None:
@@ -81,7 +81,7 @@ class Told:
         self.figures.append(figures)
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
 
 @dataclass(frozen=True)

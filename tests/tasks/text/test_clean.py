@@ -30,11 +30,11 @@ def test_a_clean_table_says_what_each_tweet_is(tmp_path: Path) -> None:
     assert json.loads((out / "clean.json").read_text()) == {
         "mark_addresses": True, "mark_names": True, "shorten_elongated": True,
     }  # fmt: skip
-    told = json.loads((out / "report.json").read_text())
-    assert told["examples"] == 5
-    assert told["splits"] == {"test": 1, "train": 4}
-    assert told["words"]["longest"] == 5
-    assert told["scripts"] == {"ascii": 5}
+    summary = json.loads((out / "report.json").read_text())
+    assert summary["examples"] == 5
+    assert summary["splits"] == {"test": 1, "train": 4}
+    assert summary["words"]["longest"] == 5
+    assert summary["scripts"] == {"ascii": 5}
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in ("balance.png", "lengths.png"))
     assert (out / "sample.csv").read_bytes() == (out / "examples.csv").read_bytes()
 
@@ -60,9 +60,9 @@ def test_a_clean_table_says_what_each_tweet_is(tmp_path: Path) -> None:
 def test_a_line_that_cannot_be_used_is_set_aside_alone(tmp_path: Path, line: str, reason: str) -> None:
     lines = make_lines(GOOD)
     out = run_clean(tmp_path, [*lines[:2], line, *lines[2:]])
-    ((number, told),) = read_reasons(out)
+    ((number, found_reason),) = read_reasons(out)
     assert number == 3
-    assert told.startswith(reason)
+    assert found_reason.startswith(reason)
     assert read_texts(out) == [text for _, text in GOOD]
     assert json.loads((out / "report.json").read_text())["dropped"] == {reason.split(":")[0]: 1}
     assert len(read_rows(out / "dropped.csv")[0]["text"]) <= 140
@@ -74,10 +74,10 @@ def test_rows_repeated_are_kept_once_or_not_at_all(tmp_path: Path) -> None:
     assert [text for text in read_texts(out) if text not in [text for _, text in GOOD]] == [
         "the test has it", "it has the test", "so tired",
     ]  # fmt: skip
-    told = dict(read_reasons(out))
-    assert told[6].startswith("double: ")
-    assert told[7].startswith("contradiction: ") and told[8].startswith("contradiction: ")
-    assert told[9].startswith("test text: ")
+    summary = dict(read_reasons(out))
+    assert summary[6].startswith("double: ")
+    assert summary[7].startswith("contradiction: ") and summary[8].startswith("contradiction: ")
+    assert summary[9].startswith("test text: ")
 
 
 def test_the_hand_labelled_file_is_kept_as_published_or_not_read(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_line_ends_of_windows_and_values_without_quotes_are_read(tmp_path: Path)
 def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.text import lines
 
-    monkeypatch.setattr(lines.cut_blocks, "__defaults__", (100,))
+    monkeypatch.setattr(lines.split_file, "__defaults__", (100,))
     rows = [("04"[n % 2] if n != 37 else "9", f"tweet number {n} of many") for n in range(50)]
     out = run_clean(tmp_path, make_lines(rows))
     assert [number for number, _ in read_reasons(out)] == [38]
@@ -140,18 +140,18 @@ def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("training", "told"),
+    ("training", "message"),
     [
         (b"", r"training\.csv is empty \(0 bytes\)"),
         (make_lines(GOOD[::2]), "Two classes or more are needed, and the usable rows have negative"),
-        ([make_line("9", "text")], r"the usable rows have none \(0 rows usable, 1 for: unknown label\)"),
+        ([make_line("9", "text")], r"the usable rows have none \(0 rows usable, 1 set aside as unknown label\)"),
         ([""], "the usable rows have none"),
     ],
 )
 def test_a_file_that_no_classifier_can_learn_from_is_refused(
-    tmp_path: Path, training: list[str] | bytes, told: str
+    tmp_path: Path, training: list[str] | bytes, message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         run_clean(tmp_path, training)
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -33,10 +33,10 @@ def make_stages(root: Path, rounds: int = 2) -> tuple[Path, list[Path], list[Pat
     """Write an ensemble of all networks in two rounds, each with a vocabulary of its own, with random weights."""
     fitted = [write_fitted(root, name, fold) for fold in range(1, rounds + 1) for name in MEMBERS]
     weights = dict(zip(MEMBERS, (0.3, 0.1, 0.1, 0.2, 0.2, 0.1), strict=True))
-    told = [{"fold": fold, "weights": weights, "reason": ""} for fold in range(1, rounds + 1)]
+    rounds_json = [{"fold": fold, "weights": weights, "reason": ""} for fold in range(1, rounds + 1)]
     ensemble, tweets = root / "ensemble", root / "tweets"
     ensemble.mkdir(), tweets.mkdir()
-    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": told}))
+    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds_json}))
     rows = "".join(f'{n},"{name}"\n' for n, name in enumerate(LABELS))
     (tweets / "classes.csv").write_text("label,category\n" + rows)
     tokens = [root / f"tokens{fold}" for fold in range(1, rounds + 1)]
@@ -103,9 +103,9 @@ def test_it_answers_like_the_python_model_padded_or_not(exported: Path, tmp_path
     script = load_script(exported / "model.pt")
     with torch.inference_mode():
         for words in ([[2]], [[5, 0, 12], [3, 4, 1]], [[7] * 30], [[1]]):
-            told = script(torch.tensor(words))
-            torch.testing.assert_close(told, python(torch.tensor(words)), atol=1e-5, rtol=0)
-            torch.testing.assert_close(told.sum(1), torch.ones(len(words)))
+            probabilities = script(torch.tensor(words))
+            torch.testing.assert_close(probabilities, python(torch.tensor(words)), atol=1e-5, rtol=0)
+            torch.testing.assert_close(probabilities.sum(1), torch.ones(len(words)))
         padded = script(torch.tensor([[5, 6, 1, 1], [2, 3, 4, 5]]))[0]
         torch.testing.assert_close(padded, script(torch.tensor([[5, 6]]))[0], atol=1e-6, rtol=0)
 
@@ -115,10 +115,10 @@ def test_each_round_reads_its_own_numbers_of_the_same_words(tmp_path: Path) -> N
     numbers = torch.tensor([[WORDS.index("tea"), WORDS.index("sun"), len(WORDS), 1]])  # the last word is moon
     with torch.inference_mode():
         of_first, of_second = torch.tensor([[11, 9, 0, 1]]), torch.tensor([[2, 0, 5, 1]])
-        told = torch.zeros(1, 3)
+        probabilities = torch.zeros(1, 3)
         for view, own in zip(model.views, (of_first, of_second), strict=True):
-            told += sum(s * n(own).softmax(1) for s, n in zip(view.shares, view.networks, strict=True))
-        torch.testing.assert_close(model(numbers), told)
+            probabilities += sum(s * n(own).softmax(1) for s, n in zip(view.shares, view.networks, strict=True))
+        torch.testing.assert_close(model(numbers), probabilities)
 
 
 def test_padding_stays_padding_in_every_round() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.tables import read_rows
-from tasks.text.marks import hash_strings
+from tasks.text.text_hashes import hash_strings
 from tests.tasks.text.tweets import make_line, run_clean
 
 BASE = "what a lovely morning by the sea"

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from tasks.learning.fitted import read_fit
 from tasks.learning.predictions import read_predictions
 from tasks.tables import read_rows, write_rows
+from tasks.text.ngram_classifier import count_grams
 from tasks.text.ngrams import fit_ngrams
 from tasks.text.sections import Ngrams
-from tasks.text.voices import count_grams
-from tests.tasks.learning.toys import Told, Toy, write_toy_classes, write_toy_folds
+from tests.tasks.learning.toys import RecordingReport, Toy, write_toy_classes, write_toy_folds
 
 PHRASES = ["what a lovely walk {} :)", "my bus is late again {} :(", "the shop shuts at {} o'clock"]
-PLAIN = {"words": 2, "shortest_chars": 2, "longest_chars": 4, "min_texts": 1, "freedom": 1.0}
+PLAIN = {"words": 2, "shortest_chars": 2, "longest_chars": 4, "min_texts": 1, "c": 1.0}
 
 
 def make_ngrams(**values: object) -> Ngrams:
@@ -39,7 +39,7 @@ def make_tweets(root: Path, *, n_classes: int = 3, mode: str = "holdout", held_o
 def fit(toy: Toy, fold: int = 5, **values: object) -> Path:
     out = toy.folder("out")
     places = toy.folder("examples"), toy.folder("folds")
-    fit_ngrams(*places, make_ngrams(**values), name="nbsvm", fold=fold, out=out, report=Told())
+    fit_ngrams(*places, make_ngrams(**values), name="nbsvm", fold=fold, out=out, report=RecordingReport())
     return out
 
 
@@ -47,11 +47,11 @@ def fit(toy: Toy, fold: int = 5, **values: object) -> Path:
 def test_what_it_never_saw_is_told_right(tmp_path: Path, n_classes: int) -> None:
     out = fit(make_tweets(tmp_path, n_classes=n_classes))
     for part, fold in (("valid", 4), ("test", 5)):
-        told = read_predictions(out / f"{part}.csv")
-        assert told.examples.tolist() == [n for n in range(60) if n // 3 % 5 + 1 == fold]
-        assert told.probabilities.shape[1] == n_classes
-        np.testing.assert_allclose(told.probabilities.sum(1), 1, atol=2e-6)
-        assert (told.probabilities.argmax(1) == told.labels).all()
+        predictions = read_predictions(out / f"{part}.csv")
+        assert predictions.examples.tolist() == [n for n in range(60) if n // 3 % 5 + 1 == fold]
+        assert predictions.probabilities.shape[1] == n_classes
+        np.testing.assert_allclose(predictions.probabilities.sum(1), 1, atol=2e-6)
+        assert (predictions.probabilities.argmax(1) == predictions.labels).all()
     made = read_fit(out)
     assert (made.member, made.fold, made.n_classes) == ("nbsvm", 5, n_classes)
 
@@ -87,13 +87,13 @@ def test_emoticons_and_runs_of_characters_are_n_grams_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
-        ({"shortest_chars": 5}, "shortest_chars 5 is over longest_chars 4"),
+        ({"shortest_chars": 5}, "shortest_chars 5 is above longest_chars 4"),
         ({"words": 0}, "words"),
-        ({"freedom": 0.0}, "freedom"),
+        ({"c": 0.0}, "c"),
     ],
 )
-def test_a_param_that_makes_no_sense_is_refused(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_a_param_that_makes_no_sense_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
         make_ngrams(**values)

@@ -47,8 +47,8 @@ def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
     assert [answer.file for answer in answers] == ["A b  GOOD c", "@ann: bad!", "a b c sun a"]
     numbers = [WORDS.index(word) for word in ("a", "b", "good", "c")]
     with torch.inference_mode():
-        told = load_script(exported)(torch.tensor([numbers]))[0].numpy()
-    np.testing.assert_allclose(sorted(told)[::-1][:2], [share for _, share in answers[0].classes], atol=1e-6)
+        probabilities = load_script(exported)(torch.tensor([numbers]))[0].numpy()
+    np.testing.assert_allclose(sorted(probabilities)[::-1][:2], [share for _, share in answers[0].classes], atol=1e-6)
 
 
 @pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])
@@ -71,23 +71,23 @@ def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "UTF-8")]
+    ("content", "message"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "UTF-8")]
 )
-def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "tweets.txt").write_bytes(content)
-    with pytest.raises(UserError, match=rf"tweets\.txt .*{told}"):
+    with pytest.raises(UserError, match=rf"tweets\.txt .*{message}"):
         read_given(["tweets.txt"], tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
-    [([*WORDS, "moon"], "has 13 words, the model beside it was made for 12"), (None, "cannot be read")],
+    ("words", "message"),
+    [([*WORDS, "moon"], "has 13 words, but the model in this folder needs 12"), (None, "cannot be read")],
 )
 def test_a_vocabulary_of_another_export_is_named(
-    exported: Path, tmp_path: Path, words: list[str] | None, told: str
+    exported: Path, tmp_path: Path, words: list[str] | None, message: str
 ) -> None:
     for path in exported.parent.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "vocabulary.json").write_text("no list" if words is None else json.dumps(words))
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ask_model(open_model(tmp_path / "model.pt"), ["good"], top=1)

@@ -64,13 +64,13 @@ def test_it_goes_through_download_clean_folds_and_tokens(sample: Path, tmp_path:
     source = Source(archive="sample", sha256="", max_unpacked_mb=10, timeout_s=1)
     download_archive(source, sample, out=archive, report=Silent(), checkpoints=checkpoints)
     clean_tweets(archive, CleanTweets.model_validate(PLAIN), out=tweets, report=Silent())
-    told = json.loads((tweets / "report.json").read_text())
-    assert set(told["dropped"]) >= {"columns", "contradiction", "double", "empty", "neutral", "unknown label"}
-    assert told["splits"]["test"] == 80
+    summary = json.loads((tweets / "report.json").read_text())
+    assert set(summary["dropped"]) >= {"columns", "contradiction", "double", "empty", "neutral", "unknown label"}
+    assert summary["splits"]["test"] == 80
     split_folds(tweets, Folds(mode="own", n_folds=10, valid=9, test=10, seed=1), out=folds)
     section = Tokens(tokeniser="spacy", lower=True, max_words=20_000, min_count=1)
     tokenise(tweets, folds, section, fold=10, out=tokens, report=Silent())
-    assert len(open_tokens(tokens)) == told["examples"]
+    assert len(open_tokens(tokens)) == summary["examples"]
 
 
 def test_a_linear_model_learns_it_but_not_all_of_it(sample: Path) -> None:

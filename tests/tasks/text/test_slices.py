@@ -9,7 +9,7 @@ import pytest
 from tasks.learning.predictions import Predictions, write_rounds
 from tasks.tables import read_rows, write_rows
 from tasks.text.slices import EMOTICON, NEGATION, mark_slices, score_slices
-from tests.tasks.learning.toys import Told
+from tests.tasks.learning.toys import RecordingReport
 from tests.tasks.text.toys import write_tokens
 
 TEXTS = ["i like tea", "no tea today :(", "it isn't late", "zorp", "a, long one " * 8, "so, so"]
@@ -18,9 +18,9 @@ LABELS = [1, 0, 1, 0, 1, 0]
 RIGHT = [True, False, True, False, True, True]
 
 
-def score(root: Path) -> tuple[Path, Told]:
+def score(root: Path) -> tuple[Path, RecordingReport]:
     """Score two rounds, each of which holds out every other text; the second round knows no word at all."""
-    ensemble, tweets, out, told = root / "ensemble", root / "tweets", root / "out", Told()
+    ensemble, tweets, out, report = root / "ensemble", root / "tweets", root / "out", RecordingReport()
     tokens = [root / "tokens2", root / "tokens10"]
     for folder in (ensemble, tweets, out, *tokens):
         folder.mkdir()
@@ -30,8 +30,8 @@ def score(root: Path) -> tuple[Path, Told]:
     write_tokens(tokens[1], [[0] * len(numbers) for numbers in NUMBERS])
     rounds = {("10",): make_told([1, 3, 5]), ("2",): make_told([0, 2, 4])}
     write_rounds(ensemble / "test.csv", rounds, ["fold"])
-    score_slices(ensemble, tweets, tokens, out=out, report=told)
-    return out, told
+    score_slices(ensemble, tweets, tokens, out=out, report=report)
+    return out, report
 
 
 def make_told(texts: list[int]) -> Predictions:
@@ -44,7 +44,7 @@ def make_told(texts: list[int]) -> Predictions:
 
 
 def test_the_slices_of_a_case_worked_out_by_hand(tmp_path: Path) -> None:
-    out, told = score(tmp_path)
+    out, report = score(tmp_path)
     rows = {row["slice"]: (int(row["examples"]), float(row["accuracy"])) for row in read_rows(out / "slices.csv")}
     assert rows == {
         "all": (6, 0.6667),
@@ -56,7 +56,7 @@ def test_the_slices_of_a_case_worked_out_by_hand(tmp_path: Path) -> None:
         "without emoticon": (5, 0.8),
         "all words unknown": (3, 0.3333),
     }
-    assert told.said == ["least often right: with an emoticon, 0.0% of 1 texts"]
+    assert report.messages == ["lowest accuracy: with an emoticon, 0.0% of 1 texts"]
 
 
 def test_the_surest_mistakes_stand_first(tmp_path: Path) -> None:

@@ -28,17 +28,17 @@ def test_words_of_a_line_stand_for_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "cannot be read as a list of synonyms"),
         (b"\xff\xfe", "in UTF-8"),
         (b"a, b\n", "has no line with two words"),
     ],
 )
-def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_a_list_that_is_none_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "list.txt").write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         read_synonyms(tmp_path / "list.txt", WORDS)
 
 

@@ -75,8 +75,8 @@ def test_words_of_the_test_part_are_not_known(stages: tuple[Path, Path], tmp_pat
     assert len(set(words)) == len(words)
     assert TESTED not in " ".join(words)
     assert PAD not in open_tokens(out).ids
-    told = json.loads((out / "tokeniser.json").read_text())
-    assert told["unk"] == UNK and told["pad"] == PAD and told["wash"]["mark_names"] is True
+    summary = json.loads((out / "tokeniser.json").read_text())
+    assert summary["unk"] == UNK and summary["pad"] == PAD and summary["wash"]["mark_names"] is True
 
 
 @pytest.mark.parametrize("tokeniser", ["spacy", "whitespace", "bpe"])
@@ -109,16 +109,19 @@ def test_rare_words_are_left_out(stages: tuple[Path, Path], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "message"),
     [
-        ({"min_count": 1000}, r"No word of the training part is there 1000 times \(tokens\.min_count\)"),
-        ({"tokeniser": "bpe", "max_words": 3}, "No byte pairs can be learnt with tokens.max_words 3: .* 1000 or more"),
+        ({"min_count": 1000}, r"no word occurs 1000 times in the training part \(tokens\.min_count\)"),
+        (
+            {"tokeniser": "bpe", "max_words": 3},
+            "sentencepiece cannot learn byte pairs with tokens.max_words 3: .* 1000 or more",
+        ),
     ],
 )
 def test_a_vocabulary_without_words_is_refused(
-    stages: tuple[Path, Path], tmp_path: Path, keys: dict[str, object], told: str
+    stages: tuple[Path, Path], tmp_path: Path, keys: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         run(stages, tmp_path / "out", **keys)
 
 

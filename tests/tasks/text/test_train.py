@@ -17,10 +17,10 @@ from tasks.learning.train import fit as fit_member
 from tasks.learning.weights import read_state_dict
 from tasks.tables import read_rows
 from tasks.text.augment import Augment
-from tasks.text.language import aim_at_next
+from tasks.text.language import list_next_words
 from tasks.text.pretrain import pretrain_encoder
-from tasks.text.views import drop_words
-from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tasks.text.transforms import drop_words
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 from tests.tasks.text.test_members import NETWORKS
 from tests.tasks.text.toys import AS_THEY_ARE, WORDS, list_inputs, make_pretrain, make_reader, make_texts, write_tokens
 
@@ -29,7 +29,7 @@ class BreakError(Exception):
     """Ends a training where a test wants it to end."""
 
 
-class Breaking(Told):
+class Breaking(RecordingReport):
     """A report that stops the training at an epoch, once its checkpoint is written."""
 
     def __init__(self, epoch: int) -> None:
@@ -46,7 +46,7 @@ def fit(
     network: str = "lstm",
     *,
     fold: int = 5,
-    report: Told | None = None,
+    report: RecordingReport | None = None,
     augment: Augment = AS_THEY_ARE,
     language: Path | None = None,
     **values: object,
@@ -58,20 +58,20 @@ def fit(
     member, out = make_reader(network, **values), toy.folder(f"fit-{network}")
     language = toy.folder("language") if member.weights == "pretrained" else language
     kept = toy.folder(f"kept-{network}")
-    told = report or Told()
+    recorded = report or RecordingReport()
     inputs = {**list_inputs(toy), "augment": augment, "language": language}
     names = {"name": network, "fold": fold}
-    fit_member(member, COMPUTE, lr, **names, out=out, report=told, checkpoints=kept, **inputs)
+    fit_member(member, COMPUTE, lr, **names, out=out, report=recorded, checkpoints=kept, **inputs)
     return out
 
 
-def pretrain(toy: Toy, *, report: Told | None = None, **values: object) -> Path:
+def pretrain(toy: Toy, *, report: RecordingReport | None = None, **values: object) -> Path:
     """Train the language model; return its folder."""
     lr, kept = toy.folder("lr"), toy.folder("kept-language")
     (lr / "lr.json").write_text('{"lr": 0.02}')
-    out, told = toy.folder("language"), report or Told()
+    out, recorded = toy.folder("language"), report or RecordingReport()
     recipe = make_pretrain(**values)
-    pretrain_encoder(recipe, COMPUTE, lr, fold=5, out=out, report=told, checkpoints=kept, **list_inputs(toy))
+    pretrain_encoder(recipe, COMPUTE, lr, fold=5, out=out, report=recorded, checkpoints=kept, **list_inputs(toy))
     return out
 
 
@@ -87,13 +87,13 @@ def test_every_network_learns_what_tells_the_classes(tmp_path: Path, network: st
     out = fit(make_texts(tmp_path), network, **values)
     history = read_rows(out / "history.csv")
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
-    told = read_predictions(out / "test.csv")
-    assert (told.probabilities.argmax(1) == told.labels).mean() > 0.8
+    predictions = read_predictions(out / "test.csv")
+    assert (predictions.probabilities.argmax(1) == predictions.labels).mean() > 0.8
 
 
 def test_the_learning_rate_is_found(tmp_path: Path) -> None:
     toy = make_texts(tmp_path)
-    find_lr(make_reader(), COMPUTE, fold=5, out=toy.folder("lr"), report=Told(), **list_inputs(toy))
+    find_lr(make_reader(), COMPUTE, fold=5, out=toy.folder("lr"), report=RecordingReport(), **list_inputs(toy))
     assert 1e-5 < json.loads((toy.folder("lr") / "lr.json").read_text())["lr"] < 1
 
 
@@ -102,16 +102,16 @@ def test_a_fit_predicts_each_held_out_text_once_in_order(tmp_path: Path, mode: s
     out = fit(make_texts(tmp_path, mode=mode))
     assert {path.stem for path in out.glob("[tv]*.csv")} == set(parts)
     for part, fold in parts.items():
-        told = read_predictions(out / f"{part}.csv")
-        assert told.examples.tolist() == [text for text in range(60) if text // 3 % 5 + 1 == fold]
-        assert (told.labels == told.examples % 3).all()
+        predictions = read_predictions(out / f"{part}.csv")
+        assert predictions.examples.tolist() == [text for text in range(60) if text // 3 % 5 + 1 == fold]
+        assert (predictions.labels == predictions.examples % 3).all()
 
 
 def test_a_text_s_prediction_does_not_depend_on_what_is_judged_beside_it(tmp_path: Path) -> None:
     toy = make_texts(tmp_path)
     lesson, network = make_reader("bilstm").prepare(COMPUTE, 5, **list_inputs(toy))
-    told = predict_examples(network, lesson.parts.test, lesson)
-    for position, probabilities in enumerate(told.probabilities):
+    predictions = predict_examples(network, lesson.parts.test, lesson)
+    for position, probabilities in enumerate(predictions.probabilities):
         words, _ = lesson.parts.test.fetch(torch.tensor([position]))
         with torch.inference_mode():
             alone = network(words).softmax(1)[0].numpy()
@@ -148,12 +148,12 @@ def test_nothing_but_the_training_part_is_counted(tmp_path: Path) -> None:
 
 
 def test_the_encoder_learns_the_language_and_the_classifier_starts_from_it(tmp_path: Path) -> None:
-    toy, told = make_texts(tmp_path), Told()
-    language = pretrain(toy, report=told, epochs=20)
+    toy, report = make_texts(tmp_path), RecordingReport()
+    language = pretrain(toy, report=report, epochs=20)
     perplexity = json.loads((language / "language.json").read_text())["perplexity"]
     assert set(perplexity) == {"train", "valid", "test"}
     assert perplexity["test"] < 5 < len(WORDS), "b follows a and c follows b, but for the telling word"
-    assert "perplexity of the test part" in told.said[-1]
+    assert "perplexity of the test part" in report.messages[-1]
     member = make_reader("ulmfit", weights="pretrained", head_epochs=1)
     _, network = member.prepare(COMPUTE, 5, **list_inputs(toy), language=language)
     for name, value in read_state_dict(language / "encoder.pt").items():
@@ -162,7 +162,7 @@ def test_the_encoder_learns_the_language_and_the_classifier_starts_from_it(tmp_p
 
 def test_a_language_model_s_rate_is_found_and_a_stop_changes_nothing(tmp_path: Path) -> None:
     toy, other = make_texts(tmp_path / "one"), make_texts(tmp_path / "other")
-    find_lr(make_pretrain(), COMPUTE, fold=5, out=toy.folder("found"), report=Told(), **list_inputs(toy))
+    find_lr(make_pretrain(), COMPUTE, fold=5, out=toy.folder("found"), report=RecordingReport(), **list_inputs(toy))
     assert (toy.folder("found") / "curve.png").exists()
     with pytest.raises(BreakError):
         pretrain(toy, report=Breaking(3))
@@ -177,11 +177,11 @@ def test_texts_of_one_word_teach_no_language_but_do_no_harm(tmp_path: Path) -> N
 
 def test_the_next_word_is_asked_for_at_each_place_that_has_one() -> None:
     words = torch.tensor([[5, 6, 7], [8, 9, 1], [4, 1, 1]])
-    assert aim_at_next(words, words, 0).tolist() == [6, 7, 9]
+    assert list_next_words(words, words, 0).tolist() == [6, 7, 9]
 
 
 def test_gradual_unfreezing_thaws_one_group_after_the_other_and_a_stop_changes_nothing(tmp_path: Path) -> None:
-    values = {"weights": "pretrained", "head_epochs": 1, "thaw_epochs": 2, "epochs": 2}
+    values = {"weights": "pretrained", "head_epochs": 1, "unfreeze_epochs": 2, "epochs": 2}
     toys = make_texts(tmp_path / "broken"), make_texts(tmp_path / "undisturbed")
     for toy in toys:
         pretrain(toy)
@@ -195,7 +195,7 @@ def test_gradual_unfreezing_thaws_one_group_after_the_other_and_a_stop_changes_n
 def test_below_the_last_thawed_group_nothing_moves(tmp_path: Path) -> None:
     toy = make_texts(tmp_path)
     language = read_state_dict(pretrain(toy) / "encoder.pt")
-    values = {"weights": "pretrained", "head_epochs": 1, "thaw_epochs": 1, "epochs": 1, "ema_decay": 0.0}
+    values = {"weights": "pretrained", "head_epochs": 1, "unfreeze_epochs": 1, "epochs": 1, "ema_decay": 0.0}
     moved = []
     for epoch in (1, 2, 3):
         with pytest.raises(BreakError):
@@ -213,8 +213,8 @@ def test_below_the_last_thawed_group_nothing_moves(tmp_path: Path) -> None:
         (4, {}, [(0, 4, 4)]),
         (1, {}, [(0, 4, 1)]),
         (4, {"head_epochs": 2}, [(0, 2, 1), (2, 4, 4)]),
-        (4, {"head_epochs": 1, "thaw_epochs": 2}, [(0, 1, 1), (1, 2, 2), (3, 2, 3), (5, 4, 4)]),
-        (2, {"head_epochs": 1, "thaw_epochs": 2}, [(0, 1, 1), (1, 4, 2)]),
+        (4, {"head_epochs": 1, "unfreeze_epochs": 2}, [(0, 1, 1), (1, 2, 2), (3, 2, 3), (5, 4, 4)]),
+        (2, {"head_epochs": 1, "unfreeze_epochs": 2}, [(0, 1, 1), (1, 4, 2)]),
     ],
 )
 def test_the_phases_of_a_training(n_groups: int, recipe: dict[str, object], phases: list[tuple[int, int, int]]) -> None:
@@ -225,7 +225,7 @@ def test_the_phases_of_a_training(n_groups: int, recipe: dict[str, object], phas
 
 
 @pytest.mark.parametrize(
-    ("network", "language", "told"),
+    ("network", "language", "message"),
     [
         ("lstm", {}, "lstm cannot use weights pretrained: it has no language model's encoder; set weights to none"),
         ("ulmfit", None, "needs the round's language model"),
@@ -237,13 +237,13 @@ def test_the_phases_of_a_training(n_groups: int, recipe: dict[str, object], phas
     ],
 )
 def test_an_encoder_that_cannot_be_had_is_told(
-    tmp_path: Path, network: str, language: dict[str, object] | None, told: str
+    tmp_path: Path, network: str, language: dict[str, object] | None, message: str
 ) -> None:
     toy = make_texts(tmp_path)
     folder: Callable[[], Path] | None = None if language is None else lambda: pretrain(toy, **(language or {}))
     member = make_reader(network, weights="pretrained")
     inputs = {**list_inputs(toy), "language": folder() if folder else None}
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         member.prepare(COMPUTE, 5, **inputs)
 
 

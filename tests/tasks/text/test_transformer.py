@@ -24,8 +24,8 @@ from tasks.text.ensemble import TextEnsemble
 from tasks.text.model_folder import open_body, open_tokenizer
 from tasks.text.subword_network import SubwordNetwork
 from tasks.text.tokens import open_tokens, read_vocabulary
-from tasks.text.transformer import Transformer, cut_subwords
-from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tasks.text.transformer import Transformer, tokenise_subwords
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 from tests.tasks.text.model_folder import LONGEST, make_folder
 from tests.tasks.text.test_train import BreakError, Breaking, check_same_files, fit
 from tests.tasks.text.toys import RECIPE, WORDS, list_inputs, make_texts
@@ -48,18 +48,20 @@ def make_toy(root: Path, folder: Path) -> Toy:
     table = open_tokens(toy.folder("tokens"))
     rows = ({"text": " ".join(WORDS[word] for word in table[row])} for row in range(len(table)))
     write_rows(toy.folder("examples") / "examples.csv", ["text"], rows)
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(
+        toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=RecordingReport()
+    )
     return toy
 
 
-def fit_toy(toy: Toy, folder: Path, *, report: Told | None = None, **values: object) -> Path:
+def fit_toy(toy: Toy, folder: Path, *, report: RecordingReport | None = None, **values: object) -> Path:
     lr = toy.folder("lr")
     (lr / "lr.json").write_text('{"lr": 0.02}')
     out, kept = toy.folder("fit-bert"), toy.folder("kept-bert")
-    told, names = report or Told(), {"name": "bert", "fold": 5}
+    recorded, names = report or RecordingReport(), {"name": "bert", "fold": 5}
     transformer = make_transformer(folder, **values)
     inputs = list_inputs(toy, "subwords")
-    fit_transformer(transformer, COMPUTE, lr, **names, out=out, report=told, checkpoints=kept, **inputs)
+    fit_transformer(transformer, COMPUTE, lr, **names, out=out, report=recorded, checkpoints=kept, **inputs)
     return out
 
 
@@ -67,7 +69,9 @@ def cut(folder: Path, root: Path, texts: list[str]) -> Path:
     """Cut some texts; return the folder with their tokens."""
     toy = Toy(root)
     write_rows(toy.folder("examples") / "examples.csv", ["text"], [{"text": each} for each in texts])
-    cut_subwords(toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=Told())
+    tokenise_subwords(
+        toy.folder("examples"), make_transformer(folder), out=toy.folder("subwords"), report=RecordingReport()
+    )
     return toy.folder("subwords")
 
 
@@ -97,16 +101,16 @@ def test_a_text_gets_the_same_logits_alone_and_in_a_padded_batch(folder: Path, t
 def test_it_learns_what_tells_the_classes_and_stands_outside(folder: Path, tmp_path: Path) -> None:
     toy = make_toy(tmp_path, folder)
     inputs = list_inputs(toy, "subwords")
-    find_lr(make_transformer(folder), COMPUTE, fold=5, out=toy.folder("found"), report=Told(), **inputs)
+    find_lr(make_transformer(folder), COMPUTE, fold=5, out=toy.folder("found"), report=RecordingReport(), **inputs)
     assert 1e-5 < json.loads((toy.folder("found") / "lr.json").read_text())["lr"] < 1
     fitted, bert = fit(toy), fit_toy(toy, folder, epochs=25, head_epochs=1)
-    told = read_predictions(bert / "test.csv")
-    assert (told.probabilities.argmax(1) == told.labels).mean() > 0.8
+    predictions = read_predictions(bert / "test.csv")
+    assert (predictions.probabilities.argmax(1) == predictions.labels).mean() > 0.8
     mean = TextEnsemble(method="mean")
-    build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=Told())
-    build_ensemble([fitted, bert], mean, out=toy.folder("everyone"), report=Told())
-    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("everyone")
-    evaluate_predictions(*places, out=toy.folder("scores"), report=Told())
+    build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=RecordingReport())
+    build_ensemble([fitted, bert], mean, out=toy.folder("all_members"), report=RecordingReport())
+    places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("all_members")
+    evaluate_predictions(*places, out=toy.folder("scores"), report=RecordingReport())
     assert set(json.loads((toy.folder("scores") / "metrics.json").read_text())["members"]) == {"lstm", "bert"}
 
 
@@ -150,8 +154,8 @@ def test_nothing_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_folder_that_is_not_there_is_told_with_how_to_get_one(tmp_path: Path) -> None:
-    told = r"weights\n.*gone: no such folder; .*`hf download .* --local-dir FOLDER`"
-    with pytest.raises(ValidationError, match=told):
+    message = r"weights\n.*gone: there is no such folder; .*`hf download .* --local-dir FOLDER`"
+    with pytest.raises(ValidationError, match=message):
         make_transformer(tmp_path / "gone")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValidationError, match=r"lacks a tokenizer, weights; .*`hf download"):
@@ -159,7 +163,7 @@ def test_a_folder_that_is_not_there_is_told_with_how_to_get_one(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "told"),
+    ("file", "content", "message"),
     [
         ("config.json", "{", "cannot be read"),
         ("config.json", '{"model_type": "nothing"}', "cannot be read"),
@@ -167,10 +171,12 @@ def test_a_folder_that_is_not_there_is_told_with_how_to_get_one(tmp_path: Path) 
         ("model.safetensors", "cut short", "cannot be read"),
     ],
 )
-def test_a_folder_that_cannot_be_read_is_told(folder: Path, tmp_path: Path, file: str, content: str, told: str) -> None:
+def test_a_folder_that_cannot_be_read_is_told(
+    folder: Path, tmp_path: Path, file: str, content: str, message: str
+) -> None:
     wrong = shutil.copytree(folder, tmp_path / "wrong")
     (wrong / file).write_text(content)
-    with pytest.raises(UserError, match=rf"wrong {told}.*`hf download"):
+    with pytest.raises(UserError, match=rf"wrong {message}.*`hf download"):
         open_tokenizer(str(wrong))
         open_body(str(wrong))
 
@@ -205,7 +211,7 @@ def test_weights_of_another_network_are_told(folder: Path, tmp_path: Path) -> No
     wrong = shutil.copytree(folder, tmp_path / "wrong")
     some = {name: value for name, value in load_file(folder / "model.safetensors").items() if "query" not in name}
     save_file(some, wrong / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"weights lack 2 of its network's, such as encoder.*query"):
+    with pytest.raises(UserError, match=r"weights lack 2 tensors of the network, such as encoder.*query"):
         open_body(str(wrong))
 
 
@@ -213,7 +219,7 @@ def test_a_tokenizer_of_another_model_is_told(folder: Path, tmp_path: Path) -> N
     wrong = shutil.copytree(folder, tmp_path / "wrong")
     config = json.loads((folder / "config.json").read_text())
     (wrong / "config.json").write_text(json.dumps(config | {"vocab_size": 10}))
-    with pytest.raises(UserError, match="its network knows 10: they are of different models"):
+    with pytest.raises(UserError, match="the network 10: they belong to different models"):
         open_tokenizer(str(wrong))
 
 
@@ -225,7 +231,7 @@ def test_its_stages_depend_on_the_folder_and_reach_the_evaluation_alone(folder: 
     own = ["text-tokens-bert", "text-lr-bert-fold10", "text-fit-bert-fold10"]
     assert all(str(folder) in stages[name].deps for name in own)
     fitted = stages["text-fit-bert-fold10"].artifact
-    assert [name for name, one in stages.items() if fitted in one.inputs] == ["text-ensemble-everyone"]
+    assert [name for name, one in stages.items() if fitted in one.inputs] == ["text-ensemble-all-members"]
 
 
 def test_a_param_that_makes_no_sense_is_refused(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.report import Silent
-from tasks.text.translate import cut_batches, run_translator, translate_back
+from tasks.text.translate import make_batches, run_translator, translate_back
 
 
 def make_command(code: str) -> str:
@@ -45,21 +45,21 @@ def test_a_text_whose_translation_is_empty_stays(tmp_path: Path) -> None:
 
 
 def test_no_batch_is_longer_than_a_service_takes() -> None:
-    assert list(cut_batches(["aaa", "bb", "c", "dddddddddd", "e"], max_chars=7)) == [
+    assert list(make_batches(["aaa", "bb", "c", "dddddddddd", "e"], max_chars=7)) == [
         ["aaa", "bb"], ["c"], ["dddddddddd"], ["e"],
     ]  # fmt: skip
-    assert list(cut_batches([])) == []
+    assert list(make_batches([])) == []
 
 
 @pytest.mark.parametrize(
-    ("command", "timeout_s", "told"),
+    ("command", "timeout_s", "message"),
     [
-        ("no-such-translator --to fr", 5, "'no-such-translator --to fr' is not there"),
+        ("no-such-translator --to fr", 5, "'no-such-translator --to fr' was not found"),
         (FAIL, 20, "failed with 1: no such language"),
         (make_command("print('one')"), 20, "wrote 1 lines for 2"),
         (make_command("import time; time.sleep(9)"), 0.2, r"took more than 0\.2 s"),
     ],
 )
-def test_a_command_that_does_not_translate_is_told(command: str, timeout_s: float, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_command_that_does_not_translate_is_told(command: str, timeout_s: float, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         run_translator(command, ["a", "b"], timeout_s=timeout_s)

@@ -23,7 +23,7 @@ from tasks.text.sample import SampleSection, make_sample
 from tasks.text.sections import CleanTweets, Ngrams, Tokens
 from tasks.text.slices import score_slices
 from tasks.text.tokens import tokenise
-from tests.tasks.learning.toys import COMPUTE, Told, Toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 from tests.tasks.text.toys import AS_THEY_ARE, make_reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
@@ -48,11 +48,11 @@ def prepare(toy: Toy, folds: Folds) -> None:
     import zipfile
 
     sample = SampleSection(train_rows=800, test_rows=200, seed=1)
-    make_sample(sample, out=toy.folder("sample"), report=Told())
+    make_sample(sample, out=toy.folder("sample"), report=RecordingReport())
     with zipfile.ZipFile(toy.folder("sample") / "archive.zip") as archive:
         archive.extractall(toy.folder("archive"))
     clean = CleanTweets.model_validate(CLEAN)
-    clean_tweets(toy.folder("archive"), clean, out=toy.folder("tweets"), report=Told())
+    clean_tweets(toy.folder("archive"), clean, out=toy.folder("tweets"), report=RecordingReport())
     split_folds(toy.folder("tweets"), folds, out=toy.folder("folds"))
 
 
@@ -60,18 +60,18 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
     """Fit all members in one round; return its tokens, its networks and its n-grams."""
     tokens, split = toy.folder(f"tokens{fold}"), toy.folder("folds")
     words = Tokens(tokeniser="spacy", lower=True, max_words=2000, min_count=1)
-    tokenise(toy.folder("tweets"), split, words, fold=fold, out=tokens, report=Told())
+    tokenise(toy.folder("tweets"), split, words, fold=fold, out=tokens, report=RecordingReport())
     fitted = []
     for name, member in MEMBERS.items():
         lr, out, kept = (toy.folder(f"{kind}-{name}-{fold}") for kind in ("lr", "fit", "kept"))
         inputs = {"tokens": tokens, "folds": split}
-        find_lr(member, COMPUTE, fold=fold, out=lr, report=Told(), **inputs)
+        find_lr(member, COMPUTE, fold=fold, out=lr, report=RecordingReport(), **inputs)
         names = {"name": name, "fold": fold, "augment": AS_THEY_ARE}
-        fit(member, COMPUTE, lr, **names, out=out, report=Told(), checkpoints=kept, **inputs)
+        fit(member, COMPUTE, lr, **names, out=out, report=RecordingReport(), checkpoints=kept, **inputs)
         fitted.append(out)
-    grams = Ngrams(words=2, shortest_chars=2, longest_chars=4, min_texts=2, freedom=0.1)
+    grams = Ngrams(words=2, shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)
     counted = toy.folder(f"ngrams-{fold}")
-    fit_ngrams(toy.folder("tweets"), split, grams, name="nbsvm", fold=fold, out=counted, report=Told())
+    fit_ngrams(toy.folder("tweets"), split, grams, name="nbsvm", fold=fold, out=counted, report=RecordingReport())
     return tokens, fitted, counted
 
 
@@ -80,14 +80,14 @@ def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
     mean = TextEnsemble(method="mean")
     fitted = [fit for _, each, _ in rounds for fit in each]
     tweets, tokens = toy.folder("tweets"), [words for words, _, _ in rounds]
-    build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=Told())
-    everyone = [*fitted, *(counted for _, _, counted in rounds)]
-    build_ensemble(everyone, mean, out=toy.folder("everyone"), report=Told())
+    build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=RecordingReport())
+    all_members = [*fitted, *(counted for _, _, counted in rounds)]
+    build_ensemble(all_members, mean, out=toy.folder("all_members"), report=RecordingReport())
     ensemble, scores = toy.folder("ensemble"), toy.folder("scores")
-    evaluate_predictions(ensemble, tweets, toy.folder("everyone"), out=scores, report=Told())
-    score_slices(ensemble, tweets, tokens, out=toy.folder("slices"), report=Told())
+    evaluate_predictions(ensemble, tweets, toy.folder("all_members"), out=scores, report=RecordingReport())
+    score_slices(ensemble, tweets, tokens, out=toy.folder("slices"), report=RecordingReport())
     places = ensemble, fitted, tweets, MEMBERS, mean
-    export_ensemble(*places, out=toy.folder("export"), report=Told(), tokens=tokens)
+    export_ensemble(*places, out=toy.folder("export"), report=RecordingReport(), tokens=tokens)
     return json.loads((scores / "metrics.json").read_text())
 
 
@@ -103,9 +103,9 @@ def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
     toy = Toy(tmp_path)
     prepare(toy, folds)
     metrics = finish(toy, [fit_round(toy, fold) for fold in folds.held_out])
-    assert set(metrics) == {"ensemble", "everyone", "members"}
+    assert set(metrics) == {"ensemble", "all_members", "members"}
     assert set(metrics["members"]) == {"cnn", "linear", "nbsvm"}
-    assert min(metrics["ensemble"]["accuracy"], metrics["everyone"]["accuracy"]) > 0.8
+    assert min(metrics["ensemble"]["accuracy"], metrics["all_members"]["accuracy"]) > 0.8
     slices = {row["slice"]: row for row in read_rows(toy.folder("slices") / "slices.csv")}
     assert int(slices["all"]["examples"]) == metrics["ensemble"]["examples"]
     assert int(slices["with a negation"]["examples"]) > 0
@@ -118,7 +118,9 @@ def test_the_flow_makes_a_stage_of_each_turn_and_hands_the_language_only_where_a
     params = check_params(read_yaml("params/text.yaml"), TextParams, "params/text.yaml")
     names = [stage.name for stage in text.trace(params)]
     assert not [name for name in names if "lm" in name]
-    assert {"text-tokens-fold10", "text-fit-lstm-fold10", "text-fit-nbsvm-fold10", "text-ensemble-everyone"} <= {*names}
+    assert {"text-tokens-fold10", "text-fit-lstm-fold10", "text-fit-nbsvm-fold10", "text-ensemble-all-members"} <= {
+        *names
+    }
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "params/presets").glob("text-*.yaml")))

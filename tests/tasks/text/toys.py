@@ -22,7 +22,7 @@ RECIPE = {
     "weights": "none",
     "epochs": 4,
     "head_epochs": 0,
-    "thaw_epochs": 0,
+    "unfreeze_epochs": 0,
     "batch_size": 8,
     "lr_scale": 1.0,
     "optimiser": "adamw",

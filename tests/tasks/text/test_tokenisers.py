@@ -1,4 +1,4 @@
-"""The quick way of cutting is spaCy's way, on plain chunks and on odd ones."""
+"""The fast tokeniser gives spaCy's tokens, for plain chunks and for odd ones."""
 
 import random
 
@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dice import Dice
-from tasks.text.cutters import SpacyCutter
 from tasks.text.phrases import NEGATIVE, POSITIVE, write_message
+from tasks.text.tokenisers import SpacyTokeniser
 
-CUT = SpacyCutter()
+CUT = SpacyTokeniser()
 ODD = r"""
 i'm don't can't shan't y'all it's she'd they're Ann's KIDS' o'clock 'tis gonna gimme cannot dunno ma'am a.m. p.m. 8am
 10:30 e.g. i.e. U.S. Mr. Dr. vs. etc. Jan. no. a. b. I. :) :-) :D :P :'( ;) <3 xD XD o.O >.< ^_^ (: =) :)) :))) ...

@@ -1,4 +1,4 @@
-"""What a report is made of. Texts may hold anything: the page escapes them."""
+"""The building blocks of a report. The page escapes all texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Badge:
-    """A cell of a table with a word that tells a state, such as `cached`."""
+    """A cell of a table with a state, such as `cached`."""
 
     text: str
 
@@ -27,7 +27,7 @@ Cell = str | Bar | Badge
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns; those whose cells are figures stand to the right. A wide one takes the whole row."""
+    """A table; the columns `figures` are right-aligned. A wide table takes the full width."""
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A Vega-Lite chart; a wide one takes the whole row."""
+    """A Vega-Lite chart; a wide chart takes the full width."""
 
     kind: ClassVar[str] = "chart"
     title: str
@@ -50,7 +50,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure to see at a glance."""
+    """One labelled number."""
 
     label: str
     value: str
@@ -59,7 +59,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiles:
-    """Figures side by side."""
+    """Labelled numbers side by side."""
 
     kind: ClassVar[str] = "tiles"
     tiles: Sequence[Tile]
@@ -67,7 +67,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Note:
-    """A line that stands out."""
+    """A highlighted line of text."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -76,7 +76,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One example: a picture and a sound as data addresses, or a text, with what it is and what it was taken for."""
+    """One example: a picture and a sound as data URLs, or a text, with actual and predicted class."""
 
     actual: str
     predicted: str
@@ -99,7 +99,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One large picture as a data address."""
+    """One large picture as a data URL."""
 
     kind: ClassVar[str] = "sheet"
     title: str
@@ -107,18 +107,18 @@ class Sheet:
     note: str = ""
 
 
-Part = Table | Chart | Tiles | Note | Gallery | Sheet
+Block = Table | Chart | Tiles | Note | Gallery | Sheet
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of the page with a heading of its own; one without parts is left out."""
+class Chapter:
+    """A chapter of the page, with a heading and blocks; an empty chapter is left out."""
 
     title: str
-    parts: Sequence[Part] = field(default_factory=tuple)
+    blocks: Sequence[Block] = field(default_factory=tuple)
     note: str = ""
 
     @property
     def anchor(self) -> str:
-        """The name by which the page's list of contents finds it."""
+        """The anchor for the page's table of contents."""
         return self.title.lower().replace(" ", "-")

@@ -1,4 +1,4 @@
-"""What a training leaves behind, for the ensemble and the export to read."""
+"""The files of a fit, which the ensemble and the export read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import write_predictions
 
 
-def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
+def write_fit_files(out: Path, network: nn.Module, lesson: Lesson, trained: Trained, fit: Fit) -> None:
     """Write `state_dict.pt`, history, activations, predictions of the valid and test parts, and `fit.json`."""
     network.load_state_dict(trained.weights)
     (out / "state_dict.pt").write_bytes(save_to_bytes(trained.weights))
@@ -26,6 +26,6 @@ def write_outcome(out: Path, network: nn.Module, lesson: Lesson, trained: Traine
 
 
 def draw_training(out: Path, trained: Trained) -> None:
-    """Write `history.csv`, `activations.csv` and a drawing of each."""
+    """Write `history.csv`, `activations.csv` and a plot of each."""
     draw_history(out, trained.history)
     draw_activations(out, trained.activations)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.dealing import MANY_GROUPS, deal_by_date, deal_groups, draw_folds, fill_up
+from tasks.fold_assignment import MANY_GROUPS, assign_by_date, assign_groups, draw_folds, fill_up
 
 N_FOLDS = 10
 
@@ -22,7 +22,7 @@ def make_groups(n: int, share_alone: float = 0.9) -> tuple[np.ndarray, np.ndarra
 
 def test_groups_stay_whole_and_classes_in_proportion() -> None:
     labels, groups = make_groups(50_000)
-    folds = deal_groups(labels, groups, n_folds=N_FOLDS, seed=1)
+    folds = assign_groups(labels, groups, n_folds=N_FOLDS, seed=1)
     assert len(np.unique(np.stack([groups, folds]), axis=1).T) == groups.max() + 1
     for label in (0, 1):
         counts = np.bincount(folds[labels == label], minlength=N_FOLDS + 1)[1:]
@@ -31,13 +31,13 @@ def test_groups_stay_whole_and_classes_in_proportion() -> None:
 
 def test_one_great_group_is_made_up_for_by_lone_examples() -> None:
     groups = np.concatenate([np.zeros(500, np.int64), np.arange(1, 9501)])
-    folds = deal_groups(np.zeros(10_000, np.int64), groups, n_folds=N_FOLDS, seed=1)
+    folds = assign_groups(np.zeros(10_000, np.int64), groups, n_folds=N_FOLDS, seed=1)
     assert np.bincount(folds)[1:].tolist() == [1000] * N_FOLDS
 
 
 def test_the_seed_decides() -> None:
     labels, groups = make_groups(1000)
-    first, again, other = (deal_groups(labels, groups, n_folds=5, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (assign_groups(labels, groups, n_folds=5, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
@@ -67,5 +67,5 @@ def test_places_are_filled_up_from_the_lowest(there: list[int], count: int, give
 
 def test_later_folds_are_newer_and_groups_go_by_their_newest() -> None:
     dates = np.array([50, 10, 20, 30, 40, 60])
-    folds = deal_by_date(dates, np.array([0, 0, 1, 2, 3, 4]), n_folds=3)
+    folds = assign_by_date(dates, np.array([0, 0, 1, 2, 3, 4]), n_folds=3)
     assert folds.tolist() == [2, 2, 1, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""The kinds of server that a project has: how each is started, on what, and asked whether it is up."""
+"""The servers of a project: how each is started, and how its health is checked."""
 
 import os
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from pathlib import Path
 from flows.engine.tracking.outbox import read_json
 
 HOST = "127.0.0.1"
-# As prefect.yaml has it.
+# The name in prefect.yaml.
 POOL = "trifold"
-# How often the worker asks for runs, and how often a run tells that it lives, seconds.
+# How often the worker polls for runs, and how often a run sends a heartbeat, seconds.
 POLL_RUNS_S = 5
 HEARTBEAT_S = 30
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How one kind of server is started, and how it is asked whether it is up."""
+class ServerSpec:
+    """How a server is started, and how its health is checked."""
 
     name: str
     usual_port: int
@@ -27,7 +27,7 @@ class Kind:
 
 
 def find_record(root: Path) -> Path:
-    """Return the file that says which servers of the project were started, and where."""
+    """Return the file that records the project's servers, their ports and processes."""
     return root / ".trifold" / "servers.json"
 
 
@@ -37,11 +37,11 @@ def _prefect_command(port: int) -> list[str]:
 
 def _prefect_env(root: Path, port: int) -> dict[str, str]:
     home = root / ".trifold" / "prefect"
-    # Prefect makes its folder but not the folders above it, and then cannot open its database.
+    # Prefect creates its folder but not the parents, and then cannot open its database.
     home.mkdir(parents=True, exist_ok=True)
     return {
         "PREFECT_HOME": str(home),
-        # Its page would ask the usual port, whoever listens there.
+        # By default its page would use Prefect's usual port, whatever listens there.
         "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
@@ -53,17 +53,17 @@ def _mlflow_command(port: int) -> list[str]:
 
 
 def _mlflow_env(root: Path, port: int) -> dict[str, str]:
-    # MLflow's job runners (for its own GenAI jobs) are seven more processes of 250 MB, and 40 s of processor time.
+    # MLflow's job runners (for its GenAI jobs) would be seven more processes of 250 MB, and 40 s of processor time.
     return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def _worker_command(port: int) -> list[str]:
-    # It answers on `port`, as its environment says, whether it still polls.
+    # Its health page, on the port in its environment, says whether it still polls.
     return ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
 
 
 def _worker_env(root: Path, port: int) -> dict[str, str]:
-    """Return what the worker and its flows need to know; where MLflow is, they are told as it was set."""
+    """Return the environment of the worker and its flows; MLflow's address is passed on."""
     servers = read_json(find_record(root))["servers"]
     (prefect,) = (server["port"] for server in servers if server["name"] == "prefect")
     return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")} | {
@@ -73,13 +73,13 @@ def _worker_env(root: Path, port: int) -> dict[str, str]:
         "PREFECT_WORKER_WEBSERVER_PORT": str(port),
         "PREFECT_WORKER_QUERY_SECONDS": str(POLL_RUNS_S),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
-        # Prefect takes the project's folder off the path once the flow is imported; stages import more.
+        # Prefect removes the project's folder from the path after importing the flow; stages import more modules.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
     }
 
 
-KINDS = {
-    "prefect": Kind("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
-    "mlflow": Kind("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
-    "worker": Kind("worker", 4300, "/health", _worker_command, _worker_env),
+SPECS = {
+    "prefect": ServerSpec("prefect", 4200, "/api/health", _prefect_command, _prefect_env),
+    "mlflow": ServerSpec("mlflow", 5000, "/health", _mlflow_command, _mlflow_env),
+    "worker": ServerSpec("worker", 4300, "/health", _worker_command, _worker_env),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.learning.pace import Pace
+from tasks.learning.throughput import Throughput
 
 BATCHES = 5
 
@@ -20,7 +20,7 @@ def draw(delay_s: float) -> Iterator[int]:
 def test_the_share_of_the_input_is_that_of_the_time_spent_on_it(
     input_s: float, step_s: float, low: float, high: float
 ) -> None:
-    pace = Pace(examples=10)
+    pace = Throughput(examples=10)
     seen = []
     for batch in pace.time_input(draw(input_s)):
         seen.append(batch)

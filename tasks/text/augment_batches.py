@@ -1,8 +1,7 @@
-"""Batches of training texts altered on their way to the network."""
+"""Augmentation of training texts, batch by batch, just before the network reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +10,36 @@ from torch import Tensor
 
 from tasks.errors import UserError
 from tasks.learning.ragged import PAD, Ragged
+from tasks.learning.transforms import AugmentInputs
 from tasks.text.augment import VECTORS, Augment, augment_texts
 from tasks.text.synonyms import Synonyms, find_synonyms, read_synonyms
 from tasks.text.tokens import TokenTable, read_vocabulary
 
-Alteration = Callable[[Tensor, torch.Generator], Tensor]
 LARGEST_SEED = 2**31
 
 
-def open_alteration(augment: Augment, tokens: Path, language: Path | None) -> Alteration | None:
-    """Return what alters a batch of word numbers (batch, longest), or None where the section asks for nothing.
+def make_augment(augment: Augment, tokens: Path, language: Path | None) -> AugmentInputs | None:
+    """Return the function that augments a batch of word numbers (batch, longest), or None if augmentation is off.
 
-    `language` is the round's language model, whose vectors give the synonyms where they are asked for.
+    `language` is the folder of the round's language model; with synonyms `vectors` they are the nearest word vectors.
     """
     if not augment.is_on:
         return None
     synonyms = _open_synonyms(augment, tokens, language) if augment.synonym_share else None
 
-    def alter(words: Tensor, generator: torch.Generator) -> Tensor:
+    def augment_words(words: Tensor, generator: torch.Generator) -> Tensor:
         drawn = int(torch.randint(LARGEST_SEED, (), generator=generator))
-        altered = augment_texts(to_table(words), augment, synonyms, np.random.default_rng((augment.seed, drawn)))
-        return pad_table(altered).to(words.device)
+        augmented = augment_texts(to_table(words), augment, synonyms, np.random.default_rng((augment.seed, drawn)))
+        return pad_table(augmented).to(words.device)
 
-    return alter
+    return augment_words
 
 
 def to_table(words: Tensor) -> TokenTable:
-    """Return a padded batch (batch, longest) as its words in a row."""
+    """Return a padded batch (batch, longest) as a table of its words, without padding."""
     array = words.cpu().numpy()
-    there = array != PAD
-    return TokenTable(array[there].astype(np.int32), np.concatenate([[0], there.sum(1).cumsum()]).astype(np.int64))
+    is_word = array != PAD
+    return TokenTable(array[is_word].astype(np.int32), np.concatenate([[0], is_word.sum(1).cumsum()]).astype(np.int64))
 
 
 def pad_table(table: TokenTable) -> Tensor:
@@ -56,6 +55,9 @@ def _open_synonyms(augment: Augment, tokens: Path, language: Path | None) -> Syn
     from tasks.text.language import FILE
 
     if language is None:
-        raise UserError("augment.synonyms vectors needs the round's language model; hand it on in the flow")
+        raise UserError(
+            "augment.synonyms is vectors, which needs the round's language model, and there is none: pass `language` "
+            "to this stage in the flow, or set augment.synonyms to none or to a list's path."
+        )
     vectors = read_state_dict(language / FILE)["vectors.table.weight"].numpy()
     return find_synonyms(vectors, count=augment.nearest, least_cosine=augment.least_cosine)

@@ -1,4 +1,4 @@
-"""Cutting what stands between two spaces into tokens: not at all, or as spaCy does."""
+"""Tokenisation of chunks, the pieces of a text between spaces: one token each, or by spaCy's rules."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-Cutter = Callable[[str], list[str]]
+Tokeniser = Callable[[str], list[str]]
 
-# Letters with what often stands around them, where spaCy's rules come to one cut before and behind each mark.
+# Letters with the punctuation that often surrounds them, which spaCy's rules split off mark by mark.
 PLAIN = re.compile(r"""(["#]*)([A-Za-z]+)('[sS])?((?:[!?,;"]|\.\.+|(?<=[a-z!?,;"])\.(?!\.))*)""")
 MARK = re.compile(r"\.\.+|.", re.DOTALL)
 
 
-def make_cutter(tokeniser: str) -> Cutter:
-    """Return the function that cuts one chunk (no white space in it) into its tokens."""
-    return SpacyCutter() if tokeniser == "spacy" else lambda chunk: [chunk]
+def make_tokeniser(tokeniser: str) -> Tokeniser:
+    """Return the function that splits a chunk (without white space) into tokens."""
+    return SpacyTokeniser() if tokeniser == "spacy" else lambda chunk: [chunk]
 
 
-class SpacyCutter:
-    """spaCy's English tokeniser, chunk by chunk; most chunks are so plain that its answer is known without it.
+class SpacyTokeniser:
+    """spaCy's English tokeniser, chunk by chunk; for most chunks the result is known without calling spaCy.
 
-    spaCy cuts at white space first, and no rule of its English reaches over single spaces: so the tokens of a text
-    are those of its chunks, and each chunk need be cut only once, however often it stands in the texts.
+    spaCy splits at white space first, and no rule of its English tokeniser spans a single space. So the tokens of a
+    text are those of its chunks, and each distinct chunk is tokenised only once.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class SpacyCutter:
         return [*before, letters, *([owner] if owner else ()), *MARK.findall(after)]
 
     def _is_special(self, chunk: str, plain: re.Match[str]) -> bool:
-        """Tell whether a rule of its own may fit the chunk, or what is left of it with marks cut off."""
+        """Return whether a special rule may match the chunk, or the chunk without its punctuation."""
         letters = plain[2]
         return any(text in self._special for text in (chunk, letters, letters + (plain[3] or ""), letters + "."))
 
 
-def cut_all(chunks: Iterable[str], cut: Cutter, *, lower: bool) -> list[list[str]]:
+def tokenise_all(chunks: Iterable[str], tokenise: Tokeniser, *, lower: bool) -> list[list[str]]:
     """Return the tokens of each chunk."""
     if lower:
-        return [[token.lower() for token in cut(chunk)] if chunk else [] for chunk in chunks]
-    return [cut(chunk) if chunk else [] for chunk in chunks]
+        return [[token.lower() for token in tokenise(chunk)] if chunk else [] for chunk in chunks]
+    return [tokenise(chunk) if chunk else [] for chunk in chunks]

@@ -1,4 +1,4 @@
-"""What tells texts apart or together in a few whole numbers: of the text, of its words, and of its words but one."""
+"""Hashes that find equal and similar texts: of the text, of its words, and of its words without one of them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.text.wash import ADDRESS, NAME
+from tasks.text.normalise import ADDRESS, NAME
 
 Hashes = NDArray[np.uint64]
 
 RETWEET = "rt"
-UNCOUNTED = ["", RETWEET, "via", ADDRESS, NAME]  # words that say nothing of what a text is
+UNCOUNTED = ["", RETWEET, "via", ADDRESS, NAME]  # words that do not count when texts are compared
 BASE = np.uint64(0xD1342543DE82EF95)  # odd, so that no power of it is 0 modulo 2^64
 MIX = np.uint64(0x9E3779B97F4A7C15)
 OF_BYTE = np.asarray(np.random.PCG64(1).random_raw(256), np.uint64)
-MIN_WORDS = 4  # of a text that may be near another one: shorter ones differ when a word does
+MIN_WORDS = 4  # of a text that may be near another: shorter texts that differ in one word are different texts
 
 
 @dataclass(frozen=True)
-class Marks:
-    """Of n texts: `text`, `words`, `user` and `n_words` (n), and `near`, in text order, n_words each.
+class TextHashes:
+    """The hashes of n texts: `text`, `words`, `user` and `n_words` (n), and `near`, n_words hashes for each text.
 
-    `words` is 0 where a text has none that count. `near` is there for texts of MIN_WORDS words or more.
+    `words` is 0 if no word of a text counts. Only texts of MIN_WORDS words or more have `near` hashes.
     """
 
     text: Hashes
@@ -35,16 +35,16 @@ class Marks:
     near: Hashes
 
 
-def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
-    """Return the marks of washed texts, none of them empty.
+def hash_texts(texts: pa.StringArray, users: pa.StringArray) -> TextHashes:
+    """Return the hashes of normalised texts, none of them empty.
 
-    `words` is a sum over the words, so their order, case and punctuation do not count, nor what stands before RT:
-    a retweet has the mark of what it repeats. `near` is `words` + `user` without each word in turn: when two texts of
-    a user differ in one word, a near mark of one is a near mark of the other, or its `words` + `user`.
+    `words` is a sum over the words, so order, case and punctuation do not count. Nor do the words before RT: a
+    retweet has the hash of the text that it repeats. `near` is `words` + `user` minus each word in turn: if two texts
+    of a user differ in one word, a near hash of one equals a near hash of the other, or its `words` + `user`.
     """
     user = hash_strings(users)
     if not len(texts):
-        return Marks(user, user, user, np.zeros(0, np.int64), user)
+        return TextHashes(user, user, user, np.zeros(0, np.int64), user)
     split = pc.split_pattern(texts, " ")
     chunks = split.flatten().dictionary_encode()
     codes = chunks.indices.to_numpy()
@@ -53,11 +53,11 @@ def mark_texts(texts: pa.StringArray, users: pa.StringArray) -> Marks:
     places = np.arange(len(codes)) - np.repeat(starts, np.diff(offsets))
     text = np.add.reduceat(hash_strings(chunks.dictionary)[codes] * _raise(places), starts)
     of_word, is_retweet = _hash_words(chunks.dictionary)
-    hashes = _forget_before_retweet(of_word[codes], is_retweet[codes], starts)
+    hashes = _clear_before_retweet(of_word[codes], is_retweet[codes], starts)
     counted = hashes != 0
     words = np.add.reduceat(hashes, starts)
     n_words = np.add.reduceat(counted, starts, dtype=np.int64)
-    return Marks(text, words, user, n_words, _mark_near(hashes[counted], words + user, n_words))
+    return TextHashes(text, words, user, n_words, _hash_near(hashes[counted], words + user, n_words))
 
 
 def hash_strings(texts: pa.StringArray) -> Hashes:
@@ -82,9 +82,9 @@ def _raise(exponents: NDArray[np.int64]) -> Hashes:
 
 
 def _hash_words(words: pa.StringArray) -> tuple[Hashes, NDArray[np.bool_]]:
-    """Return a hash of each word as it counts, 0 where it does not, and which of them is RT."""
+    """Return the hash of each word, 0 for words that do not count, and which words are RT."""
     bare = pc.replace_substring_regex(pc.utf8_lower(words), r"@\w+|[^\pL\pN]+", "")
-    # What has neither letter nor digit, such as a smiley, counts as it stands.
+    # A word with neither letter nor digit, such as a smiley, counts unchanged.
     whole = pc.if_else(pc.equal(bare, ""), _drop_punctuation(words), bare)
     hashes = hash_strings(whole) | np.uint64(1)
     hashes[pc.is_in(whole, pa.array(UNCOUNTED)).to_numpy(zero_copy_only=False)] = 0
@@ -95,19 +95,19 @@ def _drop_punctuation(words: pa.StringArray) -> pa.StringArray:
     return pc.replace_substring_regex(words, r"^(?:[-.,;:!?\"'*]+|[()\[\]{}/|&~]|@\w*)$", "")
 
 
-def _forget_before_retweet(hashes: Hashes, is_retweet: NDArray[np.bool_], starts: NDArray[np.int64]) -> Hashes:
+def _clear_before_retweet(hashes: Hashes, is_retweet: NDArray[np.bool_], starts: NDArray[np.int64]) -> Hashes:
     """Return the hashes with those before a text's last RT set to 0."""
     places = np.flatnonzero(is_retweet)
     if not len(places):
         return hashes
-    kept = hashes.copy()
+    cleared = hashes.copy()
     rows = np.searchsorted(starts, places, side="right") - 1
     for row, place in dict(zip(rows.tolist(), places.tolist(), strict=True)).items():
-        kept[starts[row] : place] = 0
-    return kept
+        cleared[starts[row] : place] = 0
+    return cleared
 
 
-def _mark_near(hashes: Hashes, whole: Hashes, n_words: NDArray[np.int64]) -> Hashes:
-    """Return for each text of enough words its mark without each word in turn, in a row."""
+def _hash_near(hashes: Hashes, whole: Hashes, n_words: NDArray[np.int64]) -> Hashes:
+    """Return for each text of MIN_WORDS words or more its hash minus each word in turn, one after the other."""
     enough = n_words >= MIN_WORDS
     return np.repeat(whole[enough], n_words[enough]) - hashes[np.repeat(enough, n_words)]

@@ -1,4 +1,4 @@
-"""Alteration and back-translation reach the network in training, and nothing else."""
+"""Augmentation and back-translation reach the network in training, and nothing else."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from tasks.learning.ragged import PAD
 from tasks.learning.weights import read_state_dict
 from tasks.report import Silent
 from tasks.tables import read_rows
-from tasks.text.altered import open_alteration, pad_table, to_table
 from tasks.text.augment import Augment
+from tasks.text.augment_batches import make_augment, pad_table, to_table
 from tasks.text.sections import Tokens
 from tasks.text.texts import read_texts
 from tasks.text.tokens import open_tokens, read_vocabulary, tokenise
 from tasks.text.translate import Translate, translate_texts
-from tests.tasks.learning.toys import Told, Toy
+from tests.tasks.learning.toys import RecordingReport, Toy
 from tests.tasks.text.test_tokens import PLAIN, stages
 from tests.tasks.text.test_train import fit
 from tests.tasks.text.test_translate import TURN, UPPER
@@ -32,10 +32,10 @@ def make(**values: object) -> Augment:
     return Augment.model_validate(AS_THEY_ARE.model_dump() | {"altered_share": 1.0} | values)
 
 
-def alter(augment: Augment, folder: Path, language: Path | None = None) -> torch.Tensor:
-    alteration = open_alteration(augment, folder, language)
-    assert alteration is not None
-    return alteration(BATCH, torch.Generator().manual_seed(1))
+def augment_batch(augment: Augment, folder: Path, language: Path | None = None) -> torch.Tensor:
+    augment_words = make_augment(augment, folder, language)
+    assert augment_words is not None
+    return augment_words(BATCH, torch.Generator().manual_seed(1))
 
 
 def write_language(folder: Path) -> Path:
@@ -51,28 +51,28 @@ def test_a_padded_batch_comes_back_as_it_was() -> None:
     assert torch.equal(pad_table(to_table(BATCH)), BATCH)
 
 
-def test_what_asks_for_nothing_alters_nothing(tmp_path: Path) -> None:
-    assert open_alteration(AS_THEY_ARE, tmp_path, None) is None
-    assert open_alteration(make(), tmp_path, None) is None
-    assert open_alteration(make(delete_share=0.5, altered_share=0.0), tmp_path, None) is None
+def test_what_asks_for_nothing_changes_nothing(tmp_path: Path) -> None:
+    assert make_augment(AS_THEY_ARE, tmp_path, None) is None
+    assert make_augment(make(), tmp_path, None) is None
+    assert make_augment(make(delete_share=0.5, altered_share=0.0), tmp_path, None) is None
 
 
-def test_a_batch_is_altered_anew_each_time_and_the_same_for_a_seed(tmp_path: Path) -> None:
-    alteration = open_alteration(make(delete_share=0.5), tmp_path, None)
-    assert alteration is not None
+def test_a_batch_is_augmented_anew_each_time_and_the_same_for_a_seed(tmp_path: Path) -> None:
+    augment_words = make_augment(make(delete_share=0.5), tmp_path, None)
+    assert augment_words is not None
     before, generator = BATCH.clone(), torch.Generator().manual_seed(1)
-    first, second = (alteration(BATCH, generator) for _ in range(2))
+    first, second = (augment_words(BATCH, generator) for _ in range(2))
     assert torch.equal(BATCH, before)
     assert not torch.equal(first, second)
-    assert torch.equal(first, alteration(BATCH, torch.Generator().manual_seed(1)))
+    assert torch.equal(first, augment_words(BATCH, torch.Generator().manual_seed(1)))
 
 
 def test_the_language_model_s_nearest_words_stand_in(tmp_path: Path) -> None:
     section = make(replace_share=1.0, synonyms="vectors", least_cosine=0.9)
-    told = alter(section, tmp_path, write_language(tmp_path))
-    assert told.tolist() == [[2, 3, 4, 6], [5, 7, PAD, PAD], [8, PAD, PAD, PAD]]
+    augmented = augment_batch(section, tmp_path, write_language(tmp_path))
+    assert augmented.tolist() == [[2, 3, 4, 6], [5, 7, PAD, PAD], [8, PAD, PAD, PAD]]
     with pytest.raises(UserError, match="needs the round's language model"):
-        open_alteration(section, tmp_path, None)
+        make_augment(section, tmp_path, None)
 
 
 def test_the_list_s_words_stand_in_and_the_list_is_an_input(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_the_list_s_words_stand_in_and_the_list_is_an_input(tmp_path: Path) -> N
     path.write_text("good, tea\nrain, snow\n")
     section = make(replace_share=1.0, synonyms=str(path))
     assert section.files() == (str(path),)
-    told = alter(section, toy.folder("tokens"))
-    assert told[0].tolist() == [2, 3, 4, WORDS.index("tea")]
+    augmented = augment_batch(section, toy.folder("tokens"))
+    assert augmented[0].tolist() == [2, 3, 4, WORDS.index("tea")]
 
 
 def test_training_texts_are_altered(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_training_texts_are_altered(tmp_path: Path) -> None:
     weights = []
     for toy, section in ((plain, AS_THEY_ARE), (altered, make(delete_share=0.5))):
         make_texts(toy.root)
-        weights.append(read_state_dict(fit(toy, augment=section, report=Told()) / "state_dict.pt"))
+        weights.append(read_state_dict(fit(toy, augment=section, report=RecordingReport()) / "state_dict.pt"))
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 

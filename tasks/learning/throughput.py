@@ -1,4 +1,4 @@
-"""How fast an epoch goes, and for how much of it the training waits for its next batch."""
+"""The speed of an epoch, and the share of it spent waiting for the next batch."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -7,40 +7,40 @@ from typing import TypeVar
 Batch = TypeVar("Batch")
 
 
-class Pace:
-    """The clock of one epoch of `examples`: it costs two looks at the time a batch."""
+class Throughput:
+    """The clock of one epoch of `examples`; it reads the time twice per batch."""
 
     def __init__(self, examples: int) -> None:
-        """Begin the epoch."""
+        """Start the clock."""
         self._examples = examples
         self._began_s = time.perf_counter()
         self._waited_s = self._took_s = 0.0
 
     def time_input(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield the batches, and count the time that it takes to get each one ready.
+        """Yield the batches, and add up the time that each takes to prepare.
 
-        On a GPU this is the most that it can have waited: it may still be at work on what it was given before.
+        On a GPU this is an upper bound of the wait, because the GPU may still compute the batch before.
         """
-        waiting = iter(batches)
+        iterator = iter(batches)
         while True:
-            asked_s = time.perf_counter()
+            start_s = time.perf_counter()
             try:
-                batch = next(waiting)
+                batch = next(iterator)
             except StopIteration:
                 return
             finally:
-                self._waited_s += time.perf_counter() - asked_s
+                self._waited_s += time.perf_counter() - start_s
             yield batch
 
     def end(self) -> None:
-        """End the epoch."""
+        """Stop the clock."""
         self._took_s = time.perf_counter() - self._began_s
 
     @property
     def examples_per_s(self) -> float:
-        """Return the examples of one second of the epoch."""
+        """Examples per second."""
         return self._examples / self._took_s
 
     def measure(self) -> dict[str, float]:
-        """Return `examples_per_s`, and `input_share`: the share of the epoch's time spent on getting batches ready."""
+        """Return `examples_per_s`, and `input_share`: the share of the epoch spent on preparing batches."""
         return {"examples_per_s": self.examples_per_s, "input_share": self._waited_s / self._took_s}
