@@ -23,8 +23,16 @@ from tests.profiled.stages import Quiet
 
 # The least that still runs every stage.
 SMALL: dict[str, dict[str, Any]] = {
-    "audio": {"sample": {"clips_per_fold": 2}, "folds": {"mode": "holdout"}, "members": {"melnet": {"epochs": 1}}},
-    "images": {"sample": {"pictures_per_class": 30}, "sizes": {"small": {"epochs": 1}}},
+    "audio": {
+        "sample": {"clips_per_fold": 2},
+        "folds": {"mode": "holdout"},
+        "members": {"melnet": {"epochs": 1, "width": 4}},
+    },
+    "images": {
+        "sample": {"pictures_per_class": 20},
+        "sizes": {"small": {"epochs": 1, "pixels": 16, "batch_size": 8}},
+        "members": {"compactnet": {"width": 4}},
+    },
     "text": {
         "sample": {"train_rows": 200, "test_rows": 60},
         "members": {name: {"epochs": 1} for name in ("lstm", "linear", "cnn")},

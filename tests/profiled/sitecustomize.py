@@ -7,6 +7,7 @@ global names and their attributes stand for.
 from __future__ import annotations
 
 import dis
+import importlib
 import json
 import os
 import sys
@@ -19,7 +20,8 @@ RECORDS = "PROFILED_RECORDS"
 TASKS = f"{os.sep}tasks{os.sep}"
 FUNCTION = 0x1  # a code object of this flag is a function's, not that of a class or a module
 
-_seen: set[CodeType] = set()
+# By their ids, since it takes long to hash a code object; kept, so that no id is used again.
+_seen: dict[int, CodeType] = {}
 
 
 def watch() -> None:
@@ -31,9 +33,9 @@ def watch() -> None:
 
 def _note(frame: FrameType, event: str, argument: object) -> None:
     code = frame.f_code
-    if event != "call" or code in _seen:
+    if id(code) in _seen or event != "call":
         return
-    _seen.add(code)
+    _seen[id(code)] = code
     module = str(frame.f_globals.get("__name__"))
     if TASKS in code.co_filename and code.co_flags & FUNCTION and module.startswith("tasks"):
         named = sorted(set(_list_named(code, frame.f_globals)))
@@ -69,4 +71,7 @@ def _name(value: Any, name: str, module: str) -> tuple[str, str]:
 
 
 if RECORDS in os.environ:
+    if any("spawn_main" in word for word in sys.orig_argv):
+        # What a task starts by multiprocessing imports torch anyway, and much faster while it is not watched.
+        importlib.import_module("torch")
     watch()

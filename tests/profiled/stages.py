@@ -12,7 +12,27 @@ import pickle
 import sys
 from pathlib import Path
 
-HEAVY = ("torch", "torchvision.transforms", "pandas", "pyarrow.compute", "matplotlib.pyplot", "sklearn", "torchmetrics")
+HEAVY = (
+    "torch",
+    "torch.utils.data",
+    "torchaudio",
+    "torchmetrics",
+    "torchvision.transforms",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.pyplot",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pydantic",
+    "rich.progress",
+    "scipy.fftpack",
+    "scipy.signal",
+    "sklearn.feature_extraction.text",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "spacy.lang.en",
+)
 
 
 class Quiet:
