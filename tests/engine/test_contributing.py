@@ -97,7 +97,7 @@ def test_a_new_stage_runs_alone(project: Project) -> None:
 def test_a_new_member_has_stages_of_its_own_and_is_tested_by_being_there(project: Project) -> None:
     stages = (project.root / "dvc.yaml").read_text()
     assert "audio-fit-bandnet-fold1:" in stages
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0"]
     tests = ["tests/tasks/test_members.py", "tests/engine/test_params.py", "tests/engine/test_imports.py"]
     chosen = ["-k", "bandnet or rows or mlp or library or tasks_import"]
     done = subprocess.run([*command, *tests, *chosen], cwd=project.root, capture_output=True, text=True, check=False)
