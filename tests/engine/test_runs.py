@@ -83,5 +83,5 @@ def test_an_id_that_names_no_run_or_several_is_refused(root: Path) -> None:
         runs.find("x")
     with pytest.raises(EngineError, match="2 runs have an id that begins with ''"):
         runs.find("")
-    pair = runs.compare(*runs.list_last(2), comparison)
+    pair = runs.compare(*runs.list_last(2), judge=comparison)
     assert pair.noise == "not compared example by example: a run has no registered model"

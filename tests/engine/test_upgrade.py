@@ -15,7 +15,7 @@ from flows.engine.housekeeping.retention import Retention
 from flows.engine.registry.runs import FlowRuns
 from flows.engine.registry.versions import Registry
 from flows.engine.tracking import sender
-from flows.engine.tracking.outbox import take_told
+from flows.engine.tracking.outbox import take_messages
 from flows.text import TextParams
 from tasks.section import Section
 from tests.engine.mlflow_store import open_client
@@ -50,7 +50,7 @@ def test_the_champion_stays_and_the_next_version_is_compared_with_it(root: Path)
     assert champion is not None and champion.number == "1"
     export(root, "flow", 180, TEST_DATA)
     sender.follow_journals(0)
-    (verdict,) = take_told(root)
+    (verdict,) = take_messages(root)
     assert "audio version 2 becomes champion: compared with champion 1" in verdict
     assert registry.rollback("audio") == "1"
 
