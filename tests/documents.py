@@ -6,7 +6,7 @@ import re
 
 from tests.project import REPOSITORY
 
-LANGUAGES = {"sh", "text", "mermaid"}
+LANGUAGES = {"sh", "text", "python"}
 _BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("audio flow")
 # What takes seconds where the flow was computed, and a word that it prints.
 QUICK = {
     "python -m flows run audio": "cached",
+    "python -m flows status audio": "fresh",
     "python -m flows graph": "audio-spectrograms",
     "python -m flows predict audio some.wav": "some.wav",
     "python -m flows runs": "finished",
@@ -65,6 +66,11 @@ def test_every_command_that_the_pages_show_is_run_or_left_out_for_a_reason() -> 
 
 def test_every_block_says_what_it_holds() -> None:
     assert {language for language, _ in read_blocks()} <= LANGUAGES
+
+
+def test_the_flow_that_the_readme_shows_is_the_one_that_runs() -> None:
+    (shown,) = (text for language, text in read_blocks() if language == "python")
+    assert (REPOSITORY / "flows/audio.py").read_text(encoding="utf-8").endswith(shown)
 
 
 @pytest.fixture(scope="module")
