@@ -153,7 +153,7 @@ def test_a_run_that_dies_with_its_worker_is_marked_crashed(unattended: TinyProje
         time.sleep(0.01)
     assert read_runs(unattended, "tiny")[0]["state"]["name"] == "Running"
     died = wait_for_state(unattended, "tiny", "Crashed")
-    assert died["state"]["message"].startswith("its process died")
+    assert died["state"]["message"].endswith("its process died")
 
 
 def test_the_run_after_one_that_died_goes_on_from_there(

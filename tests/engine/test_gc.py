@@ -194,7 +194,7 @@ def test_runs_that_wait_to_be_sent_stop_it(tiny: TinyProject) -> None:
     begin(tiny.root)
     refused = tiny.call("python", "-m", "flows", "gc", "--free")
     assert refused.code == 1
-    assert "wait in .trifold/outbox" in refused.output
+    assert "in .trifold/outbox have not been sent" in refused.output
 
 
 def test_a_copy_of_a_project_leaves_the_files_of_the_first_alone(tiny: TinyProject, tmp_path: Path) -> None:
