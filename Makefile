@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench up down doctor
+.PHONY: help demo test lint check bench up down doctor
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,13 @@ test: .venv/installed  ## run the tests, on sample data only
 	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
 	pytest -n 2 tests/tasks
 
-check: .venv/installed  ## run the checks to pass before a commit
+lint: .venv/installed  ## format, lint, types and dvc.yaml
 	ruff format --check .
 	ruff check .
 	mypy
 	python -m flows graph --check
+
+check: lint  ## what to run before each commit: lint and the fast tests
 	pytest -n 2 tests/tasks --ignore=tests/tasks/learning
 
 bench: .venv/installed  ## run the benchmarks; ROW=name runs one of them
