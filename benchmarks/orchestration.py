@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.table import Figure
 from flows.engine.project import ROOT
+from flows.engine.tracking.ledger import read_made
 
 N_STAGES = 40
 N_ROUNDS = 3
@@ -292,4 +292,6 @@ def measure_training() -> list[Figure]:
 def time_in_flow(clone: Path, env: dict[str, str], stage: str) -> float:
     """Train once more in the flow and return the seconds that its task function took."""
     call(clone, env, "-m", "flows", "run", "audio", "--stage", stage, "--force")
-    return float(json.loads((clone / f".trifold/made/{stage}.json").read_text())["seconds"])
+    made = read_made(clone, stage)
+    assert made is not None, f"{stage} was not computed"
+    return made.seconds

@@ -18,6 +18,7 @@ from benchmarks.table import MissingDataError
 from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.params import read_yaml
 from flows.engine.project import ROOT
+from flows.engine.tracking.ledger import read_made
 
 SEEDS = (1, 2, 3)
 
@@ -63,7 +64,8 @@ class Clone:
         stages = read_yaml(str(self.root / "dvc.yaml"))["stages"]
         for name in stages:
             if name.startswith((f"{self.flow}-lr-", f"{self.flow}-fit-")):
-                yield json.loads((self.root / f".trifold/made/{name}.json").read_text())["seconds"]
+                made = read_made(self.root, name)
+                yield made.seconds if made else 0.0
 
 
 def find_archive(row: str, variable: str) -> Path:

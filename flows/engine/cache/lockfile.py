@@ -128,4 +128,4 @@ def _modify(path: str, fs: Any = None) -> Iterator[Any]:
 
 def list_stages(path: Path) -> set[str]:
     """Return the names of the stages in a dvc.yaml or dvc.lock, none where there is no such file."""
-    return set(_STAGE.findall(path.read_text(encoding="utf-8"))) if path.exists() else set()
+    return set(_STAGE.findall(path.read_text(encoding="utf-8", errors="replace"))) if path.exists() else set()

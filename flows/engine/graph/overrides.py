@@ -81,10 +81,15 @@ def _lay_preset(content: Any, preset: Mapping[str, Any], model: type[Params]) ->
     """
     for key, value in preset.items():
         if is_mapping(model, [key]) or not isinstance(content.get(key), Mapping):
-            content[key] = value
+            content[key] = _convert(value)
         else:
             for name, setting in value.items():
                 _put(content[key], name, setting)
+
+
+def _convert(value: Any) -> Any:
+    """Return plain mappings as those of the params file, so that an override can change a key in them."""
+    return CommentedMap({key: _convert(one) for key, one in value.items()}) if isinstance(value, Mapping) else value
 
 
 def _describe(preset: str, overrides: list[str]) -> str:

@@ -196,10 +196,12 @@ def _list_sections(model: type[BaseModel], where: Sequence[str]) -> list[Any]:
 
 def _is_renamed(detail: ErrorDetails, model: type[Params], content: Mapping[str, Any]) -> bool:
     """Tell whether a key is missing because the file has it under its old name."""
+    if detail["type"] != "missing":
+        return False
     *place, name = detail["loc"]
     renamed: Mapping[str, str] = getattr(find_type(model, [str(part) for part in place]), "renamed", {})
     given = {**(dig(content, place) or {}), **(dig(content, [RECIPE]) or {})}
-    return detail["type"] == "missing" and any(new == name and old in given for old, new in renamed.items())
+    return any(new == name and old in given for old, new in renamed.items())
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
