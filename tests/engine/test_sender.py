@@ -75,7 +75,7 @@ def test_what_mlflow_would_refuse_is_cut_or_left_out_and_costs_nothing_else(root
 
     data = read_runs(root)["fit"].data
     assert len(data.tags["long"]) == 8000
-    assert data.tags["long"].endswith("(cut)")
+    assert data.tags["long"].endswith("(truncated)")
     assert len(data.params["many"]) == 6000
     assert data.tags["odd_key"] == "1"
     assert data.metrics["acc_5 ___"] == data.metrics["late"] == 1.0
