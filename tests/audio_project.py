@@ -67,7 +67,8 @@ class AudioProject(Project):
         return place
 
     def snapshot(self) -> dict[str, str]:
-        """Return the digest of dvc.lock and of every file below data/."""
+        """Return the digest of dvc.lock and of every file below data/, the fingerprints of code being up to date."""
+        self.call("python", "-m", "flows", "stage", "code")
         files = [self.root / "dvc.lock", *sorted((self.root / "data").rglob("*"))]
         return {
             str(path.relative_to(self.root)): hashlib.md5(path.read_bytes()).hexdigest()

@@ -136,7 +136,7 @@ CASES: dict[str, tuple[Change, dict[str, tuple[str, list[str]]], list[str]]] = {
     "a new member": (
         lambda p: p.edit("params/tiny.yaml", "\njoin:", '  mine:\n    mark: "."\n\njoin:'),
         {
-            "change-mine": ("missing", ["not yet in dvc.yaml"]),
+            "change-mine": ("missing", ["not in dvc.yaml yet"]),
             "join": ("stale", ["new input: data/tiny/change-mine"]),
         },
         ["change-reverse", "join"],  # of the new member, whose module is that of `reverse`
@@ -182,7 +182,7 @@ def test_a_plan_tells_why_and_what_the_stages_took_before(tiny_base: TinyProject
         "change-reverse": ["stale", "90.0", "members.reverse.mark ? -> ."],
         "join": ["stale", "30.0", "tiny-change-reverse is stale"],
     }
-    assert "at most 2 of 4 stages would run; those that ran before took 2.0 min" in done.output
+    assert "at most 2 of 4 stages would run; 2 of them took 2.0 min last time" in done.output
 
 
 def test_a_library_of_another_version_is_named_and_makes_nothing_stale(tiny_base: TinyProject, tmp_path: Path) -> None:

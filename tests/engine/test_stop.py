@@ -20,6 +20,7 @@ from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
 from flows.engine.machine import identify
+from flows.engine.servers.server import down, up
 from flows.engine.stop import LateError, Stop, StoppedError, read_limit_s
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
@@ -79,6 +80,9 @@ def test_a_signal_stops_at_the_next_batch_and_the_next_run_goes_on(tiny: TinyPro
 
 
 def test_a_terminal_that_is_closed_ends_the_run_as_cancelled(tiny: TinyProject) -> None:
+    # A server of its own: on the one that all tests share, another test's run may be the newest.
+    tiny.record.unlink()
+    up(tiny.root, ["prefect"])
     gate = tiny.hold("join")
     command = [sys.executable, "-c", IN_TERMINAL, sys.executable, "-m", "flows", "run", "tiny"]
     terminal = subprocess.Popen(
@@ -90,6 +94,7 @@ def test_a_terminal_that_is_closed_ends_the_run_as_cancelled(tiny: TinyProject) 
     (run,) = ask(tiny.record, "flow_runs/filter", sort="START_TIME_DESC", limit=1)
     assert run["state"]["name"] == "Cancelled"
     resume(tiny, gate)
+    down(tiny.root)
 
 
 def test_what_is_stopped_ends_as_killed_in_mlflow(tiny: TinyProject) -> None:

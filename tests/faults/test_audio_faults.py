@@ -103,7 +103,7 @@ PARAMS = {
     "an unknown key": ("spectrogram.n_melz=64", ("n_melz", "spectrogram.n_mels")),
     "a text for a number": ("spectrogram.n_mels=many", ("spectrogram.n_mels", "many")),
     "a password in an address": ("source.archive=https://me:hush@host/a.zip", ("source", "~/.netrc")),
-    "an unknown member": ("members.nobody.epochs=3", ("members.nobody", "members.melnet")),
+    "an unknown member": ("members.nobody.epochs=3", ("members.nobody.network is missing",)),
 }
 
 
