@@ -57,6 +57,11 @@ class AudioProject(Project):
         self.set_param("source.archive", str(archive))
         self.set_param("source.sha256", f'"{sha256 or hashlib.sha256(archive.read_bytes()).hexdigest()}"')
         self.call("python", "-m", "flows", "graph", "--write").check()
+        self.update_code()
+
+    def update_code(self) -> None:
+        """Run the first stage, so that a refused stage has no reason to change dvc.lock or data/code."""
+        self.call("python", "-m", "flows", "stage", "code").check()
 
     def remake_archive(self, place: Path, change: ArchiveChange) -> Path:
         """Write a copy of the sample's archive with some of its files changed."""
@@ -67,8 +72,7 @@ class AudioProject(Project):
         return place
 
     def snapshot(self) -> dict[str, str]:
-        """Return the digest of dvc.lock and of every file below data/, the fingerprints of code being up to date."""
-        self.call("python", "-m", "flows", "stage", "code")
+        """Return the digest of dvc.lock and of every file below data/."""
         files = [self.root / "dvc.lock", *sorted((self.root / "data").rglob("*"))]
         return {
             str(path.relative_to(self.root)): hashlib.md5(path.read_bytes()).hexdigest()

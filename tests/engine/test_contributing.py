@@ -16,7 +16,7 @@ from tests.project import NO_BYTECODE, REPOSITORY, Project
 from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
-pytestmark = pytest.mark.xdist_group("contributing")
+pytestmark = [pytest.mark.xdist_group("contributing"), pytest.mark.timeout(900)]
 PAGE = REPOSITORY / "CONTRIBUTING.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PLACE = re.compile(r"# (\S+?)(?:, (?:after `(?P<anchor>.*)`|(?P<end>at the end)))?")

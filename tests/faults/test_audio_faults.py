@@ -135,6 +135,7 @@ def test_a_corrupted_weights_file_is_refused(project: AudioProject, tmp_path: Pa
     project.set_param("members.width", "0")
     project.set_param("recipe.weights", str(weights))
     project.call("python", "-m", "flows", "graph", "--write").check()
+    project.update_code()
     before = project.snapshot()
     done = project.run_stage("lr-melnet-fold5")
     assert done.code == 1
@@ -156,6 +157,7 @@ def test_a_folder_that_cannot_be_written_is_named(project: AudioProject) -> None
 
 def test_a_full_disk_is_named_and_loses_nothing(project: AudioProject) -> None:
     project.set_param("spectrogram.hop_samples", "4")
+    project.update_code()
     before = project.snapshot()
     # A limit on the size of files stands in for the full disk: the kernel refuses the write half-way just so.
     done = project.call("python", "-m", "flows", "stage", "audio-spectrograms", TEST_FILE_LIMIT_BYTES="4000000")
