@@ -20,7 +20,6 @@ LIBRARIES = (
     "torchvision",
     "torchaudio",
     "torchtext",
-    "torchmetrics",
     "librosa",
     "soundfile",
     "spacy",

@@ -3,10 +3,8 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from tasks.learning.predictions import Predictions
 
@@ -43,14 +41,12 @@ def score(predictions: Predictions) -> Scores:
     classes = np.arange(probabilities.shape[1])
     chosen = probabilities.argmax(1)
     sums = probabilities.astype(np.float64).sum(1, keepdims=True)
-    calibration = multiclass_calibration_error(
-        torch.from_numpy(probabilities), torch.from_numpy(labels), num_classes=len(classes), n_bins=BINS, norm="l1"
-    )
+    reliability = measure_reliability(predictions)
     return Scores(
         float(accuracy_score(labels, chosen)),
         float(f1_score(labels, chosen, labels=classes, average="macro", zero_division=0.0)),
         float(log_loss(labels, probabilities / sums, labels=classes)),
-        float(calibration),
+        reliability.calibration_error,
     )
 
 
@@ -76,6 +72,11 @@ class Reliability:
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
     examples: NDArray[np.int64]
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean distance between confidence and accuracy (Guo et al. 2017)."""
+        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.examples))
 
 
 def measure_reliability(predictions: Predictions) -> Reliability:

@@ -16,7 +16,6 @@ HEAVY = (
     "torch",
     "torch.utils.data",
     "torchaudio",
-    "torchmetrics",
     "torchvision.transforms",
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",

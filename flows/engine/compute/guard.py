@@ -68,7 +68,8 @@ class Guard:
         if not self._stage.flow:
             return  # the stage that writes the fingerprints: it depends on the files themselves
         code, driver = self._stage.code, self._stage.fingerprint
-        for found in (code.make_fingerprint(), code.read_fingerprint()):
+        on_disk = driver if self._stage.is_current() else code.make_fingerprint()
+        for found in (on_disk, code.read_fingerprint()):
             if changed := name_changes(driver, found):
                 raise DisturbedError(
                     f"{self._stage.name}: {_name_some(changed)} changed since the run began; nothing was recorded: run "

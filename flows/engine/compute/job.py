@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from flows.engine.graph.fingerprint import sign_sources
+from flows.engine.graph.reach import Signature, are_current
 
 if TYPE_CHECKING:
     from flows.engine.graph.fingerprint import Code
     from flows.engine.graph.stage import Stage
+
+_reading = threading.Lock()  # stages begin in several threads, which share what is known of the sources
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,8 @@ class Job:
     """What the process of a stage needs to know about the stage.
 
     It contains no flow and no params file, so the process imports only the modules of the task and of its sections.
+    `modules` are all modules that its code imports; `sources` are the files from which the driver computed the
+    fingerprint, or none when they have changed since the run began.
     """
 
     name: str
@@ -28,12 +37,15 @@ class Job:
     deps: list[str]
     code: Code
     fingerprint: str
+    modules: list[str]
+    sources: Mapping[Path, Signature | None]
     path: str
     persists: bool
 
     @classmethod
     def of(cls, stage: Stage) -> Job:
         """Return the job of a stage, with everything resolved that needs the flow."""
+        modules, sources = _read_code(stage) if stage.flow else ([], {})
         return cls(
             name=stage.name,
             flow=stage.flow,
@@ -45,9 +57,27 @@ class Job:
             deps=stage.deps,
             code=stage.code,
             fingerprint=stage.fingerprint,
+            modules=modules,
+            sources=sources,
             path=stage.artifact.path,
             persists=stage.persists,
         )
+
+    def list_modules(self) -> list[str]:
+        """Return the names of all modules that the stage may import."""
+        return self.modules if self.is_current() else self.code.list_modules()
+
+    def is_current(self) -> bool:
+        """Return whether the code on disk is what the driver read. This is much faster than a new fingerprint."""
+        return bool(self.sources) and are_current(self.sources)
+
+
+def _read_code(stage: Stage) -> tuple[list[str], Mapping[Path, Signature | None]]:
+    """Return the modules and the sources of a stage's code, or nothing when its fingerprint has changed."""
+    with _reading:
+        if stage.code.make_fingerprint() != stage.fingerprint:
+            return [], {}
+        return stage.code.list_modules(), sign_sources()
 
 
 @dataclass(frozen=True)

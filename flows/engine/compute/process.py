@@ -36,8 +36,8 @@ from flows.engine.stop import GRACE_S
 
 SERVER = Path(__file__).with_name("stage_server.py")
 # The libraries for every stage, and for stages that learn. Without pyarrow and its users, because it starts a thread.
-LIBRARIES = ("pydantic", "ruamel.yaml")
-LEARNING = ("torch", "scipy.signal", "matplotlib.figure")
+LIBRARIES = ("pydantic.type_adapter", "pydantic.functional_validators", "ruamel.yaml")
+LEARNING = ("torch", "torchaudio", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg")
 # How often the driver checks a stage that sends nothing, seconds.
 CHECK_S = 0.1
 

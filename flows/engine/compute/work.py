@@ -46,7 +46,7 @@ def main(channel: Connection) -> None:
 
 def import_code(job: Job) -> None:
     """Import everything that the stage may import later, so that an edit meanwhile is noticed or has no effect."""
-    for name in job.code.list_modules() if job.flow else ():
+    for name in job.list_modules() if job.flow else ():
         importlib.import_module(name)
 
 

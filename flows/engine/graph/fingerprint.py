@@ -5,13 +5,13 @@ The stage depends on a text file with its fingerprint, so DVC notices a changed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.definitions import Module, hash_text
-from flows.engine.graph.reach import RUN, WHOLE, Node, Signature, Sources
+from flows.engine.graph.reach import RUN, WHOLE, Node, Signature, Sources, are_current
 from flows.engine.project import ROOT
 
 # The folder of the files with all fingerprints.
@@ -90,9 +90,14 @@ def find_libraries(module: str) -> set[str]:
     return {top for name in runs for top in sources.read(name).tops if not sources.is_module(top)}
 
 
+def sign_sources() -> Mapping[Path, Signature | None]:
+    """Return the signature of each source file that was read or searched for; None where there is no such file."""
+    return dict(read_sources().signed)
+
+
 def read_sources() -> Sources:
     """Return the project's current sources; results for unchanged files are reused."""
-    if not _latest or _latest[0].root != ROOT or not _latest[0].is_current():
+    if not _latest or _latest[0].root != ROOT or not are_current(_latest[0].signed):
         _latest[:] = [Sources(ROOT, _parsed)]
     return _latest[0]
 

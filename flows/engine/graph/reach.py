@@ -8,7 +8,7 @@ effects count too. A module that is used as a value counts as a whole.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,16 +78,12 @@ class Sources:
         self.texts: dict[tuple[frozenset[str], frozenset[str]], str] = {}  # the fingerprints computed so far
         self.root = root
         self._parsed = parsed
-        self._signed: dict[Path, Signature | None] = {}
+        self.signed: dict[Path, Signature | None] = {}
         self._located: dict[str, Path | None] = {}
         self._modules: dict[str, Module] = {}
         self._edges: dict[Node, set[Node]] = {}
         self._digests: dict[Node, str] = {}
         self._lookups: dict[tuple[str, Chain], frozenset[Node]] = {}
-
-    def is_current(self) -> bool:
-        """Return whether no file that was read, or searched for, has changed since."""
-        return all(_sign(path) == signed for path, signed in self._signed.items())
 
     def locate(self, name: str) -> Path | None:
         """Return the project file of a dotted module name, or None for a module outside the project."""
@@ -157,9 +153,9 @@ class Sources:
         return f"{node.module}.{','.join(self.read(node.module).names.get(node.place, ()))}"
 
     def _note(self, path: Path) -> Signature | None:
-        if path not in self._signed:
-            self._signed[path] = _sign(path)
-        return self._signed[path]
+        if path not in self.signed:
+            self.signed[path] = _sign(path)
+        return self.signed[path]
 
     def _is_package(self, name: str) -> bool:
         """Return whether a dotted name is a folder of the project; it needs no `__init__.py`."""
@@ -331,6 +327,11 @@ class Sources:
             if made is not node and self._has_hook(self.read(base.module), made):
                 return True
         return False
+
+
+def are_current(signed: Mapping[Path, Signature | None]) -> bool:
+    """Return whether no file that was read, or searched for, has changed since it was signed."""
+    return all(_sign(path) == signature for path, signature in signed.items())
 
 
 def _sign(path: Path) -> Signature | None:
