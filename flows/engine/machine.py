@@ -65,13 +65,15 @@ def identify(pid: int | None = None) -> Identity:
 def read_start(pid: int) -> str:
     """Return when a process began, or an empty string when it does not exist or is a zombie.
 
-    On Linux this is the boot id and the clock ticks since boot, which do not depend on the wall clock.
+    A process whose first thread has ended looks like a zombie, but keeps its files and ports until its other threads
+    end. On Linux the answer is the boot id and the clock ticks since boot, which do not depend on the wall clock.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return "" if Path("/proc/self/stat").exists() else _read_start_elsewhere(pid)
-    if fields[0] in "ZX":
+    n_threads = int(fields[17])
+    if fields[0] in "ZX" and n_threads < 2:
         return ""
     return f"{_read_boot()}:{fields[19]}"
 

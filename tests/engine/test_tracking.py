@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,27 @@ def test_a_run_tells_its_commit_and_the_names_of_changed_files(tmp_path: Path) -
     told = describe_source(tmp_path)
     assert told["git.commit"] == git("rev-parse", "HEAD")
     assert told["git.changed"] == 'kept.py\n"new file.py"'
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the first thread end alone")
+def test_a_process_whose_first_thread_has_ended_is_not_gone() -> None:
+    code = "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"{code}print(flush=True)\nctypes.CDLL(None).pthread_exit(0)"], stdout=-1
+    )
+    try:
+        identity = identify(child.pid)
+        assert child.stdout is not None
+        child.stdout.readline()
+        while Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        assert not identity.is_gone()
+        child.kill()
+        while not identity.is_gone():
+            time.sleep(0.01)
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def test_a_process_is_gone_once_it_ended_also_as_a_zombie_or_when_its_pid_is_used_again() -> None:

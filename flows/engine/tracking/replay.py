@@ -39,9 +39,9 @@ def close_journal(journal: OutgoingJournal, tracker: Tracker, sampler: Sampler) 
     """
     send_journal(journal, tracker, sampler)
     run_id = journal.read_sent().run_id
-    for line in journal.read_events():
-        if line.event["event"] == "link":
-            tracker.link(run_id, line.event["stage"], line.event["tags"])
+    events = [line.event for line in journal.read_events()]
+    if cached := {event["stage"]: event["tags"] for event in events if event["event"] == "link"}:
+        tracker.link(run_id, cached)
     status = journal.read_ending().get("status", "KILLED")
     try:
         tracker.end(run_id, status, journal.find_end_ms() or _now_ms())

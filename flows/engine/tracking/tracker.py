@@ -108,19 +108,24 @@ class Tracker:
         parent = self.client.get_run(run_id).data.tags.get(PARENT_RUN)
         for run in filter(None, (run_id, parent)):
             self.describe(run, params={}, tags={DECISION: decision})
-            self._add_note(run, f"- {decision}")
+            self._add_notes(run, [f"- {decision}"])
         return decision
 
-    def link(self, run_id: str, stage: str, tags: Mapping[str, str]) -> None:
-        """Add the earlier run of a cached stage to a run, as a tag and in its description."""
-        run = self.client.get_run(run_id)
-        wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in {STAGE: stage, **tags}.items()]
-        words = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
-        found = self._find(words, experiments=[run.info.experiment_id])
-        earlier = found[0].info.run_id if found else NO_RUN
-        address = f"#/experiments/{run.info.experiment_id}/runs/{earlier}"
-        self.describe(run_id, params={}, tags={f"{CACHED}{stage}": earlier})
-        self._add_note(run_id, f"- {stage} was cached: " + (f"[run {earlier[:8]}]({address})" if found else NO_RUN))
+    def link(self, run_id: str, cached: Mapping[str, Mapping[str, str]]) -> None:
+        """Add the earlier runs of cached stages, found by the given tags, to a run's tags and description."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        earlier = {stage: self._find_earlier(experiment, {STAGE: stage, **tags}) for stage, tags in cached.items()}
+        self.describe(run_id, params={}, tags={f"{CACHED}{stage}": found for stage, found in earlier.items()})
+        pages = {
+            stage: f"[run {found[:8]}](#/experiments/{experiment}/runs/{found})" for stage, found in earlier.items()
+        }
+        pages |= {stage: NO_RUN for stage, found in earlier.items() if found == NO_RUN}
+        self._add_notes(run_id, [f"- {stage} was cached: {page}" for stage, page in pages.items()])
+
+    def _find_earlier(self, experiment: str, tags: Mapping[str, str]) -> str:
+        wanted = [f"tags.`{_clean(key)}` = '{value}'" for key, value in tags.items()]
+        found = self._find(" and ".join([*wanted, "attributes.status = 'FINISHED'"]), experiments=[experiment])
+        return found[0].info.run_id if found else NO_RUN
 
     def end(self, run_id: str, status: str, time_ms: int) -> None:
         """Close a run."""
@@ -148,11 +153,11 @@ class Tracker:
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         return logged
 
-    def _add_note(self, run_id: str, line: str) -> None:
-        """Add a line to a run's description, once."""
-        note = self.client.get_run(run_id).data.tags.get(NOTE, "")
-        if line not in note.splitlines():
-            self.describe(run_id, params={}, tags={NOTE: f"{note}\n{line}".strip()})
+    def _add_notes(self, run_id: str, lines: list[str]) -> None:
+        """Add lines to a run's description, each once."""
+        noted = self.client.get_run(run_id).data.tags.get(NOTE, "").splitlines()
+        if new := [line for line in lines if line not in noted]:
+            self.describe(run_id, params={}, tags={NOTE: "\n".join([*noted, *new])})
 
     def _keep_file(self, run_id: str, file: Path, folder: str) -> None:
         self.client.log_artifact(run_id, str(file), folder or None)
