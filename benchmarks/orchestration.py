@@ -24,7 +24,8 @@ FLOW = """
 from pathlib import Path
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, pipeline, stage
+from flows.engine.graph.pipeline import pipeline, stage
+from flows.engine.graph.stage import Artifact
 from tasks.write import write_number
 
 write = stage(write_number, "write-{number}"LEARNS)

@@ -1,7 +1,8 @@
 """Audio: from a raw archive of clips to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
+from flows.engine.graph.pipeline import pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.audio import bands, clean, explain, member, predict, sample, sections, spectrograms, waveforms

@@ -5,7 +5,8 @@ from typing import Self
 from pydantic import model_validator
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
+from flows.engine.graph.pipeline import pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.images import addresses, clean, error_analysis, explain, member, predict, resize, sample, sections

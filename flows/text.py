@@ -1,7 +1,8 @@
 """Text: from a raw archive of tweets to one TorchScript ensemble."""
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, Published, Role, pipeline, stage
+from flows.engine.graph.pipeline import pipeline, stage
+from flows.engine.graph.stage import Artifact, Published, Role
 from flows.shared import CURVE, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate, export, train

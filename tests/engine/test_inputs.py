@@ -11,7 +11,8 @@ import pytest
 
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.overrides import read_changed
-from flows.engine.graph.stage import Pipeline, Stage
+from flows.engine.graph.pipeline import Pipeline
+from flows.engine.graph.stage import Stage
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.export import export_ensemble
 from tasks.learning.train import find_lr, fit

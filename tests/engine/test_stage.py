@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import ONCE, Artifact, Pipeline, Published, Registered, Role, Stage, stage
+from flows.engine.graph.pipeline import Pipeline, stage
+from flows.engine.graph.stage import ONCE, Artifact, Published, Registered, Role, Stage
 from tasks import folds
 from tasks.audio import predict
 

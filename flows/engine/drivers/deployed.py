@@ -14,7 +14,7 @@ from flows.engine.drivers.prefect_driver import execute, prepare_run
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
 from flows.engine.graph.overrides import start_from_committed
-from flows.engine.graph.stage import Pipeline
+from flows.engine.graph.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from prefect import Flow

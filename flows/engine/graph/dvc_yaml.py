@@ -16,7 +16,8 @@ from ruamel.yaml.comments import CommentedSeq
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
 from flows.engine.graph.params import Params, params_file
-from flows.engine.graph.stage import Artifact, Pipeline, Published, Registered, Stage
+from flows.engine.graph.pipeline import Pipeline
+from flows.engine.graph.stage import Artifact, Published, Registered, Stage
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Generated from flows/*.py by `python -m flows graph --write`: edit those files, not this one.\n"

@@ -5,7 +5,8 @@ from tasks.join import Join, join_texts
 from tasks.read import Source, read_text
 
 from flows.engine.graph.params import Params
-from flows.engine.graph.stage import Artifact, pipeline, stage
+from flows.engine.graph.pipeline import pipeline, stage
+from flows.engine.graph.stage import Artifact
 from tasks.section import Section
 
 read = stage(read_text, "read")
