@@ -63,7 +63,10 @@ class Folds(Section):
     def _check_numbers(self) -> Self:
         if self.mode != "cross_validation":
             if self.n_folds < 2 + (self.valid > 0):
-                raise ValueError(f"{self.mode} needs n_folds of 3 or more (train, valid, test), not {self.n_folds}")
+                raise ValueError(
+                    f"n_folds is {self.n_folds}, but {self.mode} needs 3 or more (train, valid, test): raise it, or "
+                    "set valid to 0"
+                )
             if self.valid == self.test or max(self.valid, self.test) > self.n_folds:
                 raise ValueError(
                     f"valid {self.valid} and test {self.test} must be two different folds of 1..{self.n_folds}"

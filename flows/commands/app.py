@@ -35,7 +35,9 @@ Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 def run(
     flow: Flow,
     preset: Annotated[str, typer.Option(help="Apply params/presets/FLOW-NAME.yaml to the committed params")] = "",
-    overrides: Annotated[list[str], typer.Option("--set", help="Set one param, as section.key=value; repeatable")] = [],  # noqa: B006
+    overrides: Annotated[
+        list[str], typer.Option("--set", help="Set one param in the params file, as section.key=value; repeatable")
+    ] = [],  # noqa: B006
     force: Annotated[bool, typer.Option(help="Compute all stages, also fresh ones")] = False,
     stages: Annotated[
         list[str], typer.Option("--stage", help="Run only this stage and those that it needs; repeatable")
@@ -58,7 +60,7 @@ def status(
     flow: Annotated[str, typer.Argument(help="The flow: audio, ...; default: all flows")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """List every stage: fresh, stale or missing, and why; when, and by which run, it was computed."""
+    """List every stage: fresh, stale, missing or altered, and why; when, and by which run, it was computed."""
     from flows.commands.status import show_status
 
     show_status(flow, as_json=as_json)
@@ -196,7 +198,9 @@ def compare(
 
 @app.command()
 def gc(
-    days: Annotated[int, typer.Option(min=1, help="Delete runs that ended more than this many days ago")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, help="List (with --free: delete) runs that ended more than this many days ago")
+    ] = 30,
     free: Annotated[bool, typer.Option("--free", help="Delete what is listed")] = False,
 ) -> None:
     """List (or delete) what old runs left behind and nothing needs: runs, checkpoints, DVC's cache."""

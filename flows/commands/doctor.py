@@ -89,7 +89,12 @@ def _check_disk() -> Finding:
 
 def _check_folders() -> Finding:
     wrong = [folder.name for folder in (ROOT, ROOT / "data", ROOT / ".dvc", STATE) if not _is_writable(folder)]
-    return Finding("folders", not wrong, f"not writable: {', '.join(wrong)}" if wrong else "writable", "`chmod -R u+w`")
+    return Finding(
+        "folders",
+        not wrong,
+        f"not writable: {', '.join(wrong)}" if wrong else "writable",
+        f"`chmod -R u+w {' '.join(wrong)}`",
+    )
 
 
 def _is_writable(folder: Path) -> bool:

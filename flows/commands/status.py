@@ -30,7 +30,7 @@ class Row:
 
 
 def show_status(flow: str, *, as_json: bool) -> None:
-    """Print every stage of a flow, or of all: fresh, stale or missing, and why; when and by which run computed."""
+    """Print the status of every stage of a flow, or of all, and why; when it was computed, and by which run."""
     stages = trace_flow(flow) if flow else [stage for stages in trace_all().values() for stage in stages]
     rows = _describe(stages)
     if as_json:

@@ -16,7 +16,7 @@ from rich.tree import Tree
 from flows.engine.graph.stage import Stage
 from flows.engine.stop import LIMIT, LateError, Stop
 
-# Without a terminal, a progress line is printed at most this often, seconds.
+# Without a terminal, a progress line is printed at most this often, seconds; and at the end, if it has figures.
 PLAIN_LINE_EVERY_S = 10.0
 LINES_KEPT = 20
 _console = Console(stderr=True)
@@ -116,7 +116,7 @@ class ConsoleReport:
 
     def begin(self) -> None:
         """Note that the work begins, after any waiting."""
-        self._began_s = time.monotonic()
+        self._began_s = self._last_line_s = time.monotonic()
         self._works = True
 
     def check(self, *, grace_s: float = 0.0) -> None:
@@ -141,7 +141,7 @@ class ConsoleReport:
             if self._bar is None:
                 self._bar = _shared.add(self._name)
             _shared.update(self._bar, done, total, numbers)
-        elif time.monotonic() - self._last_line_s > PLAIN_LINE_EVERY_S:
+        elif time.monotonic() - self._last_line_s > PLAIN_LINE_EVERY_S or (figures and done == total):
             self._last_line_s = time.monotonic()
             self.said.append(numbers)
             say(f"{self._name}: {numbers}")

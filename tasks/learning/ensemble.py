@@ -105,7 +105,9 @@ def blend_round(each: RoundFits, method: str) -> Blend:
     if method == "mean":
         return Blend(equal, "the ensemble is the mean of its members")
     if not each.valid:
-        return Blend(equal, "the ensemble is the mean of its members: cross-validation has no valid part")
+        return Blend(
+            equal, "the ensemble is the mean of its members: there is no valid part, to which weights could be fitted"
+        )
     if len(equal) == 1:
         return Blend(equal, "the ensemble has a single member, so there are no weights to fit")
     return _fit_blend(each.valid, equal)

@@ -42,4 +42,7 @@ def export_ensemble(
     export = Export(ensemble, fitted, read_classes(examples), members, settings, inputs)
     probabilities = run_fresh(write_model, export, out)
     furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), probabilities)
-    report.say(f"model.pt gives the same probabilities with torch alone (largest difference {furthest:.1g})")
+    report.say(
+        "model.pt, opened by a process that imports only torch, gives the same probabilities as the networks (largest "
+        f"difference {furthest:.1g})"
+    )

@@ -52,6 +52,17 @@ def test_overrides_stay_until_a_preset_starts_from_the_committed_file(tiny: Tiny
     assert " + " in tiny.output("join").read_text()
 
 
+@pytest.mark.parametrize(("edit", "copies"), [("# mine\n", 1), ("", 0)])
+def test_an_edited_file_is_copied_before_it_is_replaced(tiny: TinyProject, edit: str, copies: int) -> None:
+    edited = read(tiny) + edit
+    (tiny.root / FILES[0]).write_text(edited)
+    said = run(tiny, "--preset", "plus").splitlines()[0]
+    kept = list(tiny.root.glob(".trifold/replaced/*"))
+    assert [path.read_text() for path in kept] == [edited] * copies
+    words = [f"is kept in {path.relative_to(tiny.root)}" for path in kept] or ["to undo: `git restore params dvc.yaml`"]
+    assert said.endswith(words[0])
+
+
 def test_a_preset_replaces_members_as_a_whole(tiny: TinyProject) -> None:
     run(tiny, "--preset", "loud")
     assert "shout" in read(tiny)
@@ -105,11 +116,14 @@ WRONG = {
     "a wrong type in the recipe": (("--set", "recipe.before=3"), "recipe.before is 3: input should be a valid string"),
     "a wrong type in place of the recipe's": (("--set", "members.reverse.before=3"), "members.reverse.before is 3"),
     "a wrong type that no member takes over": (("--set", "recipe.gap=3"), "recipe.gap is 3"),
-    "a new member that lacks a key": (("--set", "members.mine.before=x"), "members.mine.mark is missing"),
+    "a new member that lacks a key": (
+        ("--set", "members.mine.before=x"),
+        "members.mine.mark is missing: add it, or add it to recipe for all members",
+    ),
     "a section in a place for a value": (("--set", "join.separator.x=1"), "join.separator"),
     "an unknown section": (("--set", "jion.separator=x"), "join"),
     "a wrong type": (("--set", "join.separator=3"), "join.separator is 3"),
-    "no value": (("--set", "join.separator"), "KEY=VALUE"),
+    "no value": (("--set", "join.separator"), "has no value: write join.separator=VALUE"),
     "no YAML": (("--set", "join.separator=[1"), "YAML"),
     "an unknown preset": (("--preset", "minus"), "loud, plus"),
     "one right, one wrong": (("--set", "notes.comment=x", "--set", "join.separator=3"), "join.separator is 3"),

@@ -71,7 +71,7 @@ def test_runs_on_other_test_data_are_not_compared_by_noise(root: Path) -> None:
     runs = FlowRuns(open_client(root))
     pair = runs.compare(runs.find(one), runs.find(other), comparison)
     assert pair.data == [Difference("audio-clean", "abc", "other")]
-    assert pair.noise == "not compared example by example: other test data (audio-clean)"
+    assert pair.noise == "not compared example by example: the first was tested on other data (audio-clean)"
 
 
 def test_an_id_that_names_no_run_or_several_is_refused(root: Path) -> None:

@@ -107,8 +107,8 @@ CASES: dict[str, tuple[Change, dict[str, tuple[str, list[str]]], list[str]]] = {
     "a changed plain value": (
         lambda p: p.edit("flows/tiny.py", "times=2", "times=3"),
         {
-            "change-upper": ("stale", ["the plain values changed: times=3"]),
-            "change-reverse": ("stale", ["the plain values changed: times=3"]),
+            "change-upper": ("stale", ["the plain values changed: times=2 -> times=3"]),
+            "change-reverse": ("stale", ["the plain values changed: times=2 -> times=3"]),
             "join": ("stale", ["tiny-change-upper is stale", "tiny-change-reverse is stale"]),
         },
         ["change-reverse", "change-upper", "join"],
@@ -130,7 +130,7 @@ CASES: dict[str, tuple[Change, dict[str, tuple[str, list[str]]], list[str]]] = {
     ),
     "an altered output": (
         lambda p: p.output("read").write_text("other words\n"),
-        {"read": ("missing", ["data/tiny/read is altered: the next run restores it"])},
+        {"read": ("altered", ["data/tiny/read is altered: the next run restores it"])},
         [],
     ),
     "a new member": (

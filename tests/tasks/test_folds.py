@@ -202,7 +202,7 @@ def test_a_recording_within_the_training_part_may_span_folds_in_holdout(tmp_path
     ("changed", "message"),
     [
         ({"n_folds": 1}, "greater than or equal to 2"),
-        ({"n_folds": 2, "valid": 1, "test": 2}, "holdout needs n_folds of 3 or more"),
+        ({"n_folds": 2, "valid": 1, "test": 2}, "n_folds is 2, but holdout needs 3 or more"),
         ({"valid": 5}, "two different folds of 1..5"),
         ({"test": 6}, "two different folds of 1..5"),
         ({"mode": "date", "valid": 4, "test": 3}, "set test 3 to the newest fold, 5"),

@@ -25,13 +25,14 @@ class State(StrEnum):
     FRESH = "fresh"
     STALE = "stale"
     MISSING = "missing"
+    ALTERED = "altered"
 
 
 @dataclass(frozen=True)
 class Status:
     """A stage's state, the reasons, and the recorded md5 of its output (empty if it was never computed).
 
-    If only its output is missing, the stage is restored from DVC's cache.
+    If only its output is missing or altered, the stage is restored from DVC's cache.
     """
 
     stage: str
@@ -61,8 +62,8 @@ def _explain(opened: OpenRepo, stage: Stage, found: dict[str, Status]) -> Status
     if reasons := list(_list_reasons(opened, stage, recorded, found)):
         return Status(stage.name, State.STALE, reasons, md5)
     if output.status():
-        kind = "missing" if not output.exists else "altered"
-        return Status(stage.name, State.MISSING, [f"{output} is {kind}: the next run restores it"], md5)
+        state = State.ALTERED if output.exists else State.MISSING
+        return Status(stage.name, state, [f"{output} is {state}: the next run restores it"], md5)
     return Status(stage.name, State.FRESH, [], md5)
 
 
@@ -70,7 +71,8 @@ def _list_reasons(opened: OpenRepo, stage: Stage, recorded: PipelineStage, found
     from dvc.dependency.param import ParamsDependency
 
     if recorded.changed_stage() or recorded.cmd != stage.command:
-        yield f"the plain values changed: {stage.command.partition(stage.name)[2].strip() or 'none'}"
+        before, now = (_list_plain_values(text, stage) for text in (opened.read_command(stage.name), stage.command))
+        yield f"the plain values changed: {before} -> {now}"
     makers = {artifact.path: artifact.stage for artifact in stage.inputs}
     for dep in recorded.deps:
         if isinstance(dep, ParamsDependency):
@@ -83,6 +85,10 @@ def _list_reasons(opened: OpenRepo, stage: Stage, recorded: PipelineStage, found
             yield f"{dep} {'changed' if dep.exists else 'is missing'}"
     if missing := set(stage.deps) - {str(dep) for dep in recorded.deps}:
         yield f"new input: {', '.join(sorted(missing))}"
+
+
+def _list_plain_values(command: str, stage: Stage) -> str:
+    return command.partition(stage.name)[2].strip() or "none"
 
 
 def _list_changed_params(stage: Stage, dep: Any) -> Iterator[str]:

@@ -227,6 +227,10 @@ class OpenRepo:
         except StageNotFound:
             raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
 
+    def read_command(self, name: str) -> str:
+        """Return a stage's command in dvc.lock as of the last `load`, or an empty string."""
+        return str(self._stages.lockfile_data.get(name, {}).get("cmd", ""))
+
     def read_cached(self, md5: str) -> str | None:
         """Return the text with this md5 in DVC's cache, or None when the cache no longer has it."""
         path = Path(self.repo.cache.local.oid_to_path(md5))

@@ -15,6 +15,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from flows.engine.errors import EngineError
 from flows.engine.files import write_whole
+from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.params import Params, params_file
 from flows.engine.graph.pipeline import Pipeline
 from flows.engine.graph.stage import Artifact, Published, Registered, Stage
@@ -76,11 +77,15 @@ def write_code(*, out: Path) -> None:
     """
     if difference := compare_graph():
         raise EngineError(f"dvc.yaml does not match the flows:\n{difference}\nrun `python -m flows graph --write`")
-    written: dict[str, str] = {}
+    written: dict[str, tuple[str, str]] = {}
     for stage in (stage for flow in trace_all().values() for stage in flow):
         name, text = stage.code.name, stage.code.make_fingerprint()
-        if written.setdefault(name, text) != text:
-            raise EngineError(f"{stage.name}: other code is named {name} too: rename the task, a section or a module")
+        other, its_text = written.setdefault(name, (stage.name, text))
+        if its_text != text:
+            raise EngineError(
+                f"{other} and {stage.name} have different code, but both would write {FOLDER}/{name}.txt: rename the "
+                "task, a section's class or a module of one of them"
+            )
         (out / f"{name}.txt").write_text(text, encoding="utf-8")
 
 

@@ -33,33 +33,44 @@ from flows.engine.redact import strip_secrets
 def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     """Rewrite a flow's params file and dvc.yaml, both or neither, and keep comments; return a message for the user.
 
-    A preset starts from the committed file, overrides alone from the current file.
+    A preset starts from the committed file, overrides alone from the current file. A file that was edited since the
+    last commit is first copied to `.trifold/replaced`.
     Raises EngineError, before anything is written, when a key or a value is not valid.
     """
-    _write(flow, _change_file(flow, preset, overrides))
-    held = _describe(preset, overrides)
-    return f"{params_file(flow)} and dvc.yaml now have {held}; to undo: `git restore params dvc.yaml`"
+    text = _change_file(flow, preset, overrides)
+    params = _check(flow, text)
+    undo = _keep_edited(flow, text) or "; to undo: `git restore params dvc.yaml`"
+    _write(flow, text, params)
+    return f"{params_file(flow)} and dvc.yaml now have {_describe(preset, overrides)}{undo}"
 
 
 def start_from_committed(flow: str, *, preset: str, overrides: list[str]) -> str:
     """Reset a flow's params file to the committed one and apply these changes; return a message for the user.
 
-    An uncommitted edit of the file is kept in `.trifold/replaced`. Raises
+    A file that was edited since the last commit is first copied to `.trifold/replaced`. Raises
     EngineError as `apply_overrides` does, and where git has no such file.
     """
     name = params_file(flow)
-    text = committed = _read_committed(name)
+    text = _read_committed(name)
     if preset or overrides:
-        text = _change(flow, committed, preset, overrides)
-    standing = (ROOT / name).read_text(encoding="utf-8")
+        text = _change(flow, text, preset, overrides)
+    params = _check(flow, text)
     message = f"{name} as committed" + (f", with {_describe(preset, overrides)}" if preset or overrides else "")
-    if standing not in (committed, text):
-        digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
-        kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
-        kept.write_text(standing, encoding="utf-8")
-        message += f"; the replaced file is kept in {kept.relative_to(ROOT)}"
-    _write(flow, text)
+    message += _keep_edited(flow, text)
+    _write(flow, text, params)
     return message
+
+
+def _keep_edited(flow: str, text: str) -> str:
+    """Copy a params file that differs from the committed one before `text` replaces it; return where, or nothing."""
+    name = params_file(flow)
+    standing = (ROOT / name).read_text(encoding="utf-8")
+    if standing in (text, _show_committed(name).stdout):
+        return ""
+    digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
+    kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
+    kept.write_text(standing, encoding="utf-8")
+    return f"; the file before this, with your edits, is kept in {kept.relative_to(ROOT)}"
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
@@ -110,9 +121,9 @@ def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
     return written.getvalue()
 
 
-def _write(flow: str, text: str) -> None:
-    """Check the text of a params file, then write it and dvc.yaml, each only if it changed."""
-    texts = {params_file(flow): text, "dvc.yaml": render_graph({flow: _check(flow, text)})}
+def _write(flow: str, text: str, params: Params) -> None:
+    """Write the text of a params file, which has these params, and dvc.yaml, each only if it changed."""
+    texts = {params_file(flow): text, "dvc.yaml": render_graph({flow: params})}
     write_whole({ROOT / name: text for name, text in texts.items() if not _holds(ROOT / name, text)})
 
 
@@ -126,12 +137,17 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def _read_committed(name: str) -> str:
-    shown = subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    shown = _show_committed(name)
     if shown.returncode:
         raise EngineError(
-            f"a preset or a deployment starts from the committed {name}, but git has none: {shown.stderr.strip()}"
+            f"a preset or a deployment starts from the committed {name}, but git has none ({shown.stderr.strip()}): "
+            f"commit it with `git add {name}` and `git commit`"
         )
     return shown.stdout
+
+
+def _show_committed(name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
@@ -148,9 +164,11 @@ def _set(content: Any, override: str, flow: str) -> None:
     model, name = load_pipeline(flow).model, params_file(flow)
     if find_type(model, where) is None and (change := explain_change(model, where)):
         raise EngineError(f"--set {override}: {key} {change}")
-    if not equals or find_type(model, where) is None:
+    if find_type(model, where) is None:
         valid = ", ".join(_list_valid(model, where[:-1]))
-        raise EngineError(f"--set {override}: {key} is not a key of {name} (write KEY=VALUE); valid keys: {valid}")
+        raise EngineError(f"--set {override}: {key} is not a key of {name}; valid keys: {valid}")
+    if not equals:
+        raise EngineError(f"--set {override} has no value: write {key}=VALUE")
     try:
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError:

@@ -213,7 +213,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
         )
         return f"{key} {rule}"
     if detail["type"] == "missing":
-        return f"{key} is missing"
+        inherits = issubclass(model, Params) and where[0] in model.heirs
+        return f"{key} is missing: add it" + (f", or add it to {RECIPE} for all {where[0]}" if inherits else "")
     rule = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], Mapping | BaseModel):
         return f"{key}: {rule}" if key else rule

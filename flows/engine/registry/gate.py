@@ -67,28 +67,28 @@ def decide_alias(registry: Registry, version: Version, predictions: Path, judge:
     champion = registry.find_champion(version.name)
     if champion is None:
         return Decision(CHAMPION, "there was no champion yet")
-    if other := list_other_data(version.tags, champion.tags):
-        return Decision(
-            CHALLENGER, f"champion {champion.number} was tested on other data ({', '.join(other)}); {by_hand}"
-        )
+    if difference := explain_other_data(version.tags, champion.tags):
+        return Decision(CHALLENGER, f"champion {champion.number} {difference}; {by_hand}")
     with tempfile.TemporaryDirectory() as folder:
         other_table = fetch_predictions(champion, Path(folder))
         if other_table is None:
             return Decision(CHALLENGER, f"champion {champion.number} has no stored predictions; {by_hand}")
         comparison = ask(judge.compare_tables, predictions, other_table)
     if comparison is None:
-        return Decision(CHALLENGER, f"its predictions and those of champion {champion.number} cannot be compared")
+        why = "could not be compared (the reason is in .trifold/logs/sender.log)"
+        return Decision(CHALLENGER, f"its predictions and those of champion {champion.number} {why}; {by_hand}")
     return Decision(
         CHAMPION if comparison.is_better else CHALLENGER, f"compared with champion {champion.number}, {comparison}"
     )
 
 
-def list_other_data(tags: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """Return the test-data stages whose output differs between two versions, or is unknown."""
+def explain_other_data(tags: Mapping[str, str], others: Mapping[str, str]) -> str:
+    """Name the test-data stages whose output differs between two versions or is unknown; empty if there are none."""
     keys = {key for key in {**tags, **others} if key.startswith(DATA_MD5)}
     if not keys:
-        return ["its md5 is unknown"]
-    return sorted(key.removeprefix(DATA_MD5) for key in keys if not tags.get(key) or tags.get(key) != others.get(key))
+        return "may have been tested on other data (no md5 of it is recorded)"
+    other = sorted(key.removeprefix(DATA_MD5) for key in keys if not tags.get(key) or tags.get(key) != others.get(key))
+    return f"was tested on other data ({', '.join(other)})" if other else ""
 
 
 def fetch_predictions(version: Version, folder: Path) -> Path | None:

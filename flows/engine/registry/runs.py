@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
-from flows.engine.registry.gate import Judge, ask, fetch_predictions, list_other_data
+from flows.engine.registry.gate import Judge, ask, explain_other_data, fetch_predictions
 from flows.engine.registry.versions import Registry, Version
 from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN
 
@@ -88,7 +88,10 @@ class FlowRuns:
         found = [run for run in self.list_last(SEARCHED) if run.id.startswith(start)]
         if len(found) != 1:
             message = f"{len(found)} runs have an id that begins" if found else "no flow's run has an id that begins"
-            raise EngineError(f"{message} with {start!r}: `python -m flows runs` lists all ids")
+            raise EngineError(
+                f"{message} with {start!r}: give {'more' if found else 'the first'} characters of an id that "
+                f"`python -m flows runs --count {SEARCHED}` lists"
+            )
         return found[0]
 
     def compare(self, first: FlowRun, second: FlowRun, judge: Judge) -> RunPair:
@@ -113,14 +116,14 @@ class FlowRuns:
         versions = [self._find_version(run) for run in (first, second)]
         if versions[0] is None or versions[1] is None:
             return "not compared example by example: a run has no registered model"
-        if differing := list_other_data(versions[0].tags, versions[1].tags):
-            return f"not compared example by example: other test data ({', '.join(differing)})"
+        if difference := explain_other_data(versions[1].tags, versions[0].tags):
+            return f"not compared example by example: the first {difference}"
         with tempfile.TemporaryDirectory() as folder:
             tables = [fetch_predictions(version, Path(folder, str(n))) for n, version in enumerate(versions) if version]
             if tables[0] is None or tables[1] is None:
                 return "not compared example by example: a model has no stored predictions"
             comparison = ask(judge.compare_tables, tables[1], tables[0])
-        return f"the second against the first: {comparison or 'their predictions cannot be compared'}"
+        return f"the second against the first: {comparison or 'their predictions could not be compared'}"
 
     def _find_version(self, run: FlowRun) -> Version | None:
         """Return the version that a flow's run registered, or reused from an earlier run."""

@@ -93,5 +93,5 @@ def _deploy_all(root: Path) -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(
-            f"Prefect rejects prefect.yaml: correct the file, then run `make up`:\n{done.stdout}{done.stderr}"
+            f"Prefect rejects prefect.yaml: correct the file, then run this again:\n{done.stdout}{done.stderr}"
         )

@@ -72,7 +72,7 @@ def test_fitted_weights_are_not_kept_when_one_member_is_all_that_counts(tmp_path
 
 @pytest.mark.parametrize(
     ("members", "valid", "reason"),
-    [(2, False, "cross-validation has no valid part"), (1, True, "a single member, so there are no weights to fit")],
+    [(2, False, "there is no valid part"), (1, True, "a single member, so there are no weights to fit")],
 )
 def test_where_nothing_can_be_fitted_the_mean_is_used_and_it_says_so(
     tmp_path: Path, members: int, valid: bool, reason: str
