@@ -48,7 +48,7 @@ def audio(p: AudioParams) -> Artifact:
     """Make one TorchScript ensemble that classifies environmental sounds.
 
     Download, clean, split into folds, precompute the members' features;
-    for each fold measure the bands, then find each member's learning rate and fit it;
+    for each fold measure mean and deviation of each frequency band, then find each member's learning rate and fit it;
     build, evaluate and export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
