@@ -90,7 +90,7 @@ class RoundFolds:
 
 @dataclass(frozen=True)
 class Round:
-    """The rows of one round, int64 indices into the features; `valid` is empty in cross-validation."""
+    """The rows of one round, int64 indices into the features; `valid` is empty without a validation fold."""
 
     train: NDArray[np.int64]
     valid: NDArray[np.int64]

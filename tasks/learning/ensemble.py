@@ -46,7 +46,7 @@ class Ensemble(Section):
 
 @dataclass(frozen=True)
 class RoundFits:
-    """The predictions of the members of one round, by name; `valid` is empty in cross-validation."""
+    """The predictions of the members of one round, by name; `valid` is empty without a validation fold."""
 
     fold: int
     valid: dict[str, Predictions]
@@ -64,8 +64,9 @@ class Blend:
 def build_ensemble(fitted: list[Path], ensemble: Ensemble, *, out: Path, report: Report) -> None:
     """Combine the predictions of each round's members.
 
-    Writes `ensemble.json` (members, weights of each round and the reason), `test.csv` and, in holdout mode,
-    `valid.csv` (fold, example, label, probabilities), and `members.csv`, each member's predictions of the test part.
+    Writes `ensemble.json` (members, weights of each round and the reason), `test.csv` and, if there is a
+    validation part, `valid.csv` (fold, example, label, probabilities), and `members.csv`, each member's predictions of
+    the test part.
     """
     rounds = gather_fits(fitted)
     blends = {each.fold: blend_round(each, ensemble.method) for each in rounds}

@@ -21,9 +21,9 @@ def fit_ngrams(tweets: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: in
     """Fit the classifier `name` in the round that holds out `fold`, and predict its valid and test examples.
 
     It reads the clean texts in `tweets`, not word numbers, so it is not part of the exported ensemble. Writes
-    `test.csv` and, in holdout mode, `valid.csv` (probabilities), `fit.json`, and `heaviest.csv`, the n-grams with the
-    largest weights for each class. Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic
-    Classification".
+    `test.csv` and, if there is a validation part, `valid.csv` (probabilities), `fit.json`, and `heaviest.csv`, the
+    n-grams with the largest weights for each class. Wang and Manning 2012, "Baselines and Bigrams: Simple, Good
+    Sentiment and Topic Classification".
     """
     import numpy as np
 

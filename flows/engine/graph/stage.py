@@ -139,7 +139,7 @@ class Stage:
 
     @property
     def command(self) -> str:
-        """The command that `dvc repro` runs. It contains the plain values, so a changed literal changes the command."""
+        """The command that `dvc repro` runs. It contains the plain values, so changing one changes the command."""
         plain = [
             shlex.quote(f"{key}={json.dumps(value)}")
             for key, value in self.arguments.items()
