@@ -25,7 +25,7 @@ def test_what_only_looks_imports_no_heavy_library() -> None:
 
 
 # The only folders of the engine that may import a library.
-ROOMS = {
+PACKAGES = {
     "dvc": {"cache"},
     "dvc_data": {"cache"},
     "dvc_objects": {"cache"},
@@ -45,16 +45,16 @@ def find_all_imports(text: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_each_library_is_known_only_in_its_rooms() -> None:
+def test_each_library_is_known_only_in_its_packages() -> None:
     files = sorted((ROOT / "flows").rglob("*.py"))
     assert len(files) > 60
     strays, used = [], set()
     for path in files:
         parts = path.relative_to(ROOT / "flows").parts
-        room = parts[1] if parts[0] == "engine" else parts[0]
-        for library in find_all_imports(path.read_text(encoding="utf-8")) & ROOMS.keys():
+        package = parts[1] if parts[0] == "engine" else parts[0]
+        for library in find_all_imports(path.read_text(encoding="utf-8")) & PACKAGES.keys():
             used.add(library)
-            if room not in ROOMS[library]:
+            if package not in PACKAGES[library]:
                 strays.append(f"{path.relative_to(ROOT)} imports {library}")
     assert strays == []
     assert {"dvc", "mlflow", "prefect"} <= used
