@@ -31,7 +31,7 @@ class Ensemble(Section):
     """The module is imported by name, and only for the export, because it imports torch."""
 
     method: Literal["mean", "fitted"] = Field(
-        description="mean; or fitted: in holdout, weights fitted on the valid part, used if they beat the best member"
+        description="mean; or fitted: weights fitted on a validation fold, used if they beat the best member"
     )
 
     def modules(self) -> tuple[str, ...]:

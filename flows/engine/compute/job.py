@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flows.engine.graph.fingerprint import Code
     from flows.engine.graph.stage import Stage
 
+Read = tuple[list[str], set[str], Mapping[Path, Signature | None]]
+NOTHING: Read = ([], set(), {})
 _reading = threading.Lock()  # stages begin in several threads, which share what is known of the sources
 
 
@@ -23,8 +25,8 @@ class Job:
     """What the process of a stage needs to know about the stage.
 
     It contains no flow and no params file, so the process imports only the modules of the task and of its sections.
-    `modules` are all modules that its code imports; `sources` are the files from which the driver computed the
-    fingerprint, or none when they have changed since the run began.
+    `modules` are all modules that its code imports, and `libraries` what these import; `sources` are the files from
+    which the driver computed the fingerprint. All three are empty when the code has changed since the run began.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Job:
     code: Code
     fingerprint: str
     modules: list[str]
+    libraries: set[str]
     sources: Mapping[Path, Signature | None]
     path: str
     persists: bool
@@ -45,7 +48,7 @@ class Job:
     @classmethod
     def of(cls, stage: Stage) -> Job:
         """Return the job of a stage, with everything resolved that needs the flow."""
-        modules, sources = _read_code(stage) if stage.flow else ([], {})
+        modules, libraries, sources = _read_code(stage) if stage.flow else NOTHING
         return cls(
             name=stage.name,
             flow=stage.flow,
@@ -58,6 +61,7 @@ class Job:
             code=stage.code,
             fingerprint=stage.fingerprint,
             modules=modules,
+            libraries=libraries,
             sources=sources,
             path=stage.artifact.path,
             persists=stage.persists,
@@ -72,12 +76,12 @@ class Job:
         return bool(self.sources) and are_current(self.sources)
 
 
-def _read_code(stage: Stage) -> tuple[list[str], Mapping[Path, Signature | None]]:
-    """Return the modules and the sources of a stage's code, or nothing when its fingerprint has changed."""
+def _read_code(stage: Stage) -> Read:
+    """Return the modules, libraries and sources of a stage's code; empty ones when its fingerprint has changed."""
     with _reading:
         if stage.code.make_fingerprint() != stage.fingerprint:
-            return [], {}
-        return stage.code.list_modules(), sign_sources()
+            return NOTHING
+        return stage.code.list_modules(), stage.code.list_libraries(), sign_sources()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Computes one stage in a process of its own. Nothing else in the engine knows where that process runs.
 
-The process is forked from a server that runs as long as the driver. For a stage that learns, the server first imports
-the libraries that such stages use, so only the first such stage of a run waits for the import. Under `dvc repro` each
-stage has a driver and a server of its own: there the server imports what the stage would import, and a stage that does
-not learn does not import torch.
+The process is forked from a server that runs as long as the driver. The server first imports torch for a stage whose
+code imports it, and more libraries for a stage that learns; so only the first such stage of a run waits for the import.
+Under `dvc repro` each stage has a driver and a server of its own: there the server imports what the stage would import.
 """
 
 from __future__ import annotations
@@ -35,9 +34,11 @@ from flows.engine.project import ROOT, STATE
 from flows.engine.stop import GRACE_S
 
 SERVER = Path(__file__).with_name("stage_server.py")
-# The libraries for every stage, and for stages that learn. Without pyarrow and its users, because it starts a thread.
+# The libraries for every stage, and besides torch for stages that learn. Without pyarrow and its users, because it
+# starts a thread.
+TORCH = "torch"
 LIBRARIES = ("pydantic.type_adapter", "pydantic.functional_validators", "ruamel.yaml")
-LEARNING = ("torch", "torchaudio", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg")
+LEARNING = ("torchaudio", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg")
 # How often the driver checks a stage that sends nothing, seconds.
 CHECK_S = 0.1
 
@@ -78,8 +79,10 @@ def run_stage(stage: Stage, report: StageReport) -> Usage:
 def _compute(stage: Stage, report: StageReport) -> Usage:
     report.check()
     locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
-    process = _server.fork((*LIBRARIES, *LEARNING) if stage.learns else LIBRARIES, find_held(*locks))
-    return _Supervisor(stage, process, report).run()
+    job = Job.of(stage)
+    torch = (TORCH,) if stage.learns or TORCH in job.libraries else ()
+    process = _server.fork((*LIBRARIES, *torch, *(LEARNING if stage.learns else ())), find_held(*locks))
+    return _Supervisor(job, process, report).run()
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,8 @@ atexit.register(_server.stop)
 class _Supervisor:
     """Forwards a stage process's messages to its report, and ends the process when the report asks for it."""
 
-    def __init__(self, stage: Stage, process: _Process, report: StageReport) -> None:
-        self._stage, self._process, self._report = stage, process, report
+    def __init__(self, job: Job, process: _Process, report: StageReport) -> None:
+        self._job, self._process, self._report = job, process, report
         self._last: Message = {}
         self._exit: Message = {}
         self._is_to_end = False
@@ -148,7 +151,7 @@ class _Supervisor:
         """Send the job to the process and wait until it has ended. Raises what `run_stage` lists."""
         try:
             with suppress(BrokenPipeError):
-                self._process.channel.send_bytes(pickle.dumps(Job.of(self._stage)))
+                self._process.channel.send_bytes(pickle.dumps(self._job))
             while not self._exit:
                 self._step()
         finally:
@@ -157,7 +160,7 @@ class _Supervisor:
             return Usage(self._last["seconds"], self._exit["peak_bytes"])
         if self._last.get("event") == "failed":
             raise unpack_error(self._last["error"])
-        raise self._killed_for or EngineError(_explain_end(self._stage.name, **self._exit))
+        raise self._killed_for or EngineError(_explain_end(self._job.name, **self._exit))
 
     def _step(self) -> None:
         try:
@@ -218,7 +221,7 @@ class _Supervisor:
                 self._process.ended.recv_bytes()
         self._process.channel.close()
         self._process.ended.close()
-        shutil.rmtree(STATE / work.WORK / self._stage.name, ignore_errors=True)
+        shutil.rmtree(STATE / work.WORK / self._job.name, ignore_errors=True)
 
 
 def _explain_end(name: str, *, code: int, peak_bytes: int) -> str:

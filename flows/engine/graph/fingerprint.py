@@ -47,6 +47,10 @@ class Code:
         """Return the names of all modules that the code imports, at the start or later."""
         return sorted({node.module for node in reach(self.definitions, self.modules) if node.place == RUN})
 
+    def list_libraries(self) -> set[str]:
+        """Return the names of the libraries, including the standard library, that those modules import."""
+        return _list_libraries(self.list_modules())
+
 
 def name_changes(before: str, after: str) -> list[str]:
     """Return the names of the definitions that differ between two fingerprints."""
@@ -85,9 +89,12 @@ def find_files(module: str) -> set[str]:
 
 def find_libraries(module: str) -> set[str]:
     """Return the names of the libraries, including the standard library, that those files import."""
+    return _list_libraries({node.module for node in reach([], [module]) if node.place == RUN})
+
+
+def _list_libraries(modules: Iterable[str]) -> set[str]:
     sources = read_sources()
-    runs = {node.module for node in reach([], [module]) if node.place == RUN}
-    return {top for name in runs for top in sources.read(name).tops if not sources.is_module(top)}
+    return {top for name in modules for top in sources.read(name).tops if not sources.is_module(top)}
 
 
 def sign_sources() -> Mapping[Path, Signature | None]:
