@@ -15,9 +15,7 @@ help:  ## list these commands
 	@touch $@
 
 demo: .venv/installed  ## run the audio, images and text flows on the embedded sample data
-	python -m flows run audio
-	python -m flows run images
-	python -m flows run text
+	python -m flows run audio images text
 
 test: .venv/installed  ## run the tests, on sample data only
 	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from flows.engine.errors import explain, is_fixable
+from flows.engine.drivers.request import Request
+from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.machine import bypass_proxy
 from flows.engine.project import ROOT
 from flows.engine.registry.opening import open_registry, open_runs
@@ -33,7 +34,7 @@ Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 
 @app.command()
 def run(
-    flow: Flow,
+    flows: Annotated[list[str], typer.Argument(help="The flow: audio, ...; several run one after the other")],
     preset: Annotated[str, typer.Option(help="Apply params/presets/FLOW-NAME.yaml to the committed params")] = "",
     overrides: Annotated[
         list[str], typer.Option("--set", help="Set one param in the params file, as section.key=value; repeatable")
@@ -44,15 +45,18 @@ def run(
     ] = [],  # noqa: B006
     dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,
 ) -> None:
-    """Run a flow under Prefect: fresh stages are cached, the others are restored or computed."""
+    """Run flows under Prefect: fresh stages are cached, the others are restored or computed."""
+    if len(flows) > 1 and (preset or overrides or stages):
+        raise EngineError("--preset, --set and --stage belong to one flow: run each flow by a command of its own")
     if dry:
         from flows.commands.status import show_plan
 
-        show_plan(flow, preset=preset, overrides=overrides, force=force, stages=stages)
+        for flow in flows:
+            show_plan(flow, preset=preset, overrides=overrides, force=force, stages=stages)
         return
-    from flows.engine.drivers.prefect_driver import run_flow
+    from flows.engine.drivers.prefect_driver import run_flows
 
-    run_flow(flow, preset=preset, overrides=overrides, force=force, stages=stages)
+    run_flows(flows, Request(preset, overrides, stages), force=force)
 
 
 @app.command()

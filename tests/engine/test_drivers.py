@@ -38,6 +38,18 @@ def test_fresh_stages_show_as_cached_in_prefect(tiny: TinyProject, server_state:
     assert [word for word in ("cached", "ran", "restored") if word in done.output] == ["cached", "ran"]
 
 
+def test_several_flows_run_in_turn_by_one_command(tiny: TinyProject) -> None:
+    for name in ("flows/tiny.py", "params/tiny.yaml"):
+        text = (tiny.root / name).read_text()
+        (tiny.root / name.replace("tiny", "second")).write_text(text.replace("tiny", "second"))
+    done = tiny.call("python", "-m", "flows", "run", "tiny", "second").check()
+    assert [line.split()[1] for line in done.output.splitlines() if "-join " in line] == ["tiny-join", "second-join"]
+    assert sorted(tiny.computed()) == ["change-reverse", "change-upper", "join", "read"], "of the second alone"
+    done = tiny.call("python", "-m", "flows", "run", "tiny", "second", "--stage", "tiny-read")
+    assert done.code == 1
+    assert "belong to one flow" in done.output
+
+
 def test_a_run_ends_with_how_to_look_at_it_unless_a_team_has_its_own_pages(tiny: TinyProject) -> None:
     # Not by the warm Python, which has a server named already.
     command = (sys.executable, "-m", "flows", "run", "tiny")
@@ -68,6 +80,10 @@ def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> 
         (["nope"], "error: there is no flow 'nope'; the flows are tiny"),
         (["nope", "--set", "join.separator=' + '"], "error: there is no flow 'nope'; the flows are tiny"),
         (["tiny", "--stage", "tiny-nope"], "error: there is no stage 'tiny-nope'; the stages are tiny-read"),
+        (
+            ["tiny", "--stage", "tiny-nope", "--set", "join.separator=' + '"],
+            "error: there is no stage 'tiny-nope'; the stages are tiny-read",
+        ),
     ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_written(tiny: TinyProject, words: list[str], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache.store import Verdict
@@ -16,7 +17,7 @@ from flows.engine.drivers.request import Request
 from flows.engine.drivers.run import Run
 from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
-from flows.engine.graph.overrides import apply_overrides
+from flows.engine.graph.overrides import apply_overrides, read_changed
 from flows.engine.graph.stage import Stage, choose_stages
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
@@ -29,19 +30,31 @@ if TYPE_CHECKING:
     from prefect.states import State
 
 
-def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:
-    """Run a flow under the project's own Prefect server, or the team's, and print how each stage ended.
+def run_flows(flows: list[str], request: Request, *, force: bool) -> None:
+    """Run flows in turn under the project's own Prefect server, or the team's, and print how each stage ended.
 
-    Raises the error of the first stage that failed; stages that do not depend on a failed one run all the same.
+    Raises the error of the first stage that failed; stages of its flow that do not depend on it run all the same.
     """
-    # An unknown flow is refused before anything is written.
-    load_pipeline(flow)
-    if preset or overrides:
-        say(apply_overrides(flow, preset=preset, overrides=overrides))
+    for flow in flows:
+        load_pipeline(flow)  # an unknown flow is refused before anything is written
     # Read now, because `_use_server` sets these variables to the project's own servers.
     is_team = bool(name_team_prefect(ROOT) or os.environ.get(MLFLOW))
-    run = prepare_run(flow, Request(preset, overrides, stages), force=force)
-    _use_server()
+    for flow in flows:
+        _run_flow(flow, request, force=force)
+    if not is_team:
+        say("to browse the runs: `mlflow ui`, or `make up` for the pages of both Prefect and MLflow")
+
+
+def _run_flow(flow: str, request: Request, *, force: bool) -> None:
+    if request.stages:  # an unknown stage is refused before anything is written
+        params = read_changed(flow, preset=request.preset, overrides=request.overrides)
+        choose_stages(trace_flow(flow, params), request.stages)
+    if request.preset or request.overrides:
+        say(apply_overrides(flow, preset=request.preset, overrides=request.overrides))
+    with ThreadPoolExecutor(1) as beside:
+        server = beside.submit(_use_server)  # the server's first start takes many seconds
+        run = prepare_run(flow, request, force=force)
+        server.result()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
     if run.page is not None:
@@ -53,8 +66,6 @@ def run_flow(flow: str, *, preset: str, overrides: list[str], force: bool, stage
         say(message)
     _raise_first(run, state)
     print_figures(run)
-    if not is_team:
-        say("to browse the runs: `mlflow ui`, or `make up` for the pages of both Prefect and MLflow")
 
 
 def _run_under_prefect(name: str, run: Run) -> Any:
@@ -67,7 +78,6 @@ def _run_under_prefect(name: str, run: Run) -> Any:
 
 def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
     """Trace a flow, choose the stages to run, and bring dvc.yaml up to date with the flow."""
-    choose_stages(trace_flow(flow), request.stages)  # an unknown stage is refused before anything is written
     if write_graph():
         say("dvc.yaml did not match the flows and was rewritten")
     update_code()
