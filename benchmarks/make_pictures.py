@@ -7,7 +7,6 @@ mlflow.png, each below 120 kB.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from flows.engine.servers.server import where
 from flows.engine.tracking.mlflow_store import open_existing_store
 from tests.browser import open_page
 
-WINDOW = (1280, 900)
+WINDOW = (1500, 1000)
 WIDTH_PX = 900
 COLOURS = 128
 # Both pages load their figures after the page itself.
@@ -34,6 +33,9 @@ def main(flow: str) -> None:
     for name, address in list_addresses(flow):
         with open_page(address, size=WINDOW) as opened:
             opened.page.wait_for_timeout(DRAWN_MS)
+            if name == "mlflow":
+                opened.page.get_by_role("button", name="Close").last.click()  # the panel beside the runs
+                opened.page.wait_for_timeout(DRAWN_MS)
             write_small(opened.page.screenshot(), folder / f"{name}.png")
 
 
@@ -42,12 +44,10 @@ def list_addresses(flow: str) -> Iterator[tuple[str, str]]:
     servers = {server.name: server.url for server in where(ROOT)}
     yield "report", (ROOT / ".trifold/reports" / flow / "report.html").as_uri()
     yield "prefect", f"{servers['prefect']}/runs"
-    client = open_existing_store()
-    experiment = client.get_experiment_by_name(flow)
-    runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{flow}'", max_results=2)
-    chosen = quote(json.dumps([run.info.run_id for run in runs]))
-    experiments = quote(json.dumps([experiment.experiment_id]))
-    yield "mlflow", f"{servers['mlflow']}/#/compare-runs?runs={chosen}&experiments={experiments}"
+    experiment = open_existing_store().get_experiment_by_name(flow).experiment_id
+    # Only runs that trained; fresh runs have the same metrics.
+    trained = quote(f"attributes.run_name LIKE '{flow}-fit%'")
+    yield "mlflow", f"{servers['mlflow']}/#/experiments/{experiment}/runs?compareRunsMode=CHART&searchFilter={trained}"
 
 
 def write_small(screenshot: bytes, path: Path) -> None:
