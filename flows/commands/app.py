@@ -11,8 +11,8 @@ import typer
 
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain, is_fixable
-from flows.engine.machine import bypass_proxy
-from flows.engine.project import ROOT
+from flows.engine.machine import bypass_proxy, name_user
+from flows.engine.project import ROOT, STATE
 from flows.engine.registry.opening import open_registry, open_runs
 from flows.engine.stop import end_at_hangup
 
@@ -274,6 +274,7 @@ def main() -> None:
     """Run the command line. An error that a user can fix is printed as one message, with exit code 1."""
     os.chdir(ROOT)
     bypass_proxy(os.environ)
+    name_user(os.environ, STATE / "home")
     end_at_hangup()
     try:
         app()

@@ -3,6 +3,7 @@
 import getpass
 import os
 import platform
+import pwd
 import shlex
 import socket
 import subprocess
@@ -105,6 +106,15 @@ def bypass_proxy(env: MutableMapping[str, str]) -> None:
     hosts = [host.strip() for name in names for host in env.get(name, "").split(",") if host.strip()]
     # Libraries read the lower-case variable first, so both must hold the union of both.
     env.update(dict.fromkeys(names, ",".join(dict.fromkeys([*hosts, *LOOPBACK]))))
+
+
+def name_user(env: MutableMapping[str, str], home: Path) -> None:
+    """Give a user whose id has no name, as in some containers, a name and `home`: libraries ask for both."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        name = f"user{os.getuid()}"
+        env.update({"HOME": str(home), "USER": env.get("USER", name), "LOGNAME": env.get("LOGNAME", name)})
 
 
 @cache

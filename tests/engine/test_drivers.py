@@ -68,6 +68,19 @@ def test_the_projects_own_server_is_never_asked_through_a_proxy(tiny: TinyProjec
     tiny.call(sys.executable, "-m", "flows", "run", "tiny", **proxies).check()
 
 
+@pytest.mark.parametrize("home", [None, "/"])
+def test_a_user_id_without_a_name_runs_flows(tiny: TinyProject, tmp_path: Path, home: str | None) -> None:
+    # Every Python that the run starts imports this module first.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pwd\n\n\ndef find(uid):\n    raise KeyError(uid)\n\n\npwd.getpwuid = find\n"
+    )
+    tiny.env = {name: value for name, value in tiny.env.items() if name not in ("USER", "LOGNAME", "HOME")}
+    changes = {"PYTHONPATH": str(tmp_path), **({"HOME": home} if home else {})}
+    tiny.edit("input.txt", "quick", "slow")
+    tiny.call(sys.executable, "-m", "flows", "run", "tiny", **changes).check()
+    assert len(tiny.computed()) == 4
+
+
 def test_only_the_stages_asked_for_and_what_they_need_run(tiny: TinyProject) -> None:
     tiny.edit("input.txt", "quick", "slow")
     tiny.call("python", "-m", "flows", "run", "tiny", "--stage", "tiny-change-upper").check()
