@@ -180,8 +180,9 @@ def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
         n_groups = int(is_present.sum())
         if n_groups < n_folds:
             raise UserError(
-                f"Class {label} comes from {n_groups} groups (recordings, near-equal pictures), too few for "
-                f"{n_folds} folds; set folds.n_folds to {n_groups} or less, or add more."
+                f"The class with label {label} (classes.csv names it) comes from {n_groups} groups (recordings, "
+                f"near-equal pictures), too few for {n_folds} folds; set folds.n_folds to {n_groups} or less, or add "
+                "recordings or pictures of this class."
             )
 
 
@@ -220,8 +221,9 @@ def _check_classes(table: FoldTable, places: IntArray, parts: RoundFolds) -> Non
         present = set(np.unique(table.labels[places == place]).tolist())
         if present != every:
             raise UserError(
-                f"Class {_join(sorted(every - present))} is missing from the {name} part (fold {_join(folds)}) when "
-                f"fold {parts.test[0]} is the test fold, and every part needs every class: "
+                f"The class with label {_join(sorted(every - present))} (classes.csv names it) is missing from the "
+                f"{name} part (fold {_join(folds)}) when fold {parts.test[0]} is the test fold, and every part needs "
+                "every class: "
                 "correct the folds, or drop the class."
             )
 

@@ -207,7 +207,10 @@ def gc(
     ] = 30,
     free: Annotated[bool, typer.Option("--free", help="Delete what is listed")] = False,
 ) -> None:
-    """List (or delete) what old runs left behind and nothing needs: runs, checkpoints, DVC's cache."""
+    """List, or delete with --free, what nothing needs: old runs, challengers, checkpoints, data in DVC's cache.
+
+    Runs of champions, former champions and newest challengers stay, however old.
+    """
     from flows.engine.tracking.mlflow_store import prepare_environment
 
     # MLflow reads this when it is imported, so it is set before.

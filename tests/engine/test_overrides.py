@@ -59,7 +59,9 @@ def test_an_edited_file_is_copied_before_it_is_replaced(tiny: TinyProject, edit:
     said = run(tiny, "--preset", "plus").splitlines()[0]
     kept = list(tiny.root.glob(".trifold/replaced/*"))
     assert [path.read_text() for path in kept] == [edited] * copies
-    words = [f"is kept in {path.relative_to(tiny.root)}" for path in kept] or ["to undo: `git restore params dvc.yaml`"]
+    words = [f"is kept in {path.relative_to(tiny.root)}" for path in kept] or [
+        "to undo: `git restore params/tiny.yaml dvc.yaml`"
+    ]
     assert said.endswith(words[0])
 
 

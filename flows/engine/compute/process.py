@@ -229,4 +229,7 @@ def _explain_end(name: str, *, code: int, peak_bytes: int) -> str:
     if code >= 0:
         return f"{name}: its process ended with exit code {code} before the stage was done, {peak}; see the lines above"
     cause = ": out of memory?" if -code == signal.SIGKILL else f" ({signal.Signals(-code).name}),"
-    return f"{name} was killed by signal {-code}{cause} {peak}; run again to resume it"
+    return (
+        f"{name} was killed by signal {-code}{cause} {peak}; end other programs or lower its batch size if memory is "
+        "short, then run again to resume it"
+    )

@@ -39,7 +39,7 @@ def apply_overrides(flow: str, *, preset: str, overrides: list[str]) -> str:
     """
     text = _change_file(flow, preset, overrides)
     params = _check(flow, text)
-    undo = _keep_edited(flow, text) or "; to undo: `git restore params dvc.yaml`"
+    undo = _keep_edited(flow, text) or f"; to undo: `git restore {params_file(flow)} dvc.yaml`"
     _write(flow, text, params)
     return f"{params_file(flow)} and dvc.yaml now have {_describe(preset, overrides)}{undo}"
 
