@@ -17,6 +17,9 @@ from tasks.text.encoder import Encoder
 from tasks.text.member import Member, Reader
 
 FILE = "encoder.pt"
+# The product with the table of word vectors is computed for a multiple of this many places. oneDNN keeps what it
+# compiled, with a copy of the table, for each number of rows that it has seen: 15 GB after some epochs of all numbers.
+ROWS = 512
 
 
 class LanguageModel(nn.Module):
@@ -34,7 +37,8 @@ class LanguageModel(nn.Module):
     def forward(self, words: Tensor) -> Tensor:
         """Return logits."""
         states = self.encoder(words[:, :-1])[words[:, 1:] != PAD]
-        return F.linear(states, self.encoder.vectors.table.weight, self.bias)
+        padded = F.pad(states, (0, 0, 0, -len(states) % ROWS))
+        return F.linear(padded, self.encoder.vectors.table.weight, self.bias)[: len(states)]
 
 
 def list_next_words(words: Tensor, labels: Tensor, n_classes: int) -> Tensor:
