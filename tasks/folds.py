@@ -109,7 +109,8 @@ def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
     n_own = int(np.count_nonzero(table.folds))
     if n_own not in (0, len(table)):
         raise UserError(
-            f"{len(table) - n_own} examples have no fold and {n_own} have one: give all examples a fold, or none."
+            f"{len(table) - n_own} examples have no fold, or fold 0, and {n_own} have one: number the folds from 1 and "
+            "give every example one, or leave the fold column empty."
         )
     numbers = table.folds if n_own else _make_folds(table, folds)
     _check_numbers(numbers, folds.n_folds)
@@ -191,7 +192,8 @@ def _check_numbers(numbers: IntArray, n_folds: int) -> None:
     if present != list(range(1, n_folds + 1)):
         raise UserError(
             f"The data has the folds {_join(present)}, but folds.n_folds is {n_folds}, so they must be 1 to {n_folds}: "
-            f"set folds.n_folds to {len(present)}, or correct the data's fold column."
+            + (f"set folds.n_folds to {len(present)}, or " if present == list(range(1, len(present) + 1)) else "")
+            + "number the data's folds from 1 without gaps."
         )
 
 

@@ -173,7 +173,7 @@ def merge(examples: list[Clip]) -> None:
         (tear_within_train, "cross_validation", "two parts when fold 1 is the test fold: torn"),
         (unclass, "holdout", r"The class with label 1 .* is missing from the test part \(fold 5\)"),
         (unclass, "cross_validation", r"The class with label 1 .* is missing from the test part \(fold 5\)"),
-        (unfold, "holdout", "1 examples have no fold and 59 have one"),
+        (unfold, "holdout", "1 examples have no fold, or fold 0, and 59 have one"),
         (
             narrow,
             "holdout",

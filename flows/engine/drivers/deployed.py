@@ -1,6 +1,6 @@
 """The Prefect flows of deployments: one flow, or several in turn, always from the committed params.
 
-A run's overrides are its Prefect parameters, so they never affect the next run.
+A run's overrides are its Prefect parameters, so they do not affect the next deployed run.
 """
 
 from __future__ import annotations

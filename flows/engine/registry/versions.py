@@ -130,6 +130,7 @@ class Registry:
         models = {model.name: model for model in self.list_models()}
         if name not in models:
             raise EngineError(
-                f"no model {name!r} is registered; the registered models are {', '.join(models) or 'none'}"
+                f"no model {name!r} is registered; the registered models are {', '.join(models) or 'none'} "
+                "(`python -m flows run FLOW` registers the model of a flow)"
             )
         return models[name]
