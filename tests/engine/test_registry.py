@@ -288,7 +288,7 @@ def test_an_unknown_name_ends_the_command_with_one_line(root: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        "error: no model 'sound' is registered; the registered models are none (`python -m flows run FLOW` registers the "
-        "model of a flow)",
+        "error: no model 'sound' is registered; the registered models are none (`python -m flows run FLOW` registers "
+        "the model of a flow)",
     )
     assert "Traceback" not in done.stderr
