@@ -18,7 +18,8 @@ demo: .venv/installed  ## run the audio, images and text flows on the embedded s
 	python -m flows run audio images text
 
 test: .venv/installed  ## run the tests, on sample data only
-	pytest -n 4 --dist loadgroup --durations=25 tests
+	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
+	pytest -n 2 tests/tasks
 
 lint: .venv/installed  ## format, lint, types and dvc.yaml
 	ruff format --check .
