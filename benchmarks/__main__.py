@@ -22,12 +22,13 @@ from benchmarks import (
     text_augmentation,
     text_input,
     text_training,
+    training,
 )
 from benchmarks.table import MissingDataError, Row, print_table, run_row
 
 ROWS = [
     Row("orchestration", orchestration.measure, quick=True),
-    Row("training", orchestration.measure_training, quick=True),
+    Row("training", training.measure, quick=True),
     Row("spectrograms", spectrograms.measure, quick=True),
     Row("memory", memory.measure, quick=True),
     Row("run_memory", run_memory.measure, quick=False),

@@ -256,6 +256,7 @@ def _sign(*paths: Path) -> list[Signature]:
 
 @contextmanager
 def open_repo() -> Iterator[OpenRepo]:
+    """Yield DVC's repository under its lock; only one thread has it at a time. Raises EngineError for DVC's errors."""
     _check_repository()
     with explain_faults(), _gate:
         _replace_dvc_parts()

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from flows.engine.graph.fingerprint import Code
     from flows.engine.graph.stage import Stage
 
-Read = tuple[list[str], set[str], Mapping[Path, Signature | None]]
-NOTHING: Read = ([], set(), {})
+# The modules, libraries and sources of a stage's code.
+CodeParts = tuple[list[str], set[str], Mapping[Path, Signature | None]]
+NO_PARTS: CodeParts = ([], set(), {})
 _reading = threading.Lock()  # stages begin in several threads, which share what is known of the sources
 
 
@@ -48,7 +49,7 @@ class Job:
     @classmethod
     def of(cls, stage: Stage) -> Job:
         """Return the job of a stage, with everything resolved that needs the flow."""
-        modules, libraries, sources = _read_code(stage) if stage.flow else NOTHING
+        modules, libraries, sources = _read_code(stage) if stage.flow else NO_PARTS
         return cls(
             name=stage.name,
             flow=stage.flow,
@@ -76,11 +77,11 @@ class Job:
         return bool(self.sources) and are_current(self.sources)
 
 
-def _read_code(stage: Stage) -> Read:
+def _read_code(stage: Stage) -> CodeParts:
     """Return the modules, libraries and sources of a stage's code; empty ones when its fingerprint has changed."""
     with _reading:
         if stage.code.make_fingerprint() != stage.fingerprint:
-            return NOTHING
+            return NO_PARTS
         return stage.code.list_modules(), stage.code.list_libraries(), sign_sources()
 
 

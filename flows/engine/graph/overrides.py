@@ -70,7 +70,7 @@ def _keep_edited(flow: str, text: str) -> str:
     digest = hashlib.blake2b(standing.encode(), digest_size=4).hexdigest()
     kept = make_state_folder("replaced") / f"{flow}-{digest}.yaml"
     kept.write_text(standing, encoding="utf-8")
-    return f"; the file before this, with your edits, is kept in {kept.relative_to(ROOT)}"
+    return f"; the previous file is kept in {kept.relative_to(ROOT)}"
 
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:

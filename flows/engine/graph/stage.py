@@ -92,6 +92,7 @@ class Stage:
 
     @property
     def artifact(self) -> Artifact:
+        """The output folder."""
         folder = self.name.removeprefix(f"{self.flow}-")
         return Artifact(self.name, f"data/{self.flow}/{folder}" if self.flow else f"data/{folder}")
 
