@@ -65,7 +65,7 @@ def audio(p: AudioParams) -> Artifact:
         measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
         for name, settings in p.members.items():
             inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
-            lr = find_lr(settings, p.compute, fold=fold, **inputs)
+            lr = find_lr(settings, p.compute, fold=fold, **inputs) if settings.lr == "auto" else None
             fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)

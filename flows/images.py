@@ -98,7 +98,7 @@ def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact
         inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
         done, epochs = sections.count_epochs(sizes if member.cycle == "all" else {size_name: size}, size_name)
         if not done:  # a learning-rate cycle has one peak, which is found before the cycle begins
-            lr = find_lr(member, p.compute, fold=fold, **inputs)
+            lr = find_lr(member, p.compute, fold=fold, **inputs) if size.lr == "auto" else None
         names = {"name": name, "size_name": size_name, "fold": fold}
         fitted.append(fit(member, p.compute, lr, **names, **inputs, done=done, epochs=epochs))
     return fitted

@@ -87,17 +87,17 @@ def text(p: TextParams) -> Artifact:
         words.append(tokenise(texts, split, p.tokens, fold=fold))
         inputs, language = {"tokens": words[-1], "folds": split}, None
         if p.augment.uses_vectors or any(settings.weights == "pretrained" for settings in p.members.values()):
-            lr = find_language_lr(p.pretrain, p.compute, fold=fold, **inputs)
+            lr = find_language_lr(p.pretrain, p.compute, fold=fold, **inputs) if p.pretrain.lr == "auto" else None
             language = pretrain_encoder(p.pretrain, p.compute, lr, fold=fold, **inputs)
         for name, settings in p.members.items():
             start = language if settings.weights == "pretrained" else None
-            lr = find_lr(settings, p.compute, fold=fold, **inputs, language=start)
+            lr = find_lr(settings, p.compute, fold=fold, **inputs, language=start) if settings.lr == "auto" else None
             altered = {"augment": p.augment, "language": language if p.augment.uses_vectors else start}
             fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs, **altered))
         outside += [fit_ngrams(tweets, split, settings, name=name, fold=fold) for name, settings in p.ngrams.items()]
         for name, own in p.transformers.items():
             inputs = {"tokens": subwords[name], "folds": split}
-            lr = find_lr(own, p.compute, fold=fold, **inputs)
+            lr = find_lr(own, p.compute, fold=fold, **inputs) if own.lr == "auto" else None
             outside.append(fit(own, p.compute, lr, name=name, fold=fold, **inputs))
 
     together = build_ensemble(fitted, p.ensemble)

@@ -224,6 +224,6 @@ def _pick_shown(figures: dict[str, float]) -> dict[str, float]:
 def _explain_divergence(loss: float, epoch: int, lr: float) -> str:
     return (
         f"the training loss became {loss} in epoch {epoch + 1} at a peak learning rate of {lr:.3g}. "
-        "Try a lower lr_scale (a tenth), precision fp32, or a smaller clip_norm; "
+        "Set lr to a lower rate (a tenth), or try precision fp32, or a smaller clip_norm; "
         "if this happens in the first epoch, check the features for values that are not finite"
     )

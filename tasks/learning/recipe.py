@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,7 +25,10 @@ class Schedule(Section):
 
     epochs: int = Field(ge=1, description="passes over the training part with every layer learning")
     batch_size: int = Field(ge=2, description="examples per step")
-    lr_scale: float = Field(gt=0, description="factor on the learning rate that the range test found")
+    lr: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        description="peak learning rate; auto: the range test chooses it"
+    )
+    removed: ClassVar[Mapping[str, str]] = {"lr_scale": "the range test's rate is used as it is; lr may give another"}
 
 
 class Recipe(Section):

@@ -41,7 +41,7 @@ def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, rep
 def fit(
     member: LessonRecipe,
     compute: Compute,
-    lr: Path,
+    lr: Path | None = None,
     *,
     name: str,
     fold: int,
@@ -53,7 +53,7 @@ def fit(
 ) -> None:
     """Train `member` in the round that holds out `fold`, and predict the valid and test examples.
 
-    `lr` is the folder of `find_lr`. `fit.json` holds the fit's `name`, and its `size_name` if the member is fitted at
+    `lr` is the folder of `find_lr`, or None if the member gives its rate. `fit.json` holds the fit's `name`, and its `size_name` if the member is fitted at
     several sizes. Writes the files of `write_fit_files`.
     """
     from tasks.learning.fit_files import write_fit_files
@@ -64,9 +64,9 @@ def fit(
     write_fit_files(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
 
 
-def train_at(network: nn.Module, lesson: Lesson, lr: Path, *, report: Report, checkpoints: Path) -> Trained:
-    """Train a network at the rate in the folder `lr`, times the schedule's `lr_scale`."""
+def train_at(network: nn.Module, lesson: Lesson, lr: Path | None, *, report: Report, checkpoints: Path) -> Trained:
+    """Train a network at the rate in the folder `lr`, or, without it, at the rate that its schedule gives."""
     from tasks.learning.loop import train_network
 
-    peak = json.loads((lr / "lr.json").read_text())["lr"] * lesson.schedule.lr_scale
+    peak = lesson.schedule.lr if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
     return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)

@@ -17,6 +17,7 @@ class Reader(LessonRecipe, Schedule):
     """How a network is trained on texts, as rows of word numbers."""
 
     removed: ClassVar[Mapping[str, str]] = {
+        **Schedule.removed,
         "mixup_alpha": "words cannot be blended",
         "train_batch_norm": "no network of texts has batch normalisation",
     }

@@ -28,7 +28,7 @@ class Pretrain(Reader):
 def pretrain_encoder(
     pretrain: Pretrain,
     compute: Compute,
-    lr: Path,
+    lr: Path | None = None,
     *,
     tokens: Path,
     folds: Path,

@@ -34,7 +34,7 @@ def make(network: str, **values: object):
         ),
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 1}, "batch_size"),
-        ({"lr_scale": 0.0}, "lr_scale"),
+        ({"lr": 0.0}, "lr"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"time_shift": 1.5}, "time_shift"),
         ({"head_epochs": 2}, "must be 0 with weights none"),

@@ -69,7 +69,7 @@ def test_an_invalid_param_is_refused_by_name(values: dict[str, object], message:
 @pytest.mark.parametrize("values", [{"pixels": 7}, {"pixels": 1025}, {"strength": 1.1}, {"epochs": 0}])
 def test_an_invalid_size_is_refused_by_name(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(values))):
-        Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "lr_scale": 1.0, "strength": 1.0} | values)
+        Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "lr": "auto", "strength": 1.0} | values)
 
 
 def test_only_its_own_module_belongs_to_a_member() -> None:

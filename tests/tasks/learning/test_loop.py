@@ -85,7 +85,7 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_try(tmp_path: Path, poison
     lesson, network = prepare(tmp_path)
     with torch.no_grad():
         network.get_parameter("head.1.bias").fill_(poison)
-    with pytest.raises(UserError, match=r"in epoch 1 .*lower lr_scale.*precision fp32"):
+    with pytest.raises(UserError, match=r"in epoch 1 .*lr to a lower rate.*precision fp32"):
         train_network(network, lesson, lr=0.01, checkpoints=tmp_path, report=RecordingReport())
     assert not list(tmp_path.glob("*.pt"))
 

@@ -21,7 +21,7 @@ RECIPE = {
     "epochs": 4,
     "head_epochs": 0,
     "batch_size": 16,
-    "lr_scale": 1.0,
+    "lr": "auto",
     "optimiser": "adamw",
     "weight_decay": 0.01,
     "dropout": 0.1,

@@ -36,10 +36,10 @@ CLEAN = {
     "test_file": "keep",
     "max_chars": 2000,
 }
-SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "lr_scale": 2.0, "label_smoothing": 0.0}
+SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "label_smoothing": 0.0}
 MEMBERS = {
     "cnn": make_reader("cnn", **SMALL),
-    "linear": make_reader("linear", epochs=4, lr_scale=0.3, batch_size=16),
+    "linear": make_reader("linear", epochs=4, batch_size=16),
 }
 
 

@@ -24,7 +24,7 @@ RECIPE = {
     "head_epochs": 0,
     "unfreeze_epochs": 0,
     "batch_size": 8,
-    "lr_scale": 1.0,
+    "lr": "auto",
     "optimiser": "adamw",
     "weight_decay": 0.01,
     "dropout": 0.1,
