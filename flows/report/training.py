@@ -41,7 +41,7 @@ def _draw_rates(record: FlowRecord) -> Iterator[Block]:
     dots = {"type": "point", "filled": True, "size": 90, "stroke": "var(--card)", "strokeWidth": 1.5, "opacity": 1}
     encoding = chart["layer"][0]["encoding"]
     chart["layer"].append({"data": {"values": chosen}, "mark": dots, "encoding": encoding})
-    note = "dot: the chosen rate, where the loss falls fastest, or well below the rate at which it diverges"
+    note = "dot: the chosen rate, below the rate at which the loss begins to rise"
     yield Chart("Learning-rate range tests", chart, note=note)
 
 

@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
-from tasks.learning.lr_finder import Curve
+from tasks.learning.lr_finder import USUAL_LR, Curve
 from tasks.plots import make_axes, save_plot
 from tasks.tables import write_rows
 
 
-def draw_lr_curve(folder: Path, curve: Curve, chosen: float) -> None:
-    """Write `curve.csv` (lr, loss, smoothed) and `curve.png` with the chosen rate marked."""
+def draw_lr_curve(folder: Path, curve: Curve, *, lr: float, limit: float) -> None:
+    """Write `curve.csv` (lr, loss, smoothed) and `curve.png` with the limit and the chosen rate marked."""
     rows = np.stack([curve.lr, curve.loss, curve.smoothed], axis=1)
     np.savetxt(folder / "curve.csv", rows, fmt="%.6g", delimiter=",", header="lr,loss,smoothed", comments="")
     axes = make_axes("Learning-rate range test", "learning rate", "loss")
     axes.set_xscale("log")
     axes.plot(curve.lr, curve.loss, alpha=0.3, label="loss of the batch")
     axes.plot(curve.lr, curve.smoothed, label="smoothed")
-    axes.axvline(chosen, color="tab:red", linestyle="--", label=f"chosen: {chosen:.2g}")
+    axes.axvline(limit, color="tab:gray", linestyle=":", label=f"limit, above which the loss rises: {limit:.2g}")
+    axes.axvline(lr, color="tab:red", linestyle="--", label=f"chosen, geometric mean with {USUAL_LR:g}: {lr:.2g}")
     axes.legend()
     save_plot(axes, folder / "curve.png")
 

@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
     """Find a learning rate for `member` in the round that holds out `fold`.
 
-    Writes `lr.json` (lr), and the range test's `curve.csv` and `curve.png`.
+    Writes `lr.json` (lr, and the limit above which the loss rises), and the range test's `curve.csv` and `curve.png`.
     """
-    from tasks.learning.lr_finder import run_range_test, suggest_lr
+    from tasks.learning.lr_finder import choose_lr, find_limit, run_range_test
     from tasks.learning.plots import draw_lr_curve
 
     lesson, network = member.prepare(compute, fold, **inputs)
     curve = run_range_test(network, lesson, report=report)
-    lr = suggest_lr(curve, lesson.n_classes)
-    (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}")}) + "\n")
-    draw_lr_curve(out, curve, lr)
-    report.say(f"learning rate {lr:.2g}, from {len(curve.lr)} steps of a range test")
+    limit = find_limit(curve, lesson.n_classes)
+    lr = choose_lr(limit)
+    (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}"), "limit": float(f"{limit:.4g}")}) + "\n")
+    draw_lr_curve(out, curve, lr=lr, limit=limit)
+    report.say(f"learning rate {lr:.2g}; the loss rises above {limit:.2g}, in {len(curve.lr)} steps of a range test")
 
 
 def fit(
@@ -53,8 +54,8 @@ def fit(
 ) -> None:
     """Train `member` in the round that holds out `fold`, and predict the valid and test examples.
 
-    `lr` is the folder of `find_lr`, or None if the member gives its rate. `fit.json` holds the fit's `name`, and its `size_name` if the member is fitted at
-    several sizes. Writes the files of `write_fit_files`.
+    `lr` is the folder of `find_lr`, or None if the member gives its rate. `fit.json` holds the fit's `name`, and its
+    `size_name` if the member is fitted at several sizes. Writes the files of `write_fit_files`.
     """
     from tasks.learning.fit_files import write_fit_files
     from tasks.learning.fitted import Fit
