@@ -69,5 +69,5 @@ def train_at(network: nn.Module, lesson: Lesson, lr: Path | None, *, report: Rep
     """Train a network at the rate in the folder `lr`, or, without it, at the rate that its schedule gives."""
     from tasks.learning.loop import train_network
 
-    peak = lesson.schedule.lr if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
+    peak = float(lesson.schedule.lr) if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
     return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)
