@@ -55,7 +55,7 @@ class AudioProject(Project):
     def use_archive(self, archive: Path, sha256: str | None = None) -> None:
         """Have the flow read another archive than the sample's."""
         self.set_param("source.archive", str(archive))
-        self.set_param("source.sha256", f'"{sha256 or hashlib.sha256(archive.read_bytes()).hexdigest()}"')
+        self.set_param("source.digest", f'"sha256:{sha256 or hashlib.sha256(archive.read_bytes()).hexdigest()}"')
         self.call("python", "-m", "flows", "graph", "--write").check()
         self.update_code()
 

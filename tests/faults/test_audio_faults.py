@@ -82,7 +82,7 @@ def test_a_wrong_checksum_is_refused(project: AudioProject, tmp_path: Path) -> N
     before = project.snapshot()
     done = project.run_stage("download")
     assert done.code == 1
-    assert_refused(project, before, done.output, "0" * 64, "source.sha256")
+    assert_refused(project, before, done.output, "0" * 64, "source.digest")
 
 
 def test_bad_files_are_set_aside_with_their_reason(project: AudioProject, tmp_path: Path) -> None:
