@@ -191,6 +191,12 @@ def test_a_preset_runs_without_another_argument(
     assert all(each["train"] and each["test"] for each in rounds)
 
 
+def test_data_of_your_own_takes_the_place_of_a_presets() -> None:
+    params: Any = read_changed("audio", preset="esc10", overrides=["source.archive=../My sounds.zip", "source.digest="])
+    assert params.source.files() == ("../My sounds.zip",)
+    assert params.clean.only_esc10, "the preset's other settings stay"
+
+
 def run(stage: Stage, place: Path) -> None:
     """Call a stage's function, with its folders below `place`."""
     given = {

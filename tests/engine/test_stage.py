@@ -15,18 +15,20 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import Pipeline, stage
 from flows.engine.graph.stage import ONCE, Artifact, Published, Registered, Role, Stage
+from flows.engine.project import ROOT
 from tasks import folds
 from tasks.audio import predict
 
 
 class Section(BaseModel):
     number: int = 1
+    file: str = "somewhere/weights.pt"
 
     def modules(self) -> tuple[str, ...]:
         return ("tasks.folds",)
 
     def files(self) -> tuple[str, ...]:
-        return ("somewhere/weights.pt",)
+        return (self.file,)
 
 
 class Other(Section):
@@ -67,6 +69,22 @@ def test_a_stage_holds_all_that_decides_its_result() -> None:
     assert made.code.modules == {"tasks.folds"}, "the module that the section names"
     assert made.code.path in made.deps
     assert "somewhere/weights.pt" in made.deps, "the file that the section names"
+
+
+@pytest.mark.parametrize(
+    ("file", "dep"),
+    [
+        ("./data.zip", "data.zip"),
+        (f"{ROOT}/data.zip", "data.zip"),
+        ("../photos/", str(ROOT.parent / "photos")),
+        ("~/photos", str(Path.home() / "photos")),
+    ],
+)
+def test_a_file_that_a_section_names_is_an_input_under_the_name_that_dvc_gives_it(file: str, dep: str) -> None:
+    params = SomeParams(first=Section(file=file))
+    (made,) = Pipeline("some", SomeParams, lambda p: stage(make, "make")(p.first)).trace(params)
+    assert made.files == [dep]
+    assert dep in made.deps
 
 
 def test_what_a_task_takes_as_inputs_are_arguments_like_any_other() -> None:
