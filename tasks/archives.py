@@ -82,6 +82,16 @@ def measure_file(path: Path, like: str = "") -> str:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
+def refuse_damaged(file: Path) -> None:
+    """Raise UserError for an empty file, and for an archive by its name or first bytes that cannot be read as one."""
+    if zipfile.is_zipfile(file) or _is_tar(file):
+        return
+    with file.open("rb") as content:
+        start = content.read(len(_ZIP_START))
+    if not start or start == _ZIP_START or _ARCHIVE_NAME.search(file.name):
+        raise UserError(f"{file.name} ({file.stat().st_size} bytes) is no zip or tar, or truncated: download it again.")
+
+
 def _write_entries(entries: Iterator[_Entry], job: _Job, report: Report) -> None:
     written = 0
     for count, entry in enumerate(entries, start=1):
@@ -132,12 +142,7 @@ def _read_entries(archive: Path) -> Iterator[_Entry]:
         return _read_zip(archive)
     if _is_tar(archive):
         return _read_tar(archive)
-    with archive.open("rb") as file:
-        start = file.read(len(_ZIP_START))
-    if not start or start == _ZIP_START or _ARCHIVE_NAME.search(archive.name):
-        raise UserError(
-            f"{archive.name} ({archive.stat().st_size} bytes) is no zip or tar, or truncated: download it again."
-        )
+    refuse_damaged(archive)
     return _read_lone(archive)
 
 

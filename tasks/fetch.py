@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import urllib3
 
-from tasks.archives import measure_file
+from tasks.archives import measure_file, refuse_damaged
 from tasks.disk import check_free, name_disk_faults
 from tasks.errors import UserError
 from tasks.origin import Origin, split_addresses
@@ -51,7 +51,7 @@ class _Place:
 
     @property
     def target(self) -> Path:
-        return self.folder / self.name
+        return self.folder / "file" / self.name
 
     @property
     def refused(self) -> Path:
@@ -72,18 +72,18 @@ def fetch(origin: Origin, *, downloads: Path, report: Report) -> Path:
     """Download a file from the first of its addresses that has it, and return its path below `downloads`.
 
     An interrupted download continues. The file must have the origin's digest, or else the one that it had when it was
-    fetched first; then it is not fetched again while it lies there. Another file is refused and kept. Raises UserError,
+    fetched first; a kept file that has it is not fetched again. Another file is refused, and kept. Raises UserError,
     with addresses stripped of their secrets, when each server refuses, keeps failing, or has another file.
     """
     addresses = split_addresses(origin.place)
     place = _Place(downloads / hashlib.sha256(addresses[0].encode()).hexdigest()[:16], _name_file(addresses[0]))
-    place.refused.parent.mkdir(parents=True, exist_ok=True)
+    for path in (place.target, place.refused):
+        path.parent.mkdir(parents=True, exist_ok=True)
     digest = origin.digest or place.read_digest()
-    if not digest:
-        place.target.unlink(missing_ok=True)  # nothing would tell whether its beginning is that of the file there now
     if not _find_kept(place, digest):
         _fetch_first([_Request(address, place.target, origin) for address in addresses], place, digest, report)
     if not digest:
+        refuse_damaged(place.target)  # an error page, for example, is not trusted
         digest = measure_file(place.target)
         report.say(
             f"{hide_secrets(addresses[0])}: {_size(place.target) / 1e6:.1f} MB, {digest}, trusted on first use. To "
@@ -123,10 +123,12 @@ def _fetch_first(tries: Sequence[_Request], place: _Place, digest: str, report: 
 
 
 def _fetch_checked(request: _Request, place: _Place, digest: str, report: Report) -> None:
+    if not digest:
+        request.target.unlink(missing_ok=True)  # its beginning may be that of another file, which nothing would show
+        _fetch_whole(request, report)
+        return
     had_start = _size(request.target) > 0
     _fetch_whole(request, report)
-    if not digest:
-        return
     if had_start and _digest_unpacked(request.target, digest) != digest:
         report.say(f"The part of {request.shown} downloaded before does not match the file there now: starting again.")
         request.target.unlink()

@@ -91,26 +91,19 @@ def test_a_folder_outside_the_project_is_an_input(project: AudioProject, tmp_pat
     shutil.unpack_archive(project.root / "data/audio/sample/archive.zip", folder)
     project.use_source(folder)
     assert "my sounds: " in project.run_stage("download").check().output
-    assert "fresh" in (listed := project.call("python", "-m", "flows", "status", "audio").check().output), listed
-    assert project.call("dvc", "status", "audio-download").check().output.count("up to date")
+    assert "up to date" in project.call("python", "-m", "dvc", "status", "audio-download").check().output
 
     sound = next(folder.rglob("*.wav"))
     sound.rename(sound.with_name("0-0-A-0.wav"))
-    assert f"{folder} changed" in read_reasons(project)["audio-download"]
+    rows = json.loads(project.call("python", "-m", "flows", "status", "audio", "--json").check().output)
+    assert [f"{folder} changed"] in [row["reasons"] for row in rows if row["stage"] == "audio-download"]
     project.run_stage("download").check()
     assert list((project.root / "data/audio/download").rglob("0-0-A-0.wav"))
 
     folder.rename(tmp_path / "moved")
-    assert f"{folder} is missing" in read_reasons(project)["audio-download"]
     refused = project.run_stage("download")
     assert refused.code == 1
     assert "my sounds, which does not exist: correct the path in params/audio.yaml" in refused.output
-
-
-def read_reasons(project: AudioProject) -> dict[str, list[str]]:
-    """Return why each stage is not fresh."""
-    rows = json.loads(project.call("python", "-m", "flows", "status", "audio", "--json").check().output)
-    return {row["stage"]: row["reasons"] for row in rows}
 
 
 def test_bad_files_are_set_aside_with_their_reason(project: AudioProject, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Place:
 
     def find_kept(self, address: str) -> Path:
         """Return the path at which a download of the address is kept."""
-        return self.downloads / hashlib.sha256(address.encode()).hexdigest()[:16] / "data.zip"
+        return self.downloads / hashlib.sha256(address.encode()).hexdigest()[:16] / "file" / "data.zip"
 
     def keep(self, address: str, content: bytes) -> None:
         """Leave what an earlier run downloaded of the address."""
@@ -227,6 +227,24 @@ def test_an_address_without_a_digest_is_trusted_once(place: Place) -> None:
         place.download(site.address, "")
     assert (place.out / "set/audio/a.wav").read_bytes() == b"another"
     assert len(site.ranges) == 2
+
+
+def test_an_error_page_in_place_of_an_archive_is_not_trusted(place: Place) -> None:
+    with serve(Site(b"<html>Please log in")) as site:
+        with pytest.raises(UserError, match="is no zip or tar"):
+            place.download(site.address, "")
+        site.content = ARCHIVE
+        place.download(site.address, "")
+    assert place.is_whole()
+
+
+def test_a_limit_raised_after_a_first_download_needs_no_second_one(place: Place) -> None:
+    content = make_zip({"zeros": bytes(3_000_000)})
+    with serve(Site(content)) as site:
+        with pytest.raises(UserError, match="raise source"):
+            place.download(site.address, "", max_unpacked_mb=1)
+        place.download(site.address, "")
+    assert len(site.ranges) == 1
 
 
 def test_without_a_digest_a_beginning_of_an_earlier_run_is_not_continued(place: Place) -> None:
