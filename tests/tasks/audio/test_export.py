@@ -42,7 +42,7 @@ def make_stages(root: Path) -> tuple[Path, list[Path], list[Path], Path]:
     rounds = [{"fold": fold, "weights": {"mel": 0.7, "raw": 0.3}, "reason": ""} for fold in (1, 2)]
     ensemble, clips = root / "ensemble", root / "clips"
     ensemble.mkdir(), clips.mkdir()
-    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds}))
+    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds, "temperature": 1.0}))
     rows = "".join(f'{n},"{name}"\n' for n, name in enumerate(LABELS))
     (clips / "classes.csv").write_text("label,category\n" + rows)
     features = []
