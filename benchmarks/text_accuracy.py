@@ -31,7 +31,7 @@ class Accuracies:
 
     def add(self, metrics: dict[str, Any]) -> None:
         """Add the accuracies of one run."""
-        metrics_of = {name: metrics[name] for name in ("ensemble", "all_members")} | metrics["members"]
+        metrics_of = {"ensemble": metrics["ensemble"], **metrics["members"]}
         self.examples = metrics_of["ensemble"]["examples"]
         for name, figures in metrics_of.items():
             self.by_name.setdefault(name, []).append(figures["accuracy"])
@@ -55,7 +55,7 @@ def list_seeds(seed: int) -> dict[str, object]:
 
 
 def make_figures(what: str, measured: Accuracies) -> Iterator[Figure]:
-    """Yield a figure for the ensemble, for the ensemble of all members, and for each member."""
+    """Yield a figure for the ensemble and for each member."""
     is_target = what == "hand-labelled tweets"
     for name, accuracies in measured.by_name.items():
         mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)

@@ -72,9 +72,10 @@ def text(p: TextParams) -> Artifact:
 
     Download, clean, split into folds;
     for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
-    model if a member or the augmentation needs one, then find each member's learning rate and fit it, and fit
-    the classifiers with their own tokens (n-grams, transformers);
-    build the ensemble, and another one of all members, evaluate both, score kinds of tweets, export the ensemble.
+    model if a member or the augmentation needs one, then find each member's learning rate and fit it, fit the
+    classifiers of n-grams, and the transformers, which have their own tokens;
+    build the ensemble, and another one with the transformers, evaluate both, score kinds of tweets;
+    export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)
@@ -94,7 +95,9 @@ def text(p: TextParams) -> Artifact:
             lr = find_lr(settings, p.compute, fold=fold, **inputs, language=start) if settings.lr == "auto" else None
             altered = {"augment": p.augment, "language": language if p.augment.uses_vectors else start}
             fitted.append(fit(settings, p.compute, lr, name=name, fold=fold, **inputs, **altered))
-        outside += [fit_ngrams(tweets, split, settings, name=name, fold=fold) for name, settings in p.ngrams.items()]
+        fitted += [
+            fit_ngrams(tweets, words[-1], split, settings, name=name, fold=fold) for name, settings in p.ngrams.items()
+        ]
         for name, own in p.transformers.items():
             inputs = {"tokens": subwords[name], "folds": split}
             lr = find_lr(own, p.compute, fold=fold, **inputs) if own.lr == "auto" else None
@@ -103,4 +106,4 @@ def text(p: TextParams) -> Artifact:
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
-    return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words)
+    return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words, solved=p.ngrams)

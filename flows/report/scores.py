@@ -25,7 +25,7 @@ def show_scores(record: FlowRecord) -> Chapter:
 
 
 def show_ensemble(record: FlowRecord) -> Chapter:
-    """Return the weights and metrics of the members, and the ensemble's metrics."""
+    """Return each member's share and metrics, the ensemble's metrics, and the reasons for shares and temperature."""
     together, folder = record.folder(Role.PREDICTIONS), record.folder(Role.EVALUATION)
     if together is None or folder is None:
         return Chapter("Ensemble")
@@ -33,7 +33,7 @@ def show_ensemble(record: FlowRecord) -> Chapter:
         json.loads((together / "ensemble.json").read_text()),
         json.loads((folder / "metrics.json").read_text()),
     )
-    reasons = "; ".join(dict.fromkeys(each["reason"] for each in made["rounds"]))
+    reasons = "; ".join(dict.fromkeys([*(each["reason"] for each in made["rounds"]), made["temperature_reason"]]))
     weights = {name: mean(each["weights"].get(name, 0.0) for each in made["rounds"]) for name in made["members"]}
     rows = [
         _list_cells(name.replace("_", " "), figures[name], "")
@@ -44,7 +44,7 @@ def show_ensemble(record: FlowRecord) -> Chapter:
         _list_cells(name, scores, Bar(f"{weights[name]:.3f}", weights[name]) if name in weights else "not exported")
         for name, scores in figures["members"].items()
     ]
-    columns = ("model", "weight", "accuracy", "spread", "macro F1", "log loss", "calibration error")
+    columns = ("model", "share", "accuracy", "spread", "macro F1", "log loss", "calibration error")
     return Chapter("Ensemble", (Table(columns, rows, figures=range(2, 7)),), f"{reasons[0].upper()}{reasons[1:]}.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
+from tasks.learning.served import BINARY, FILE, Served, load_example, load_script, predict_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def open_model(model: Path) -> Served:
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
 
     def predict_proba(sounds: Sequence[Source]) -> NDArray[np.float32]:
-        return ask_each(script, (torch.from_numpy(read_clip(sound, waveform)) for sound in sounds))
+        return predict_each(script, sounds, lambda sound: torch.from_numpy(read_clip(sound, waveform)))
 
     return Served(BINARY, script.labels, predict_proba, lambda: _draw_wav(model, script.sample_rate_hz))
 

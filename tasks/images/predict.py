@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.learning.served import BINARY, FILE, Served, ask_each, load_example, load_script
+from tasks.learning.served import BINARY, FILE, Served, load_example, load_script, predict_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def open_model(model: Path) -> Served:
     script = load_script(model)
 
     def predict_proba(pictures: Sequence[Source]) -> NDArray[np.float32]:
-        return ask_each(script, (_read_pixels(picture) for picture in pictures))
+        return predict_each(script, pictures, _read_pixels)
 
     return Served(BINARY, script.labels, predict_proba, lambda: _draw_png(model))
 

@@ -9,37 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.learning.ensemble import Ensemble
-from tasks.learning.recipe import NetworkRecipe
 from tasks.report import Report
 from tasks.tables import read_classes
+
+if TYPE_CHECKING:
+    from tasks.learning.networks import Buildable
 
 
 def export_ensemble(
     ensemble: Path,
     fitted: list[Path],
     examples: Path,
-    members: Mapping[str, NetworkRecipe],
+    members: Mapping[str, Buildable],
     settings: Ensemble,
     *,
+    solved: Mapping[str, Buildable] | None = None,
     out: Path,
     report: Report,
     **inputs: Any,
 ) -> None:
     """Write `model.pt`, which maps the inputs that the domain's `predict` reads to probabilities (batch, classes).
 
-    `examples` names the classes, stored in the file's attribute `labels`. Also writes `labels.json`, `export.json`,
-    `example.npy` (a batch to try it on) and the other files that the domain's `predict` needs. Raises ExportError
-    unless a new process that imports only torch gives the same probabilities to within 1e-4.
+    `solved` are the members that a solver fits, without training. `examples` names the classes, stored in the file's
+    attribute `labels`. Also writes `labels.json`, `export.json`, `example.npy` (a batch to try it on) and the other
+    files that the domain's `predict` needs. Raises ExportError unless a new process that imports only torch gives the
+    same probabilities to within 1e-4.
     """
     import numpy as np
 
     from tasks.learning.script import Export, write_model
     from tasks.learning.torchscript import check_alone, run_fresh
 
-    export = Export(ensemble, fitted, read_classes(examples), members, settings, inputs)
+    export = Export(ensemble, fitted, read_classes(examples), {**members, **(solved or {})}, settings, inputs)
     probabilities = run_fresh(write_model, export, out)
     furthest = check_alone(out / "model.pt", np.load(out / "example.npy"), probabilities)
     report.say(

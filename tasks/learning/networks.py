@@ -1,5 +1,8 @@
 """Builds a member's network from its settings."""
 
+from types import ModuleType
+from typing import Protocol, Self
+
 from torch import nn
 
 from tasks.learning.lesson import Lesson
@@ -7,7 +10,21 @@ from tasks.learning.randomness import isolate_randomness
 from tasks.learning.recipe import NetworkRecipe
 
 
-def build_network(member: NetworkRecipe, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+class Buildable(Protocol):
+    """A section that names the module whose `build(section, n_classes, input_shape)` returns its network."""
+
+    @property
+    def network_module(self) -> str:
+        """The module's dotted name."""
+
+    def import_module(self, name: str) -> ModuleType:
+        """Import a module that the section names."""
+
+    def without_weights(self) -> Self:
+        """Return the section of the same network without the initial weights that a file would bring."""
+
+
+def build_network(member: Buildable, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Build the member's network for features of `input_shape`, the shape of one example on disk.
 
     Its module in the domain's members folder is imported by name, so that a fit depends on no other member's code.

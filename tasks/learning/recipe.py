@@ -132,6 +132,10 @@ class NetworkRecipe(ClassifierRecipe):
         """Return the modules of lesson and network, which the stages that train and export it import by name."""
         return (*super().modules(), self.network_module)
 
+    def without_weights(self) -> Self:
+        """Return the recipe of the same network with random initial weights."""
+        return self.model_copy(update={"weights": "none"})
+
     def require(self, **values: object) -> None:
         """Raise UserError unless each setting has the one value that the network can use."""
         wrong = [key for key, value in values.items() if getattr(self, key) != value]

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from tasks.learning.ensemble import Ensemble
 from tasks.learning.fitted import Fit, read_fit
-from tasks.learning.networks import build_network
-from tasks.learning.recipe import NetworkRecipe
+from tasks.learning.networks import Buildable, build_network
 from tasks.learning.torchscript import save_script
 from tasks.learning.weights import read_state_dict
 
-R = TypeVar("R", bound=NetworkRecipe)
+R = TypeVar("R", bound=Buildable)
 
 
 @dataclass(frozen=True)
@@ -40,29 +39,47 @@ class View(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.shares = shares
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the weighted sum of the networks' probabilities (batch, classes)."""
-        features = self.front_end(inputs)
-        probabilities = torch.zeros(1, device=inputs.device)
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighted sum of the networks' probabilities (batch, classes), given the front end's features."""
+        probabilities = torch.zeros(1, device=features.device)
         for index, network in enumerate(self.networks):
             probabilities = probabilities + self.shares[index] * network(features).softmax(1)
         return probabilities
 
 
 class Classifier(nn.Module):
-    """Maps the inputs of the views' front ends to probabilities (batch, classes), the sum over the views."""
+    """Maps the inputs of the views' front ends to probabilities (batch, classes), the sum over the views.
+
+    The logarithms of the sum, divided by `temperature`, are the logits of the probabilities. `prepare` and `classify`
+    are the two halves of `forward`: prepared inputs of different sizes can be classified in one batch.
+    """
 
     def __init__(self, views: list[View], labels: list[str]) -> None:
         super().__init__()
+        self.front_ends = nn.ModuleList(view.front_end for view in views)
         self.views = nn.ModuleList(views)
         self.labels = labels
+        self.temperature = 1.0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return probabilities."""
-        probabilities = torch.zeros(1, device=inputs.device)
-        for view in self.views:
-            probabilities = probabilities + view(inputs)
-        return probabilities
+        return self.classify(self.prepare(inputs))
+
+    @torch.jit.export
+    def prepare(self, inputs: Tensor) -> list[Tensor]:
+        """Return the features of each view."""
+        features: list[Tensor] = []
+        for front_end in self.front_ends:
+            features.append(front_end(inputs))
+        return features
+
+    @torch.jit.export
+    def classify(self, features: list[Tensor]) -> Tensor:
+        """Return probabilities, given the features of each view."""
+        total = torch.zeros(1, device=features[0].device)
+        for index, view in enumerate(self.views):
+            total = total + view(features[index])
+        return (total.clamp(min=1e-9).log() / self.temperature).softmax(1)  # `scale_probabilities` in numpy
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,7 @@ class Export:
     ensemble: Path
     fitted: list[Path]
     labels: list[str]
-    members: Mapping[str, NetworkRecipe]
+    members: Mapping[str, Buildable]
     settings: Ensemble
     inputs: Mapping[str, Any]
 
@@ -95,7 +112,9 @@ def write_model(export: Export, out: Path) -> NDArray[np.float32]:
     """Write the files that `export_ensemble` names; return the Python model's probabilities for the example."""
     voters = gather_voters(export.ensemble, export.fitted, export.members)
     assembled = export.settings.assemble(voters, export.labels, **export.inputs)
-    facts = {"labels": export.labels, "members": sorted(export.members), "networks": len(voters), **assembled.facts}
+    assembled.model.temperature = json.loads((export.ensemble / "ensemble.json").read_text())["temperature"]
+    members = sorted({voter.fit.member for voter in voters})
+    facts = {"labels": export.labels, "members": members, "networks": len(voters), **assembled.facts}
     save_script(assembled.model, out / "model.pt")
     np.save(out / "example.npy", assembled.example)
     (out / "labels.json").write_text(json.dumps(export.labels, indent=2) + "\n")
@@ -108,20 +127,20 @@ def write_model(export: Export, out: Path) -> NDArray[np.float32]:
 
 
 def gather_voters(ensemble: Path, fitted: list[Path], members: Mapping[str, R]) -> list[Voter[R]]:
-    """Return the networks of every round with their shares in the mean over the rounds."""
+    """Return the networks of every round that have a weight, with their shares in the mean over the rounds."""
     rounds = json.loads((ensemble / "ensemble.json").read_text())["rounds"]
     shares = {(name, each["fold"]): w / len(rounds) for each in rounds for name, w in each["weights"].items()}
     voters = []
     for folder in fitted:
         fit = read_fit(folder)
-        network = load_network(folder, fit, members[fit.member])
-        voters.append(Voter(fit, members[fit.member], network, shares[fit.label, fit.fold]))
+        if share := shares[fit.label, fit.fold]:
+            network = load_network(folder, fit, members[fit.member])
+            voters.append(Voter(fit, members[fit.member], network, share))
     return voters
 
 
-def load_network(folder: Path, fit: Fit, member: NetworkRecipe) -> nn.Module:
+def load_network(folder: Path, fit: Fit, member: Buildable) -> nn.Module:
     """Return a fitted network, in evaluation mode."""
-    scratch = member.model_copy(update={"weights": "none"})
-    network = build_network(scratch, fit.n_classes, fit.input_shape)
+    network = build_network(member.without_weights(), fit.n_classes, fit.input_shape)
     network.load_state_dict(read_state_dict(folder / "state_dict.pt"))
     return network.eval()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
+from tasks.parallel import map_cores
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+Item = TypeVar("Item")
+
 FILE = "model.pt"
+BATCH = 64  # files classified together
+MOST_BYTES = 256 * 2**20  # of a batch
 # The column that holds a file's bytes, base64 in JSON: MLflow's server accepts no raw bytes.
 BINARY = "binary"
 
@@ -76,13 +81,51 @@ def load_script(path: Path) -> Any:
         ) from error
 
 
-def ask_each(script: Any, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
-    """Return the probabilities (n, classes) of inputs, each predicted in a batch of its own."""
+def predict_each(script: Any, given: Sequence[Item], read: Callable[[Item], Tensor]) -> NDArray[np.float32]:
+    """Return the probabilities (n, classes) of items, in order; `read` makes an item the script's input.
+
+    Items are read and prepared on all cores, and classified in batches of neighbours whose features have the same
+    shapes. Features of at most one batch, and of a few items per core, are in memory. Raises what `read` raises.
+    """
     import torch
 
-    with torch.inference_mode():
-        probabilities = [script(single[None])[0].numpy() for single in inputs]
-    return np.array(probabilities, np.float32).reshape(-1, len(script.labels))
+    prepare, classify = split_script(script)
+
+    def prepare_item(item: Item) -> list[Tensor]:
+        with torch.inference_mode():
+            return prepare(read(item)[None])
+
+    probabilities = [
+        classify([torch.cat(view) for view in zip(*batch, strict=True)]).numpy()
+        for batch in batch_features(map_cores(prepare_item, given))
+    ]
+    return np.concatenate(probabilities or [np.zeros((0, len(script.labels)), np.float32)])
+
+
+def split_script(script: Any) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor]], Tensor]]:
+    """Return a script's two halves: from inputs to the features of each view, and from these to probabilities."""
+    import torch
+
+    @torch.inference_mode()
+    def classify(features: list[Tensor]) -> Tensor:
+        # A model that an earlier version exported has no halves.
+        probabilities: Tensor = script.classify(features) if hasattr(script, "classify") else script(features[0])
+        return probabilities
+
+    return (script.prepare if hasattr(script, "prepare") else lambda inputs: [inputs]), classify
+
+
+def batch_features(items: Iterable[list[Tensor]]) -> Iterator[list[list[Tensor]]]:
+    """Yield neighbours with features of the same shapes: at most 64, of 256 MB together."""
+    batch: list[list[Tensor]] = []
+    for features in items:
+        most = min(BATCH, MOST_BYTES // sum(view.nbytes for view in features))
+        if batch and (len(batch) >= most or [view.shape for view in features] != [view.shape for view in batch[0]]):
+            yield batch
+            batch = []
+        batch.append(features)
+    if batch:
+        yield batch
 
 
 def load_example(model: Path) -> NDArray[Any]:

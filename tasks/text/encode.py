@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,13 @@ def _number_words(folder: Path, settings: dict[str, object]) -> Callable[[list[s
     tokenise, lower = make_tokeniser(str(settings["tokeniser"])), bool(settings["lower"])
 
     def number(texts: list[str]) -> list[list[int]]:
-        chunked = (tokenise_all(text.split(" "), tokenise, lower=lower) for text in texts)
-        return [[known.get(token, UNK) for chunk in chunks for token in chunk] or [UNK] for chunks in chunked]
+        split = [text.split(" ") for text in texts]
+        chunks = list(dict.fromkeys(chain.from_iterable(split)))
+        tokens = tokenise_all(chunks, tokenise, lower=lower)
+        ids = {
+            chunk: [known.get(token, UNK) for token in of_chunk] for chunk, of_chunk in zip(chunks, tokens, strict=True)
+        }
+        return [[number for chunk in of_text for number in ids[chunk]] or [UNK] for of_text in split]
 
     return number
 

@@ -1,96 +1,134 @@
-"""N-grams of texts, and a logistic regression on them (NB-SVM)."""
+"""A logistic regression on the n-grams of texts, weighted by naive Bayes (NB-SVM).
 
-from collections.abc import Iterator
+Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", with logistic
+regression in place of their SVM, because it gives probabilities.
+"""
+
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, hstack, identity, vstack
+from scipy.special import log_softmax
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
 
+from tasks.learning.examples import Examples
+from tasks.learning.ragged import PAD, UNK
+from tasks.text.grams import PAIR_BUCKETS, hash_pairs, list_grams, pair_words
 from tasks.text.sections import Ngrams
 
-WORDS = r"\w+|[^\w\s]+"  # emoticons and punctuation are tokens too
-N_LARGEST = 25  # n-grams listed per class
+BATCH = 1024
+PASSES = 300  # at most; 20,000 tweets need some 50
+LEAST_GAIN = 1e-6  # a pass that lowers the loss by a smaller share is the last one
+
+Floats = NDArray[np.float64]
+Loss = Callable[[Floats], tuple[float, Floats]]
 
 
 @dataclass(frozen=True)
-class NgramTable:
-    """Which text contains which n-gram, (texts, n-grams) of 0 and 1, and the n-grams' names."""
+class GramTable:
+    """Which text contains which bucket, (texts, buckets) of 0 and 1, and the texts' classes, (texts, classes)."""
 
     grams: csr_matrix
-    names: NDArray[np.object_]
+    targets: Floats
 
 
 @dataclass(frozen=True)
-class BinaryClassifier:
-    """A logistic regression of one class against the others: a weight per n-gram, and a bias."""
+class Solution:
+    """The weights of each bucket, (buckets, classes), and the bias of each class."""
 
-    weights: NDArray[np.float64]
-    bias: float
+    table: Floats
+    bias: Floats
 
-    def predict_proba(self, grams: csr_matrix) -> NDArray[np.float64]:
-        """Return the class's probability for each text, (texts)."""
-        return 1 / (1 + np.exp(-(grams @ self.weights + self.bias)))
-
-
-@dataclass(frozen=True)
-class NgramClassifier:
-    """A binary classifier per class; with two classes a single one, for the second class."""
-
-    binary: list[BinaryClassifier]
-
-    def predict_proba(self, grams: csr_matrix) -> NDArray[np.float32]:
-        """Return probabilities (texts, classes)."""
-        shares = np.stack([each.predict_proba(grams) for each in self.binary], 1)
-        if len(self.binary) == 1:
-            shares = np.concatenate([1 - shares, shares], 1)
-        return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
-
-    def list_weights(self) -> Iterator[NDArray[np.float64]]:
-        """Yield the weights of each class, in the order of the labels."""
-        if len(self.binary) == 1:
-            yield -self.binary[0].weights
-        yield from (each.weights for each in self.binary)
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the state of a `GramNetwork`."""
+        return {"table": torch.from_numpy(self.table).float(), "bias": torch.from_numpy(self.bias).float()}
 
 
-def count_grams(texts: list[str], train: NDArray[np.int64], ngrams: Ngrams) -> NgramTable:
-    """Find the n-grams of the training texts in all texts."""
-    kinds: list[dict[str, Any]] = [{"token_pattern": WORDS, "ngram_range": (1, ngrams.words)}]
-    if ngrams.longest_chars:
-        kinds.append({"analyzer": "char_wb", "ngram_range": (ngrams.shortest_chars, ngrams.longest_chars)})
-    counts, names = [], []
-    for kind in kinds:
-        counter = CountVectorizer(lowercase=True, binary=True, min_df=ngrams.min_texts, dtype=np.float64, **kind)
-        counter.fit([texts[row] for row in train])
-        counts.append(counter.transform(texts))
-        names.append(counter.get_feature_names_out())
-    return NgramTable(hstack(counts, format="csr"), np.concatenate(names))
+def count_grams(examples: Examples, n_words: int) -> GramTable:
+    """Find the buckets of every text; the texts are in the order of `examples.batches`."""
+    columns, lengths, labels = [], [torch.zeros(1, dtype=torch.long)], []
+    for words, of_batch in examples.batches(BATCH):
+        grams = list_grams(words, n_words)
+        columns.append(grams[grams != PAD].int())
+        lengths.append((grams != PAD).sum(1))
+        labels.append(of_batch)
+    places, starts = torch.cat(columns).numpy(), torch.cat(lengths).cumsum(0).numpy()
+    grams = csr_matrix((np.ones(len(places)), places, starts), shape=(len(starts) - 1, n_words + PAIR_BUCKETS))
+    return GramTable(grams, np.eye(int(examples.labels.max()) + 1)[torch.cat(labels).numpy()])
 
 
-def fit_classifier(grams: csr_matrix, labels: NDArray[np.int64], *, c: float) -> NgramClassifier:
-    """Fit a binary classifier per class, or with two classes a single one, on the n-grams of the training texts."""
-    n_classes = int(labels.max()) + 1
-    targets = [1] if n_classes == 2 else range(n_classes)
-    return NgramClassifier([fit_binary(grams, labels == label, c=c) for label in targets])
+def list_features(words: list[str], ngrams: Ngrams) -> csr_matrix:
+    """Return which features a bucket consists of, (buckets, features) of 0 and 1: itself, and runs of characters.
 
-
-def fit_binary(grams: csr_matrix, own: NDArray[np.bool_], *, c: float) -> BinaryClassifier:
-    """Fit a logistic regression on n-grams weighted by their naive Bayes ratio for the class.
-
-    Wang and Manning 2012, with logistic regression in place of their SVM, because it gives probabilities.
+    The runs are those of the word, with a blank on both sides. So words that are spelt alike share weights, and a
+    word's weights still add up to one row of a table.
     """
-    shares = [(grams[side].sum(0).A1 + 1) / (side.sum() + 2) for side in (own, ~own)]
-    ratio = np.log(shares[0] / shares[1])
-    fitted = LogisticRegression(C=c, solver="liblinear", dual=True, random_state=0, max_iter=1000)
-    fitted.fit(grams.multiply(ratio).tocsr(), own)
-    return BinaryClassifier(ratio * fitted.coef_[0], float(fitted.intercept_[0]))
+    buckets = identity(len(words) + PAIR_BUCKETS, format="csr")
+    if not ngrams.longest_chars:
+        return buckets
+    spelt = ["" if number in (UNK, PAD) else word for number, word in enumerate(words)]
+    span = (ngrams.shortest_chars, ngrams.longest_chars)
+    counter = CountVectorizer(analyzer="char_wb", ngram_range=span, lowercase=False, binary=True, dtype=np.float64)
+    runs = counter.fit_transform(spelt)
+    none = csr_matrix((PAIR_BUCKETS, runs.shape[1]))
+    return hstack([buckets, vstack([runs, none])], format="csr")
 
 
-def list_largest_weights(table: NgramTable, classifier: NgramClassifier) -> Iterator[tuple[int, str, float]]:
-    """Yield the n-grams with the largest weights for each class: its label, the n-gram, its weight."""
-    for label, weights in enumerate(classifier.list_weights()):
-        for gram in np.argsort(-weights, kind="stable")[:N_LARGEST]:
-            yield label, str(table.names[gram]), float(weights[gram])
+def fit_classifier(table: GramTable, features: csr_matrix, ngrams: Ngrams) -> Solution:
+    """Minimise c times the log loss, summed over the texts, plus the sum of the squared weights.
+
+    With two classes this is scikit-learn's logistic regression with the same `c`.
+    """
+    counts = features.T @ (table.grams.T @ table.targets)
+    is_frequent = counts.sum(1) >= ngrams.min_texts
+    frequent, ratio = features[:, is_frequent], measure_ratio(counts[is_frequent], table.targets.sum(0))
+    used, n_classes = np.flatnonzero(frequent.getnnz(1)), table.targets.shape[1]
+    small = GramTable(table.grams[:, used], table.targets)
+    loss, start = make_loss(small, frequent[used], ratio, ngrams.c), np.zeros((len(ratio) + 1) * n_classes)
+    limits = {"maxiter": PASSES, "ftol": LEAST_GAIN}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits).x.reshape(-1, n_classes)
+    return Solution(frequent @ (ratio * found[:-1]), found[-1])
+
+
+def measure_ratio(counts: Floats, texts: Floats) -> Floats:
+    """Return the naive Bayes ratio of each feature and class, (features, classes).
+
+    It is the logarithm of the feature's frequency in texts of the class over that in other texts, given `counts`
+    (features, classes) and the number of texts of each class.
+    """
+    others = counts.sum(1, keepdims=True) - counts
+    ratio: Floats = np.log((counts + 1) / (texts + 2)) - np.log((others + 1) / (texts.sum() - texts + 2))
+    return ratio
+
+
+def make_loss(table: GramTable, features: csr_matrix, ratio: Floats, c: float) -> Loss:
+    """Return the function from weights, with the biases in a last row, to the loss and its gradient."""
+
+    def measure(flat: Floats) -> tuple[float, Floats]:
+        weights, bias = flat.reshape(-1, ratio.shape[1])[:-1], flat[-ratio.shape[1] :]
+        logs = log_softmax(table.grams @ (features @ (ratio * weights)) + bias, axis=1)
+        wrong = np.exp(logs) - table.targets
+        slope = c * ratio * (features.T @ (table.grams.T @ wrong)) + 2 * weights
+        loss = (weights**2).sum() - c * (logs * table.targets).sum()
+        return float(loss), np.concatenate([slope.ravel(), c * wrong.sum(0)])
+
+    return measure
+
+
+def name_buckets(buckets: set[int], examples: Examples, words: list[str]) -> dict[int, str]:
+    """Return the word, or the most frequent pair of words, of each bucket that occurs; `|` is a text's start or end."""
+    shown = [*words[:PAD], "|", *words[PAD + 1 :]]
+    counts: Counter[tuple[int, int, int]] = Counter()
+    wanted = torch.tensor(sorted(buckets))
+    for batch, _ in examples.batches(BATCH):
+        pairs = pair_words(batch)
+        hashed = hash_pairs(pairs, len(words))
+        counts.update(map(tuple, torch.stack([hashed, *pairs])[:, torch.isin(hashed, wanted)].T.tolist()))
+    counts.pop((PAD, PAD, PAD), None)
+    named = {bucket: f"{shown[first]} {shown[second]}" for (bucket, first, second), _ in counts.most_common()[::-1]}
+    return named | {bucket: shown[bucket] for bucket in buckets if bucket < len(words) and bucket != PAD}

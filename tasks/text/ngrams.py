@@ -1,4 +1,4 @@
-"""A linear classifier on n-grams of words and characters, weighted by naive Bayes, in scikit-learn."""
+"""The stage that fits a classifier of n-grams: words, pairs of words and characters, weighted by naive Bayes."""
 
 from __future__ import annotations
 
@@ -9,59 +9,64 @@ from tasks.report import Report
 from tasks.text.sections import Ngrams
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+    from collections.abc import Iterator
 
-    from tasks.folds import Round
-    from tasks.text.ngram_classifier import NgramClassifier, NgramTable
+    from torch import Tensor
+
+    from tasks.learning.examples import Examples
+
+N_LARGEST = 25  # n-grams listed per class
 
 
-def fit_ngrams(tweets: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: int, out: Path, report: Report) -> None:
+def fit_ngrams(
+    tweets: Path, tokens: Path, folds: Path, ngrams: Ngrams, *, name: str, fold: int, out: Path, report: Report
+) -> None:
     """Fit the classifier `name` in the round that holds out `fold`, and predict its valid and test examples.
 
-    It reads the clean texts in `tweets`, not word numbers, so it is not part of the exported ensemble. Writes
-    `test.csv` and, if there is a validation part, `valid.csv` (probabilities), `fit.json`, and `heaviest.csv`, the
-    n-grams with the largest weights for each class. Wang and Manning 2012, "Baselines and Bigrams: Simple, Good
-    Sentiment and Topic Classification".
+    It reads the word numbers in `tokens`, as the networks do. Writes `state_dict.pt`, `test.csv` and, if there is a
+    validation part, `valid.csv` (probabilities), `fit.json`, and `heaviest.csv`, the words and pairs with the largest
+    weights for each of the classes in `tweets`.
     """
-    import numpy as np
-
-    from tasks.folds import read_round
+    from tasks.learning.checkpoints import save_to_bytes
     from tasks.learning.fitted import Fit, write_fit
-    from tasks.tables import read_rows
-    from tasks.text.ngram_classifier import count_grams, fit_classifier
+    from tasks.learning.networks import build_network
+    from tasks.learning.predict import predict_batches
+    from tasks.learning.predictions import write_predictions
+    from tasks.text.ngram_classifier import BATCH, count_grams, fit_classifier, list_features
+    from tasks.text.texts import read_texts
+    from tasks.text.tokens import read_vocabulary
 
-    rows = read_rows(tweets / "examples.csv", ["label", "text"])
-    labels = np.array([int(row["label"]) for row in rows])
-    parts = read_round(folds, fold)
-    table = count_grams([row["text"] for row in rows], parts.train, ngrams)
-    classifier = fit_classifier(table.grams[parts.train], labels[parts.train], c=ngrams.c)
-    _write_predictions(out, table.grams, labels, parts, classifier)
-    _write_largest_weights(out, tweets, table, classifier)
-    write_fit(out, Fit(name, fold, int(labels.max()) + 1, (len(table.names),)))
-    report.say(f"{len(table.names)} n-grams of {len(parts.train)} texts")
-
-
-def _write_predictions(
-    out: Path, grams: csr_matrix, labels: NDArray[np.int64], parts: Round, classifier: NgramClassifier
-) -> None:
-    from tasks.learning.predictions import Predictions, write_predictions
-
-    for part, rows in (("valid", parts.valid), ("test", parts.test)):
-        if len(rows):
-            write_predictions(
-                out / f"{part}.csv", Predictions(rows, labels[rows], classifier.predict_proba(grams[rows]))
-            )
+    parts, words = read_texts(tokens, folds, fold), read_vocabulary(tokens)
+    table = count_grams(parts.train, len(words))
+    solution = fit_classifier(table, list_features(words, ngrams), ngrams)
+    fit = Fit(name, fold, table.targets.shape[1], (len(words),))
+    network = build_network(ngrams, fit.n_classes, fit.input_shape)
+    network.load_state_dict(solution.to_tensors())
+    (out / "state_dict.pt").write_bytes(save_to_bytes(network.state_dict()))
+    for part, examples in (("valid", parts.valid), ("test", parts.test)):
+        if examples is not None:
+            write_predictions(out / f"{part}.csv", predict_batches(network, examples, BATCH))
+    _write_largest_weights(out, tweets, list_largest(network.state_dict()["table"], parts.train, words))
+    write_fit(out, fit)
+    report.say(f"{table.grams.shape[0]} texts have {len(set(table.grams.indices))} different words and pairs of words")
 
 
-def _write_largest_weights(out: Path, tweets: Path, table: NgramTable, classifier: NgramClassifier) -> None:
+def list_largest(table: Tensor, train: Examples, words: list[str]) -> Iterator[tuple[int, str, float]]:
+    """Yield the words and pairs with the largest weights for each class: its label, the n-gram, its weight.
+
+    Of the pairs that share a bucket, it names the most frequent one of the training part.
+    """
+    from tasks.text.ngram_classifier import name_buckets
+
+    largest = table.topk(min(N_LARGEST, len(table)), dim=0).indices
+    names = name_buckets(set(largest.flatten().tolist()), train, words)
+    for label, buckets in enumerate(largest.T.tolist()):
+        yield from ((label, names[bucket], float(table[bucket, label])) for bucket in buckets if bucket in names)
+
+
+def _write_largest_weights(out: Path, tweets: Path, largest: Iterator[tuple[int, str, float]]) -> None:
     from tasks.tables import read_classes, write_rows
-    from tasks.text.ngram_classifier import list_largest_weights
 
     classes = read_classes(tweets)
-    rows = (
-        {"category": classes[label], "ngram": ngram, "weight": f"{weight:.4f}"}
-        for label, ngram, weight in list_largest_weights(table, classifier)
-    )
+    rows = ({"category": classes[label], "ngram": ngram, "weight": f"{weight:.4f}"} for label, ngram, weight in largest)
     write_rows(out / "heaviest.csv", ["category", "ngram", "weight"], rows)

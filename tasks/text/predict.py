@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import UserError
-from tasks.learning.served import FILE, Served, ask_each, load_example, load_script
+from tasks.learning.served import FILE, Served, load_example, load_script
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 GIVEN = "text"
+BLOCK_TEXTS = 20_000  # normalised, tokenised and sorted by length together
+BATCH_TEXTS, BATCH_WORDS = 256, 8192  # the most that a batch may have
 
 
 def open_model(model: Path) -> Served:
@@ -22,7 +24,7 @@ def open_model(model: Path) -> Served:
 
     Raises UserError when the model or its vocabulary cannot be read; so do predictions of an empty text.
     """
-    import torch
+    import numpy as np
 
     from tasks.text.encode import open_encoder
 
@@ -32,9 +34,38 @@ def open_model(model: Path) -> Served:
 
     def predict_proba(texts: Sequence[str]) -> NDArray[np.float32]:
         check_texts(texts)
-        return ask_each(script, (torch.from_numpy(words).long() for words in encode(texts)))
+        blocks = [texts[start : start + BLOCK_TEXTS] for start in range(0, len(texts), BLOCK_TEXTS)]
+        probabilities = [predict_words(script, encode(block)) for block in blocks]
+        return np.concatenate(probabilities or [np.zeros((0, len(script.labels)), np.float32)])
 
     return Served("text", script.labels, predict_proba, lambda: _draw_text(model))
+
+
+def predict_words(script: Any, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+    """Return the probabilities (n, classes) of texts, given as word numbers, in order; they are batched by length."""
+    import numpy as np
+    import torch
+
+    probabilities = np.zeros((len(texts), len(script.labels)), np.float32)
+    with torch.inference_mode():
+        for places in batch_by_length([len(words) for words in texts]):
+            words = np.full((len(places), len(texts[places[-1]])), script.pad_id, np.int64)
+            for row, place in enumerate(places):
+                words[row, : len(texts[place])] = texts[place]
+            probabilities[places] = script(torch.from_numpy(words)).numpy()
+    return probabilities
+
+
+def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the places of texts from the shortest to the longest: at most 256, of 8,192 words with padding."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) == BATCH_TEXTS or (len(batch) + 1) * lengths[place] > BATCH_WORDS):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def check_texts(texts: Sequence[str]) -> None:

@@ -39,17 +39,26 @@ class Tokens(Section):
 
 
 class Ngrams(Section):
-    """Which n-grams are counted, and how strongly their weights are regularised."""
+    """Which n-grams have weights, and how strongly these are regularised."""
 
     renamed: ClassVar[Mapping[str, str]] = {"freedom": "c"}
+    removed: ClassVar[Mapping[str, str]] = {"words": "words and pairs of neighbouring words are always counted"}
+    network_module: ClassVar[str] = "tasks.text.grams"
 
-    words: int = Field(ge=1, le=4, description="longest n-gram of words")
     shortest_chars: int = Field(ge=1, le=8, description="shortest n-gram of characters within a word")
     longest_chars: int = Field(ge=0, le=8, description="longest n-gram of characters within a word; 0: none")
     min_texts: int = Field(ge=1, description="training texts that an n-gram must occur in")
     c: float = Field(
         gt=0, description="inverse of the regularisation, as in scikit-learn; larger: closer to the training part"
     )
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the network's module, which the stages that fit and export it import by name."""
+        return (self.network_module,)
+
+    def without_weights(self) -> Self:
+        """Return the section as it is: its network has no initial weights."""
+        return self
 
     @model_validator(mode="after")
     def _check_runs(self) -> Self:

@@ -16,7 +16,7 @@ from tests.warm import WarmPython
 
 # One worker runs them all, since each would compute the flow anew.
 pytestmark = [pytest.mark.xdist_group("text flow"), pytest.mark.timeout(900)]
-MEMBERS = ("lstm", "linear", "cnn")
+MEMBERS = ("lstm", "cnn")
 SMALL = {
     "compute.threads": 1,  # the tests beside it want a core too
     "sample.train_rows": 300,

@@ -17,11 +17,12 @@ from tasks.audio.script import assemble, read_front_ends
 from tasks.errors import UserError
 from tasks.learning.answers import ask_model
 from tasks.learning.checkpoints import save_to_bytes
+from tasks.learning.ensemble import scale_probabilities
 from tasks.learning.export import export_ensemble
 from tasks.learning.fitted import Fit, write_fit
 from tasks.learning.networks import build_network
 from tasks.learning.script import gather_voters
-from tasks.learning.served import load_script
+from tasks.learning.served import batch_features, load_script
 from tasks.learning.torchscript import ExportError, check_alone
 from tasks.report import Silent
 from tests.tasks.learning.toys import FRONT_END, PLAIN, make_member
@@ -42,7 +43,7 @@ def make_stages(root: Path) -> tuple[Path, list[Path], list[Path], Path]:
     rounds = [{"fold": fold, "weights": {"mel": 0.7, "raw": 0.3}, "reason": ""} for fold in (1, 2)]
     ensemble, clips = root / "ensemble", root / "clips"
     ensemble.mkdir(), clips.mkdir()
-    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds}))
+    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds, "temperature": 1.0}))
     rows = "".join(f'{n},"{name}"\n' for n, name in enumerate(LABELS))
     (clips / "classes.csv").write_text("label,category\n" + rows)
     features = []
@@ -125,6 +126,16 @@ def test_it_is_the_weighted_mean_of_members_and_rounds(exported: Path, tmp_path:
     torch.testing.assert_close(load_script(exported / "model.pt")(waveforms), expected, atol=1e-5, rtol=0)
 
 
+def test_its_probabilities_are_those_of_the_ensemble_at_its_temperature(tmp_path: Path) -> None:
+    ensemble, fitted, features, _ = make_stages(tmp_path)
+    model = assemble(gather_voters(ensemble, fitted, MEMBERS), LABELS, features=features).model
+    waveforms = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        plain = model(waveforms).numpy()
+        model.temperature = 0.5
+        np.testing.assert_allclose(model(waveforms).numpy(), scale_probabilities(plain, 0.5), atol=1e-6)
+
+
 def test_a_process_with_torch_alone_reads_it(exported: Path) -> None:
     code = (
         "import sys, torch; m = torch.jit.load(sys.argv[1]); p = m(torch.zeros(2, m.n_samples)); "
@@ -153,6 +164,27 @@ def test_predict_names_the_most_probable_classes_of_any_sound_file(exported: Pat
         (first, high), (second, low) = each.classes
         assert {first, second} < set(LABELS) and 1 >= high >= low >= 0
     assert len(ask_model(open_model(exported / "model.pt"), files[:1], top=99)[0].classes) == 3
+
+
+def test_sounds_in_one_call_are_predicted_as_each_alone_in_their_order(exported: Path, tmp_path: Path) -> None:
+    served, files = open_model(exported / "model.pt"), []
+    for n in range(6):
+        tone = 0.1 * np.sin(np.arange(3000 + 500 * n) * 0.1 * (n + 1))
+        soundfile.write(tmp_path / f"{n}.wav", tone, 8000)
+        files.append(tmp_path / f"{n}.wav")
+    alone = np.concatenate([served.predict_proba([file]) for file in files])
+    np.testing.assert_allclose(served.predict_proba(files), alone, atol=1e-6)
+    (tmp_path / "3.wav").write_bytes(b"no sound")
+    with pytest.raises(UserError, match=r"3\.wav"):
+        served.predict_proba(files)
+
+
+def test_features_of_different_shapes_or_too_many_bytes_are_in_different_batches() -> None:
+    shapes = [(2, 3)] * 70 + [(2, 4)] * 2 + [(2, 3)] + [(2**24, 2)] * 3
+    items = [[torch.zeros(1, dtype=torch.uint8).expand(1, *shape)] for shape in shapes]
+    assert [len(batch) for batch in batch_features(items)] == [64, 6, 2, 1, 3]
+    large = [[torch.zeros(1, dtype=torch.uint8).expand(1, 2**27)]] * 5
+    assert [len(batch) for batch in batch_features(large)] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVEfmt "])

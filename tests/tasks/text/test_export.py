@@ -19,24 +19,26 @@ from tasks.learning.served import load_script
 from tasks.report import Silent
 from tasks.text.ensemble import TextEnsemble
 from tasks.text.script import Renumber, assemble, draw_example
+from tasks.text.sections import Ngrams
 from tests.tasks.text.test_members import NETWORKS
 from tests.tasks.text.toys import WORDS, make_reader, write_tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 LABELS = ["negative", "positive", "so, so"]
-MEMBERS = {network: make_reader(network) for network in NETWORKS}
+GRAMS = Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)
+MEMBERS = {**{network: make_reader(network) for network in NETWORKS}, "nbsvm": GRAMS}
 OTHER_WORDS = ["<unk>", "<pad>", "tea", "good", "bad", "moon"]
 VOCABULARIES = [WORDS, OTHER_WORDS]
 
 
 def make_stages(root: Path, rounds: int = 2) -> tuple[Path, list[Path], list[Path], Path]:
-    """Write an ensemble of all networks in two rounds, each with a vocabulary of its own, with random weights."""
+    """Write an ensemble of all members in two rounds, each with a vocabulary of its own, with random weights."""
     fitted = [write_fitted(root, name, fold) for fold in range(1, rounds + 1) for name in MEMBERS]
     weights = dict(zip(MEMBERS, (0.3, 0.1, 0.1, 0.2, 0.2, 0.1), strict=True))
     rounds_json = [{"fold": fold, "weights": weights, "reason": ""} for fold in range(1, rounds + 1)]
     ensemble, tweets = root / "ensemble", root / "tweets"
     ensemble.mkdir(), tweets.mkdir()
-    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds_json}))
+    (ensemble / "ensemble.json").write_text(json.dumps({"rounds": rounds_json, "temperature": 1.0}))
     rows = "".join(f'{n},"{name}"\n' for n, name in enumerate(LABELS))
     (tweets / "classes.csv").write_text("label,category\n" + rows)
     tokens = [root / f"tokens{fold}" for fold in range(1, rounds + 1)]
@@ -52,7 +54,7 @@ def write_fitted(root: Path, name: str, fold: int) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(fold)
         network = build_network(MEMBERS[name], 3, shape)
-        for value in network.parameters():
+        for value in network.state_dict().values():
             torch.nn.init.normal_(value, std=0.3)
     (folder / "state_dict.pt").write_bytes(save_to_bytes(network.state_dict()))
     write_fit(folder, Fit(name, fold, 3, shape))
@@ -68,7 +70,8 @@ def export(root: Path) -> Path:
 
 def write_export(ensemble: Path, fitted: list[Path], tokens: list[Path], tweets: Path, out: Path) -> None:
     places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean")
-    export_ensemble(*places, MEMBERS, mean, out=out, report=Silent(), tokens=tokens)
+    trained = {name: MEMBERS[name] for name in NETWORKS}
+    export_ensemble(*places, trained, mean, solved={"nbsvm": GRAMS}, out=out, report=Silent(), tokens=tokens)
 
 
 def assemble_python(root: Path, rounds: int = 2) -> Classifier:

@@ -111,8 +111,6 @@ def test_a_param_that_makes_no_sense_is_refused_by_name(values: dict[str, object
     ("network", "values", "message"),
     [
         ("cnn", {"layers": 2}, "cnn cannot use layers 2: set layers to 0"),
-        ("linear", {"width": 4, "layers": 1}, "linear cannot use width 4, layers 1: set width to 0, layers to 0"),
-        ("linear", {"weights": "some.pt"}, "set weights to none"),
         ("lstm", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
 )

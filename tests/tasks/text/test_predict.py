@@ -14,7 +14,7 @@ from tasks.learning.export import export_ensemble
 from tasks.learning.served import load_script
 from tasks.report import Silent
 from tasks.text.ensemble import TextEnsemble
-from tasks.text.predict import open_model, read_given
+from tasks.text.predict import BATCH_TEXTS, BATCH_WORDS, batch_by_length, open_model, read_given
 from tests.tasks.text.test_train import fit
 from tests.tasks.text.toys import WORDS, make_reader, make_texts
 
@@ -49,6 +49,23 @@ def test_raw_texts_are_washed_cut_and_judged(exported: Path) -> None:
     with torch.inference_mode():
         probabilities = load_script(exported)(torch.tensor([numbers]))[0].numpy()
     np.testing.assert_allclose(sorted(probabilities)[::-1][:2], [share for _, share in answers[0].classes], atol=1e-6)
+
+
+def test_texts_in_one_call_are_predicted_as_each_alone_in_their_order(exported: Path) -> None:
+    served = open_model(exported)
+    texts = [" ".join(["a", "b", "good", "bad", "zorp", "sun"][n % 6 :] * (1 + n % 7)) for n in range(40)]
+    alone = np.concatenate([served.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(served.predict_proba(texts), alone, atol=1e-6)
+    assert served.predict_proba([]).shape == (0, 3)
+
+
+def test_a_batch_of_texts_is_neither_too_many_nor_too_wide() -> None:
+    lengths = [*np.random.default_rng(0).integers(1, 400, 3000).tolist(), 2 * BATCH_WORDS]
+    batches = list(batch_by_length(lengths))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    assert all(len(batch) <= BATCH_TEXTS for batch in batches)
+    assert all(len(batch) * max(lengths[n] for n in batch) <= BATCH_WORDS for batch in batches if len(batch) > 1)
+    assert len(batches) < 1.1 * sum(lengths) / BATCH_WORDS + len(lengths) / BATCH_TEXTS
 
 
 @pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])

@@ -37,7 +37,6 @@ RECIPE = {
     "seed": 7,
 }
 FITTING = {
-    "linear": {"width": 0, "embedding": 0, "embedding_dropout": 0.0},
     "ulmfit": {"layers": 2},
 }
 AS_THEY_ARE = Augment(
