@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TASKS = Path(__file__).parents[1]
 
+Balance = Literal["none", "weights", "oversample"]
+
 
 class Schedule(Section):
     """The length of a training, its batch size and its learning rate."""
@@ -50,6 +52,10 @@ class Recipe(Section):
         """Return the epochs without a better validation loss before stopping; 0: never."""
         return 0
 
+    def get_balance(self) -> Balance:
+        """Return how the loss or the draws make up for classes with few examples."""
+        return "none"
+
     def trains_batch_norm(self) -> bool:
         """Return whether batch normalisation stays trainable while other layers are frozen."""
         return False
@@ -72,11 +78,14 @@ class LessonRecipe(Recipe):
 
 
 class ClassifierRecipe(LessonRecipe):
-    """The recipe of a classifier: its initial weights and when it stops."""
+    """The recipe of a classifier: its initial weights, how it learns rare classes, and when it stops."""
 
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
     head_epochs: int = Field(ge=0, description="epochs before the others in which only the head learns; 0: none")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    balance: Balance = Field(
+        description="none; weights: rare classes weigh more in the loss; oversample: every class drawn equally often"
+    )
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -97,6 +106,10 @@ class ClassifierRecipe(LessonRecipe):
     def count_patience(self) -> int:
         """Return the epochs without a better validation loss before stopping; 0: never."""
         return self.patience
+
+    def get_balance(self) -> Balance:
+        """Return how the loss or the draws make up for classes with few examples."""
+        return self.balance
 
     def files(self) -> tuple[str, ...]:
         """Return the path of the initial weights, if they are a local file."""
