@@ -53,9 +53,7 @@ class Examples:
         `evenly` as many examples are drawn, of every class equally often (`draw_evenly`).
         """
         order = (
-            draw_evenly(self.labels[self.rows], generator)
-            if evenly
-            else torch.randperm(len(self), generator=generator)
+            draw_evenly(self.labels[self.rows], generator) if evenly else torch.randperm(len(self), generator=generator)
         )
         batches: Sequence[Tensor] = order.tensor_split(self.count_batches(batch_size))
         if isinstance(self.features, Ragged):

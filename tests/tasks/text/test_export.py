@@ -67,7 +67,7 @@ def export(root: Path) -> Path:
 
 
 def write_export(ensemble: Path, fitted: list[Path], tokens: list[Path], tweets: Path, out: Path) -> None:
-    places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean")
+    places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean", metric="accuracy")
     export_ensemble(*places, MEMBERS, mean, out=out, report=Silent(), tokens=tokens)
 
 

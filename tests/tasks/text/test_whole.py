@@ -77,7 +77,7 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path], Path]:
 
 def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
     """Put the rounds together, score and export them; return the metrics."""
-    mean = TextEnsemble(method="mean")
+    mean = TextEnsemble(method="mean", metric="accuracy")
     fitted = [fit for _, each, _ in rounds for fit in each]
     tweets, tokens = toy.folder("tweets"), [words for words, _, _ in rounds]
     build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=RecordingReport())
