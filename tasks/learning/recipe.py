@@ -32,6 +32,9 @@ class Schedule(Section):
 class Recipe(Section):
     """The settings of a training, without its schedule, that the shared loop reads."""
 
+    rate_divisor: ClassVar[float] = 3.0
+    """Of the learning rate, from each layer group to the next one towards the input (fast.ai, the book's chapter 4)."""
+
     optimiser: Literal["adamw", "muon"] = Field(description="adamw; or muon: Muon for kernels, AdamW for the rest")
     weight_decay: float = Field(ge=0, lt=1, description="of the optimiser, for weight matrices and kernels only")
     dropout: float = Field(ge=0, lt=1, description="share of the head's inputs dropped in training")

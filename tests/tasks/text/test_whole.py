@@ -38,12 +38,12 @@ CLEAN = {
 }
 SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "lr_scale": 2.0, "label_smoothing": 0.0}
 MEMBERS = {
-    "cnn": make_reader("cnn", **SMALL),
-    "linear": make_reader("linear", epochs=4, lr_scale=0.3, batch_size=16),
+    "cnn": make_reader("cnn", **SMALL, balance="oversample"),
+    "linear": make_reader("linear", epochs=4, lr_scale=0.3, batch_size=16, balance="weights"),
 }
 
 
-def prepare(toy: Toy, folds: Folds) -> None:
+def prepare(toy: Toy, folds: Folds, neutral: str) -> None:
     """Make the sample, clean it and split it."""
     import zipfile
 
@@ -51,7 +51,7 @@ def prepare(toy: Toy, folds: Folds) -> None:
     make_sample(sample, out=toy.folder("sample"), report=RecordingReport())
     with zipfile.ZipFile(toy.folder("sample") / "archive.zip") as archive:
         archive.extractall(toy.folder("archive"))
-    clean = CleanTweets.model_validate(CLEAN)
+    clean = CleanTweets.model_validate(CLEAN | {"neutral": neutral})
     clean_tweets(toy.folder("archive"), clean, out=toy.folder("tweets"), report=RecordingReport())
     split_folds(toy.folder("tweets"), folds, out=toy.folder("folds"))
 
@@ -92,16 +92,16 @@ def finish(toy: Toy, rounds: list[tuple[Path, list[Path], Path]]) -> dict:
 
 
 @pytest.mark.parametrize(
-    "folds",
+    ("folds", "neutral"),
     [
-        Folds(mode="own", n_folds=5, valid=4, test=5, seed=1),
-        Folds(mode="cross_validation", n_folds=2, valid=0, test=2, seed=1),
+        (Folds(mode="own", n_folds=5, valid=4, test=5, seed=1), "leave_out"),
+        (Folds(mode="cross_validation", n_folds=2, valid=0, test=2, seed=1), "class"),
     ],
     ids=["own", "cross_validation"],
 )
-def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
+def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds, neutral: str) -> None:
     toy = Toy(tmp_path)
-    prepare(toy, folds)
+    prepare(toy, folds, neutral)
     metrics = finish(toy, [fit_round(toy, fold) for fold in folds.held_out])
     assert set(metrics) == {"ensemble", "all_members", "members"}
     assert set(metrics["members"]) == {"cnn", "linear", "nbsvm"}
@@ -112,6 +112,9 @@ def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
     said = ["Best day ever, i love this lovely puppy :)", "@ann ugh, the bus was awful and late!!!"]
     answers = ask_model(open_model(toy.folder("export") / "model.pt"), said, top=1)
     assert [answer.classes[0][0] for answer in answers] == ["positive", "negative"]
+    classes = {row["category"]: float(row["f1"]) for row in read_rows(toy.folder("scores") / "per_class.csv")}
+    assert classes.keys() == {"negative", "positive", *(["neutral"] if neutral == "class" else [])}
+    assert min(classes.values()) > 0.5, classes
 
 
 def test_the_flow_makes_a_stage_of_each_turn_and_hands_the_language_only_where_asked() -> None:
