@@ -90,9 +90,15 @@ def load_language(model: LanguageModel, folder: Path, words: Sequence[str]) -> N
     """Load the general language model in `folder` for the vocabulary `words`.
 
     Words are matched by name; an unknown one gets the mean vector and the mean bias (Howard and Ruder 2018). Raises
-    UserError when the model has other sizes, or knows none of the words.
+    UserError when the model has other sizes, its two files do not match, or it knows none of the words.
     """
     numbers, weights = match_words(folder, words), read_state_dict(folder / LANGUAGE)
+    n_words = len(read_vocabulary(folder))
+    if TABLE in weights and len(weights[TABLE]) != n_words:
+        raise UserError(
+            f"weights {folder}: vocabulary.json has {n_words} words and language.pt {len(weights[TABLE])} word "
+            "vectors: copy both files from the same language model"
+        )
     moved = {name: _follow_words(weights[name], numbers) for name in (TABLE, BIAS) if name in weights}
     source = f"of the language model {folder}, whose embedding, width and layers must equal those of pretrain,"
     load_weights(model, weights | moved, source=source, head=())

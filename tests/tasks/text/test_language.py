@@ -91,6 +91,13 @@ def test_a_general_model_that_does_not_fit_is_refused(
         load_language(LanguageModel(make_pretrain(**values), len(words)), tmp_path, words)
 
 
+def test_a_general_model_with_another_model_s_vocabulary_is_refused(tmp_path: Path) -> None:
+    write_general(tmp_path)
+    (tmp_path / "vocabulary.json").write_text(json.dumps([*GENERAL, "rain"]))
+    with pytest.raises(UserError, match=r"vocabulary.json has 6 words and language.pt 5 word vectors: copy both files"):
+        load_language(LanguageModel(make_pretrain(), 5), tmp_path, GENERAL)
+
+
 @pytest.mark.parametrize(
     ("weights", "lacking"), [("pretrained", "language.pt and vocabulary.json"), ("{}", "language.pt")]
 )
