@@ -20,6 +20,7 @@ SCORES = Published(
 def register(loader: ModuleType, explainer: ModuleType | None = None) -> Published:
     """Register an export as a version of the flow's model; the gate compares the ensemble's predictions.
 
-    `loader` is the domain's `predict` module, `explainer` draws which parts of a file supported the class.
+    It compares them by the metric that the params name in `ensemble.metric`. `loader` is the domain's `predict` module,
+    `explainer` draws which parts of a file supported the class.
     """
-    return Published(model=Registered(loader, comparison, explainer))
+    return Published(model=Registered(loader, comparison, "ensemble.metric", explainer))

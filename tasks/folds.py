@@ -114,6 +114,8 @@ def split_folds(examples: Path, folds: Folds, *, out: Path) -> None:
         )
     numbers = table.folds if n_own else _make_folds(table, folds)
     _check_numbers(numbers, folds.n_folds)
+    if folds.mode == "own" and not n_own:
+        _check_learnable(table, numbers != folds.test)
     for parts in folds.rounds:
         places = _find_parts(numbers, parts)
         _check_groups(table, places, parts)
@@ -228,6 +230,16 @@ def _check_classes(table: FoldTable, places: IntArray, parts: RoundFolds) -> Non
                 "every class: "
                 "correct the folds, or drop the class."
             )
+
+
+def _check_learnable(table: FoldTable, learns: NDArray[np.bool_]) -> None:
+    """Raise UserError when a class is only in the split that the source keeps for testing."""
+    if unknown := sorted(set(np.unique(table.labels).tolist()) - set(np.unique(table.labels[learns]).tolist())):
+        raise UserError(
+            f"The class with label {_join(unknown)} (classes.csv names it) is only in the split that folds.mode own "
+            "keeps for testing, so a network could never learn it. Set folds.mode to holdout or cross_validation, "
+            "which draw every part from all examples, or leave the class out (neutral tweets: clean.neutral leave_out)."
+        )
 
 
 def _join(values: Iterable[object]) -> str:

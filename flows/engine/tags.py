@@ -14,10 +14,12 @@ HOST, PID, STARTED = "process.host", "process.pid", "process.started"
 COMMIT, CHANGED = "git.commit", "git.changed"
 VERSION = "version."
 DEVICE, CPU, GPU, PLATFORM, COMMAND = "device", "cpu", "gpu", "platform", "command"
-# Of a version: the run that exported it, the md5 of its test data by stage, its metrics by name.
+# Of a version: the run that exported it, the md5 of its test data by stage, its metrics by name, and the name of the
+# metric by which the gate compares it.
 RUN = "run"
 DATA_MD5 = "data.md5."
 FIGURE = "figure."
+METRIC = "metric"
 # The alias that the gate gave it, and the gate's decision, which the exporting run and the flow's run have too.
 GATE, DECISION = "gate", "verdict"
 # When it became champion and when it stopped being it; of a model: all champions, oldest first, the current one last.

@@ -36,6 +36,9 @@ class Ensemble(Section):
     method: Literal["mean", "fitted"] = Field(
         description="mean; or fitted: weights selected on the validation part, never worse there than the best member"
     )
+    metric: Literal["accuracy", "macro_f1"] = Field(
+        description="by which a new model is compared with the champion; macro_f1: the mean over the classes of F1"
+    )
 
     def modules(self) -> tuple[str, ...]:
         """Return the module with the domain's `assemble`."""

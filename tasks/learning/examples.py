@@ -11,6 +11,7 @@ from torch import Tensor
 from tasks.errors import UserError
 from tasks.features import FILE_NAME
 from tasks.folds import Round
+from tasks.learning.balance import draw_evenly
 from tasks.learning.ragged import Ragged, sort_by_length
 from tasks.tables import read_rows
 
@@ -43,12 +44,17 @@ class Examples:
             order = self.features.lengths[self.rows].argsort(stable=True)
         return order.split(batch_size)
 
-    def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator, *, evenly: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every example once, in random order, in batches whose sizes differ by at most one.
 
-        So no batch is too small for batch normalisation. Ragged examples come in batches of similar length.
+        So no batch is too small for batch normalisation. Ragged examples come in batches of similar length. With
+        `evenly` as many examples are drawn, of every class equally often (`draw_evenly`).
         """
-        order = torch.randperm(len(self), generator=generator)
+        order = (
+            draw_evenly(self.labels[self.rows], generator) if evenly else torch.randperm(len(self), generator=generator)
+        )
         batches: Sequence[Tensor] = order.tensor_split(self.count_batches(batch_size))
         if isinstance(self.features, Ragged):
             batches = sort_by_length(batches, self.features.lengths[self.rows], generator)

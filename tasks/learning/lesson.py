@@ -1,7 +1,12 @@
 """A lesson: everything that one training needs besides the network."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from tasks.learning.balance import weigh_classes
 from tasks.learning.device import Device
 from tasks.learning.examples import Parts
 from tasks.learning.recipe import Recipe, Schedule
@@ -35,6 +40,18 @@ class Lesson:
     def n_classes(self) -> int:
         """Number of classes in the data."""
         return int(self.parts.train.labels.max()) + 1
+
+    def weigh_classes(self) -> Tensor | None:
+        """Return the weights of the classes in the training part (classes), on the device; None without balance."""
+        train = self.parts.train
+        if self.recipe.get_balance() == "none":
+            return None
+        return self.device.move(weigh_classes(train.labels[train.rows], self.n_classes))
+
+    def shuffle(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield one epoch's batches of the training part, as stored."""
+        evenly = self.recipe.get_balance() == "oversample"
+        return self.parts.train.shuffled(self.schedule.batch_size, generator, evenly=evenly)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

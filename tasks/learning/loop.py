@@ -100,7 +100,10 @@ class Learner:
         self.best = BestWeights(lesson.recipe.count_patience())
         self.history: list[dict[str, float]] = []
         self.activations: list[dict[str, Any]] = []
-        self.step = Step(self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes)
+        self.class_weights = lesson.weigh_classes()
+        self.step = Step(
+            self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes, self.class_weights
+        )
         self.throughput: Throughput
         self.optimiser: AdamW
         self.schedule: OneCycleLR
@@ -165,23 +168,24 @@ class Learner:
 
     def _draw_batches(self, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
         generator = make_generator(CPU, self.lesson.seed, "batches", epoch)
-        batches = self.lesson.parts.train.shuffled(self.lesson.schedule.batch_size, generator)
-        for batch in self.throughput.time_input(batches):
+        for batch in self.throughput.time_input(self.lesson.shuffle(generator)):
             self.report.check()
             yield batch, generator
 
     @torch.no_grad()
     def _validate(self, valid: Examples) -> dict[str, float]:
+        """Return loss and accuracy; with a balance, all classes weigh in the loss as they do in training."""
         network = self.average.module.eval()
-        loss = correct = 0.0
+        loss = correct = total = 0.0
         for batch in valid.batches(self.lesson.schedule.batch_size):
             self.report.check()
             inputs, labels = (self.lesson.device.move(tensor) for tensor in batch)
             logits = network(self.lesson.transforms.prepare(inputs)).float()
-            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            loss += float(F.cross_entropy(logits, labels, self.class_weights, reduction="sum"))
+            total += len(labels) if self.class_weights is None else float(self.class_weights[labels].sum())
             correct += float((logits.argmax(1) == labels).sum())
-        self.best.offer(loss / len(valid), network.state_dict())
-        return {"valid_loss": loss / len(valid), "valid_accuracy": correct / len(valid)}
+        self.best.offer(loss / total, network.state_dict())
+        return {"valid_loss": loss / total, "valid_accuracy": correct / len(valid)}
 
     def choose_weights(self) -> dict[str, Tensor]:
         """Return the weights with the lowest validation loss; without a valid part, the running average."""

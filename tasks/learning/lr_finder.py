@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from tasks.errors import UserError
-from tasks.learning.examples import Examples, check_batch_size
+from tasks.learning.examples import check_batch_size
 from tasks.learning.layers import set_training
 from tasks.learning.lesson import Lesson
 from tasks.learning.optimiser import make_optimiser
@@ -91,10 +91,10 @@ def _sweep(network: nn.Module, lesson: Lesson, steps: int, report: Report) -> Cu
     transforms = Transforms(prepare=lesson.transforms.prepare, make_targets=lesson.transforms.make_targets)
     optimiser = make_optimiser(network, lesson.recipe, lr=1.0)
     shares = [group["lr"] for group in optimiser.param_groups]
-    step = Step(network, lesson.recipe, lesson.device, transforms, lesson.n_classes)
+    step = Step(network, lesson.recipe, lesson.device, transforms, lesson.n_classes, lesson.weigh_classes())
     set_training(network)
     rates, losses = np.geomspace(LOWEST, HIGHEST, steps), []
-    batches = _draw_endlessly(lesson.parts.train, lesson.schedule.batch_size, lesson.seed)
+    batches = _draw_endlessly(lesson)
     for done, (rate, (batch, generator)) in enumerate(zip(rates, batches, strict=False), start=1):
         for group, share in zip(optimiser.param_groups, shares, strict=True):
             group["lr"] = rate * share
@@ -129,10 +129,8 @@ def _count_finite(losses: list[float]) -> int:
     return next((n for n, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
 
 
-def _draw_endlessly(
-    train: Examples, batch_size: int, seed: int
-) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
+def _draw_endlessly(lesson: Lesson) -> Iterator[tuple[tuple[Tensor, Tensor], torch.Generator]]:
     for epoch in count():
-        generator = make_generator(torch.device("cpu"), seed, "find_lr", epoch)
-        for batch in train.shuffled(batch_size, generator):
+        generator = make_generator(torch.device("cpu"), lesson.seed, "find_lr", epoch)
+        for batch in lesson.shuffle(generator):
             yield batch, generator

@@ -10,9 +10,6 @@ from tasks.learning.layers import list_layer_groups
 from tasks.learning.muon import Muon
 from tasks.learning.recipe import Recipe
 
-HEAD_TO_INPUT = (1.0, 1 / 3, 1 / 9, 1 / 27)
-"""Learning rate of each layer group, relative to the head's (fast.ai's ratio, the book's chapter 4)."""
-
 
 def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
     """Return the recipe's optimiser for the trainable parameters; the head has the rate `lr`."""
@@ -23,11 +20,12 @@ def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
 def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
     """Return an optimiser's parameter groups: biases and scales without decay, convolutions' kernels marked.
 
-    With pretrained weights each layer group has its own rate, lower towards the input; from scratch all have the same.
+    With pretrained weights each layer group has the rate of the one before it, from the head to the input, divided by
+    the recipe's `rate_divisor`; from scratch all have the same.
     """
     groups: list[dict[str, Any]] = []
     for index, layers in enumerate(list_layer_groups(network)):
-        share = 1.0 if recipe.is_from_scratch() else HEAD_TO_INPUT[min(index, len(HEAD_TO_INPUT) - 1)]
+        share = 1.0 if recipe.is_from_scratch() else recipe.rate_divisor**-index
         learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
         groups += [group | {"lr": lr * share} for group in _split_decay(learning, recipe.weight_decay)]
     return groups

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TASKS = Path(__file__).parents[1]
 
+Balance = Literal["none", "weights", "oversample"]
+
 
 class Schedule(Section):
     """The length of a training, its batch size and its learning rate."""
@@ -33,6 +35,9 @@ class Schedule(Section):
 
 class Recipe(Section):
     """The settings of a training, without its schedule, that the shared loop reads."""
+
+    rate_divisor: ClassVar[float] = 3.0
+    """Of the learning rate, from each layer group to the next one towards the input (fast.ai, the book's chapter 4)."""
 
     optimiser: Literal["adamw", "muon"] = Field(description="adamw; or muon: Muon for kernels, AdamW for the rest")
     weight_decay: float = Field(ge=0, lt=1, description="of the optimiser, for weight matrices and kernels only")
@@ -53,6 +58,10 @@ class Recipe(Section):
     def count_patience(self) -> int:
         """Return the epochs without a better validation loss before stopping; 0: never."""
         return 0
+
+    def get_balance(self) -> Balance:
+        """Return how the loss or the draws make up for classes with few examples."""
+        return "none"
 
     def trains_batch_norm(self) -> bool:
         """Return whether batch normalisation stays trainable while other layers are frozen."""
@@ -76,11 +85,14 @@ class LessonRecipe(Recipe):
 
 
 class ClassifierRecipe(LessonRecipe):
-    """The recipe of a classifier: its initial weights and when it stops."""
+    """The recipe of a classifier: its initial weights, how it learns rare classes, and when it stops."""
 
     weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
     head_epochs: int = Field(ge=0, description="epochs before the others in which only the head learns; 0: none")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    balance: Balance = Field(
+        description="none; weights: rare classes weigh more in the loss; oversample: every class drawn equally often"
+    )
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -101,6 +113,10 @@ class ClassifierRecipe(LessonRecipe):
     def count_patience(self) -> int:
         """Return the epochs without a better validation loss before stopping; 0: never."""
         return self.patience
+
+    def get_balance(self) -> Balance:
+        """Return how the loss or the draws make up for classes with few examples."""
+        return self.balance
 
     def files(self) -> tuple[str, ...]:
         """Return the path of the initial weights, if they are a local file."""

@@ -14,13 +14,14 @@ from tasks.learning.transforms import Transforms
 
 @dataclass(frozen=True)
 class Step:
-    """Updates the weights by one batch."""
+    """Updates the weights by one batch; `class_weights` (classes) are on the device, and None without balance."""
 
     network: nn.Module
     recipe: Recipe
     device: Device
     transforms: Transforms
     n_classes: int
+    class_weights: Tensor | None = None
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
@@ -30,7 +31,17 @@ class Step:
         inputs, targets = self.transforms.augment(inputs, targets, generator)
         with self.device.autocast():
             logits = self.network(inputs)
-        return F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.label_smoothing)
+        smoothing = self.recipe.label_smoothing
+        if self.class_weights is None or self.recipe.get_balance() != "weights":
+            return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+        # Weighted before they are smoothed: otherwise the share of a rare class in every smoothed target would count
+        # more than the targets of the common ones.
+        targets = targets * self.class_weights
+        weights = targets.sum(1)
+        losses = F.cross_entropy(
+            logits.float(), targets / weights.unsqueeze(1), label_smoothing=smoothing, reduction="none"
+        )
+        return (weights * losses).mean()
 
     def take(self, batch: tuple[Tensor, Tensor], generator: torch.Generator, optimiser: Optimizer) -> Tensor:
         """Update the weights by one batch and return its loss, detached."""

@@ -51,13 +51,12 @@ def pad_table(table: TokenTable) -> Tensor:
 def _open_synonyms(augment: Augment, tokens: Path, language: Path | None) -> Synonyms:
     if augment.synonyms != VECTORS:
         return read_synonyms(Path(augment.synonyms), read_vocabulary(tokens))
-    from tasks.learning.weights import read_state_dict
-    from tasks.text.language import FILE
+    from tasks.text.language import read_encoder
 
     if language is None:
         raise UserError(
             "augment.synonyms is vectors, which needs the round's language model, and there is none: pass `language` "
             "to this stage in the flow, or set augment.synonyms to none or to a list's path."
         )
-    vectors = read_state_dict(language / FILE)["vectors.table.weight"].numpy()
+    vectors = read_encoder(language)["vectors.table.weight"].numpy()
     return find_synonyms(vectors, count=augment.nearest, least_cosine=augment.least_cosine)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Reader(LessonRecipe, Schedule):
     """How a network is trained on texts, as rows of word numbers."""
 
+    rate_divisor: ClassVar[float] = 2.6  # Howard and Ruder 2018, section 3.2
     removed: ClassVar[Mapping[str, str]] = {
         **Schedule.removed,
         "mixup_alpha": "words cannot be blended",

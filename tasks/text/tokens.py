@@ -12,6 +12,7 @@ from tasks.folds import read_round
 from tasks.report import Report
 from tasks.text.sections import Tokens
 
+VOCABULARY = "vocabulary.json"
 COPIES = "copies.npy"  # copies follow the clean table's own texts; here is the row that each was made from, int64
 
 
@@ -70,5 +71,5 @@ def open_tokens(folder: Path) -> TokenTable:
 
 def read_vocabulary(folder: Path) -> list[str]:
     """Return the words by id, <unk> and <pad> first."""
-    words: list[str] = json.loads((folder / "vocabulary.json").read_text())
+    words: list[str] = json.loads((folder / VOCABULARY).read_text())
     return words

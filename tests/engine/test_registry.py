@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.versions import Registry
-from flows.engine.tags import DATA_MD5
+from flows.engine.tags import DATA_MD5, METRIC
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.outbox import EVENTS, append_event, take_messages
@@ -58,8 +58,9 @@ def test_only_what_beats_the_champion_becomes_champion(root: Path, case: str) ->
     assert not take_messages(root), "it is told once"
 
 
-def test_the_verdict_stands_on_the_version_the_export_and_the_flows_run(root: Path) -> None:
-    (_, told) = register(root, 150, 180)
+def test_the_verdict_names_the_metric_and_stands_on_the_version_the_export_and_the_flows_run(root: Path) -> None:
+    (_, told) = register(root, 150, 180, tags=TEST_DATA | {METRIC: "macro_f1"})
+    assert "compared with champion 1, macro F1 90.0% against 75.0% on the same 200 examples, +15.0 points" in told
     version = open_client(root).get_model_version("audio", "2")
     assert version.description == version.tags["verdict"] == told
     assert float(version.tags["figure.accuracy"]) == 0.9

@@ -177,7 +177,7 @@ def trace_reported(**kinds: dict[str, Any]) -> list[Stage]:
 
 WHOLE: dict[str, dict[str, Any]] = {
     **{role.name: {"role": role} for role in (*ONCE, Role.FIT)},
-    "export": {"publish": Published(model=Registered(loader=predict, judge=folds))},
+    "export": {"publish": Published(model=Registered(loader=predict, judge=folds, metric="first.number"))},
 }
 
 
@@ -194,8 +194,12 @@ MUDDLED = {
     "no export": ({"export": {}}, "some has 0 stages that export a model"),
     "two exports": ({"other": WHOLE["export"]}, "some has 2 stages that export a model"),
     "a loader that cannot be asked": (
-        {"export": {"publish": Published(model=Registered(loader=folds, judge=folds))}},
+        {"export": {"publish": Published(model=Registered(loader=folds, judge=folds, metric="first.number"))}},
         "tasks.folds has no GIVEN, read_given, open_model, _load_pyfunc",
+    ),
+    "a metric that no param names": (
+        {"export": {"publish": Published(model=Registered(loader=predict, judge=folds, metric="first.metric"))}},
+        "some: the params have no first.metric, which must name the metric for the gate",
     ),
 }
 

@@ -110,6 +110,20 @@ def test_a_source_without_parts_of_its_own_is_told_so(tmp_path: Path) -> None:
         split(tmp_path, make_split([("", 60)]), mode="own")
 
 
+def test_a_class_that_only_the_test_split_has_is_refused_in_own_and_works_otherwise(tmp_path: Path) -> None:
+    parts = {"train": [0, 1], "test": [0, 1, 2]}
+    table = [clip | {"label": parts[str(clip["split"])][n % 2]} for n, clip in enumerate(make_split([("train", 48)]))]
+    table += make_split([("test", 12)])
+    for n, clip in enumerate(table):
+        clip["group"] = f"g{n}"
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"label 2 .* is only in the split that folds.mode own keeps .* clean.neutral"):
+        split(tmp_path / "a", table, mode="own", n_folds=4, test=4, valid=3)
+    found = read_round(split(tmp_path / "b", table, n_folds=4, test=4, valid=3), 4)
+    assert all({table[row]["label"] for row in part} == {0, 1, 2} for part in (found.train, found.valid, found.test))
+
+
 def make_dated(n: int) -> list[Clip]:
     """Both classes in turn, a day apart, newest first."""
     days = [f"2009-{4 + day // 28:02}-{1 + day % 28:02} 12:00:00" for day in reversed(range(n))]

@@ -14,11 +14,12 @@ from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
 from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import load_pipeline
+from flows.engine.graph.params import dig
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.machine import read_versions
 from flows.engine.project import ROOT
 from flows.engine.stop import StoppedError
-from flows.engine.tags import DATA_MD5, INPUT_MD5, OUTPUT_MD5, OUTPUT_OF, STAGE
+from flows.engine.tags import DATA_MD5, INPUT_MD5, METRIC, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
 from flows.engine.tracking.ledger import Made, keep_made
 
@@ -85,7 +86,8 @@ class Recorder:
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
         if (model := self._stage.published.model) and outcome.verdict is Verdict.RAN:
-            self._journal.model(self._describe_version(model), tags | self._list_data())
+            metric = {METRIC: str(dig(self._stage.params.model_dump(), model.metric))}
+            self._journal.model(self._describe_version(model), tags | self._list_data() | metric)
 
     def _describe_version(self, model: Registered) -> NewVersion:
         return NewVersion(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.engine.errors import EngineError
-from flows.engine.graph.params import Params, load_params
+from flows.engine.graph.params import Params, dig, load_params
 from flows.engine.graph.stage import ONCE, PLAIN, Artifact, Published, Role, Stage, as_list
 
 # The arguments that the engine supplies to a task function that has parameters of these names.
@@ -143,7 +143,12 @@ def _check_roles(flow: str, stages: list[Stage]) -> None:
         raise EngineError(
             f"{flow} has {len(exports)} stages that export a model: declare exactly one with publish=register(...)"
         )
-    loader = exports[0].published.model.loader
+    loader, metric = exports[0].published.model.loader, exports[0].published.model.metric
+    if dig(exports[0].params.model_dump(), metric) is None:
+        raise EngineError(
+            f"{flow}: the params have no {metric}, which must name the metric for the gate: "
+            "add it, or correct register(...)"
+        )
     if lacking := [name for name in ASKED if not hasattr(loader, name)]:
         raise EngineError(
             f"{loader.__name__} has no {', '.join(lacking)}, which a model's loader must have: define it there"

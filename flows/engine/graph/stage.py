@@ -57,12 +57,14 @@ class Registered:
     """How a stage's output becomes a version of the registered model that has the flow's name.
 
     The module `loader` opens the model and reads its inputs, as `tasks/audio/predict.py` does. `judge` compares the
-    table `test.csv` of the flow's predictions with the champion's (`engine/registry/gate.py`). `explainer` draws which
-    parts of a file supported the class; None where that cannot be drawn.
+    table `test.csv` of the flow's predictions with the champion's (`engine/registry/gate.py`), by the metric that the
+    params have at the dotted key `metric`. `explainer` draws which parts of a file supported the class; None where that
+    cannot be drawn.
     """
 
     loader: ModuleType
     judge: ModuleType
+    metric: str
     explainer: ModuleType | None = None
 
 

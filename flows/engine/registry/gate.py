@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from mlflow.artifacts import download_artifacts, list_artifacts
 
 from flows.engine.registry.versions import CHALLENGER, CHAMPION, Registry, Version
-from flows.engine.tags import DATA_MD5, DECISION, GATE
+from flows.engine.tags import DATA_MD5, DECISION, GATE, METRIC
 
 # A version's predictions of the test data, stored beside its model.
 PREDICTIONS = "predictions.csv"
@@ -32,7 +32,7 @@ class Judge(Protocol):
     def score_table(self, table: Path) -> Mapping[str, float]:
         """Return metrics by name."""
 
-    def compare_tables(self, new: Path, other: Path) -> Comparison:
+    def compare_tables(self, new: Path, other: Path, *, metric: str) -> Comparison:
         """Compare two tables of predictions of the same examples."""
 
 
@@ -73,7 +73,7 @@ def decide_alias(registry: Registry, version: Version, predictions: Path, judge:
         other_table = fetch_predictions(champion, Path(folder))
         if other_table is None:
             return Decision(CHALLENGER, f"champion {champion.number} has no stored predictions; {by_hand}")
-        comparison = ask(judge.compare_tables, predictions, other_table)
+        comparison = ask(judge.compare_tables, predictions, other_table, metric=name_metric(version))
     if comparison is None:
         why = "could not be compared (the reason is in .trifold/logs/sender.log)"
         return Decision(CHALLENGER, f"its predictions and those of champion {champion.number} {why}; {by_hand}")
@@ -99,10 +99,15 @@ def fetch_predictions(version: Version, folder: Path) -> Path | None:
     return Path(download_artifacts(f"{address}/{PREDICTIONS}", dst_path=str(folder)))
 
 
-def ask(question: Callable[..., Answer], *tables: Path) -> Answer | None:
+def name_metric(version: Version) -> str:
+    """Return the metric by which a version is compared with others; of versions that name none it is accuracy."""
+    return version.tags.get(METRIC, "accuracy")
+
+
+def ask(question: Callable[..., Answer], *tables: Path, **options: str) -> Answer | None:
     """Return the judge's result, or None when it fails."""
     try:
-        return question(*tables)
+        return question(*tables, **options)
     except Exception:
         # A judge that fails must not prevent other runs from being sent.
         log.exception("the judge failed on %s", [table.name for table in tables])

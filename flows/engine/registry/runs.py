@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
-from flows.engine.registry.gate import Judge, ask, explain_other_data, fetch_predictions
+from flows.engine.registry.gate import Judge, ask, explain_other_data, fetch_predictions, name_metric
 from flows.engine.registry.versions import Registry, Version
 from flows.engine.tags import CACHED, OUTPUT_OF, PARENT_RUN
 
@@ -122,7 +122,7 @@ class FlowRuns:
             tables = [fetch_predictions(version, Path(folder, str(n))) for n, version in enumerate(versions) if version]
             if tables[0] is None or tables[1] is None:
                 return "not compared example by example: a model has no stored predictions"
-            comparison = ask(judge.compare_tables, tables[1], tables[0])
+            comparison = ask(judge.compare_tables, tables[1], tables[0], metric=name_metric(versions[1]))
         return f"the second against the first: {comparison or 'their predictions could not be compared'}"
 
     def _find_version(self, run: FlowRun) -> Version | None:

@@ -69,7 +69,7 @@ def export(root: Path, members: dict[str, Member] = MEMBERS) -> Path:
     out = root / "export"
     out.mkdir(parents=True)
     ensemble, fitted, features, clips = make_stages(root)
-    places, mean = (ensemble, fitted, clips), SoundEnsemble(method="mean")
+    places, mean = (ensemble, fitted, clips), SoundEnsemble(method="mean", metric="accuracy")
     export_ensemble(*places, members, mean, out=out, report=Silent(), features=features)
     return out
 

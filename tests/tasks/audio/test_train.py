@@ -73,7 +73,7 @@ def test_from_folds_to_scores(tmp_path: Path) -> None:
     fitted = [
         fit(toy, fold, name, seed=seed, epochs=5) for fold in range(1, 6) for name, seed in (("one", 1), ("two", 2))
     ]
-    build_ensemble(fitted, Ensemble(method="fitted"), out=toy.folder("ensemble"), report=report)
+    build_ensemble(fitted, Ensemble(method="fitted", metric="accuracy"), out=toy.folder("ensemble"), report=report)
     evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=report)
     metrics = json.loads((toy.folder("scores") / "metrics.json").read_text())
     assert metrics["ensemble"]["examples"] == 60 and metrics["ensemble"]["folds"] == 5

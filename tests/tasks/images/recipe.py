@@ -19,6 +19,7 @@ RECIPE = {
     "clip_norm": 5.0,
     "train_batch_norm": False,
     "patience": 0,
+    "balance": "none",
     "seed": 7,
     "colour": "rgb",
     "sizes": "all",

@@ -32,7 +32,7 @@ from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 NETWORK = make_learner()
 MEMBERS = {"cnnnet": NETWORK}
-MEAN = PictureEnsemble(method="mean", sizes="all")
+MEAN = PictureEnsemble(method="mean", metric="accuracy", sizes="all")
 
 
 def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e-3, **values: object) -> Path:

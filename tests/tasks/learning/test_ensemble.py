@@ -44,7 +44,7 @@ def write_member(root: Path, member: str, fold: int, valid: np.ndarray | None, t
 def build(fitted: list[Path], method: str, out: Path) -> tuple[dict, RecordingReport]:
     out.mkdir()
     report = RecordingReport()
-    build_ensemble(fitted, Ensemble.model_validate({"method": method}), out=out, report=report)
+    build_ensemble(fitted, Ensemble.model_validate({"method": method, "metric": "accuracy"}), out=out, report=report)
     return json.loads((out / "ensemble.json").read_text()), report
 
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,6 +52,17 @@ def test_cross_validation_sees_no_validation_and_trains_every_epoch(tmp_path: Pa
     trained = train(tmp_path, mode="cross_validation", epochs=5, patience=1)
     assert len(trained.history) == 5
     assert "valid_loss" not in trained.history[0]
+    last = torch.load(tmp_path / "kept/training.pt", weights_only=True)["average"]
+    assert all(torch.equal(value, last[f"module.{name}"]) for name, value in trained.weights.items())
+
+
+def test_stopping_early_and_choosing_the_best_weights_read_no_test_data(tmp_path: Path) -> None:
+    lesson, network = prepare(tmp_path, epochs=3, patience=1)
+    (tmp_path / "kept").mkdir()
+    blind: Any = replace(lesson.parts, test=None)
+    report = RecordingReport()
+    train_network(network, replace(lesson, parts=blind), lr=0.01, checkpoints=tmp_path / "kept", report=report)
+    assert "valid_loss" in report.figures[0]
 
 
 def test_figures_are_reported_once_an_epoch(tmp_path: Path) -> None:

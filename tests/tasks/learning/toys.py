@@ -31,6 +31,7 @@ RECIPE = {
     "clip_norm": 5.0,
     "train_batch_norm": False,
     "patience": 0,
+    "balance": "none",
     "seed": 7,
     "features": "spectrogram",
     "time_shift": 0.2,

@@ -43,7 +43,7 @@ def write_language(folder: Path) -> Path:
     vectors = torch.eye(N_WORDS)
     vectors[6] = vectors[5] + 0.1 * vectors[6]
     vectors[10] = vectors[9] + 0.1 * vectors[10]
-    (folder / "encoder.pt").write_bytes(save_to_bytes({"vectors.table.weight": vectors}))
+    (folder / "language.pt").write_bytes(save_to_bytes({"encoder.vectors.table.weight": vectors}))
     return folder
 
 

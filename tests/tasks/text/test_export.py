@@ -69,7 +69,7 @@ def export(root: Path) -> Path:
 
 
 def write_export(ensemble: Path, fitted: list[Path], tokens: list[Path], tweets: Path, out: Path) -> None:
-    places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean")
+    places, mean = (ensemble, fitted, tweets), TextEnsemble(method="mean", metric="accuracy")
     trained = {name: MEMBERS[name] for name in NETWORKS}
     export_ensemble(*places, trained, mean, solved={"nbsvm": GRAMS}, out=out, report=Silent(), tokens=tokens)
 

@@ -33,7 +33,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (toy.folder("tokens") / "tokeniser.json").write_text(json.dumps(SETTINGS))
     values = {"epochs": 30, "width": 16, "word_dropout": 0.0}
     fitted, out = [fit(toy, "cnn", **values)], toy.folder("export")
-    mean = TextEnsemble(method="mean")
+    mean = TextEnsemble(method="mean", metric="accuracy")
     build_ensemble(fitted, mean, out=toy.folder("ensemble"), report=Silent())
     members = {"cnn": make_reader("cnn", **values)}
     places = toy.folder("ensemble"), fitted, toy.folder("examples")

@@ -14,13 +14,12 @@ from tasks.learning.predict import predict_examples
 from tasks.learning.predictions import read_predictions
 from tasks.learning.train import find_lr
 from tasks.learning.train import fit as fit_member
-from tasks.learning.weights import read_state_dict
 from tasks.tables import read_rows
 from tasks.text.augment import Augment
-from tasks.text.language import list_next_words
+from tasks.text.language import list_next_words, read_encoder
 from tasks.text.pretrain import pretrain_encoder
 from tasks.text.transforms import drop_words
-from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
+from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy, write_toy_folds
 from tests.tasks.text.test_members import NETWORKS
 from tests.tasks.text.toys import AS_THEY_ARE, WORDS, list_inputs, make_pretrain, make_reader, make_texts, write_tokens
 
@@ -139,8 +138,31 @@ def test_the_encoder_learns_the_language_and_the_classifier_starts_from_it(tmp_p
     assert "perplexity of the test part" in report.messages[-1]
     member = make_reader("ulmfit", weights="pretrained", head_epochs=1)
     _, network = member.prepare(COMPUTE, 5, **list_inputs(toy), language=language)
-    for name, value in read_state_dict(language / "encoder.pt").items():
+    for name, value in read_encoder(language).items():
         assert torch.equal(network.get_parameter(f"encoder.{name}"), value), name
+
+
+def test_a_language_model_goes_on_from_a_general_one(tmp_path: Path) -> None:
+    general = pretrain(make_texts(tmp_path / "general"), epochs=20)
+    toys, report = (make_texts(tmp_path / "scratch"), make_texts(tmp_path / "tuned")), RecordingReport()
+    first = pretrain(toys[0], epochs=1), pretrain(toys[1], epochs=1, weights=str(general), report=report)
+    scratch, tuned = (json.loads((folder / "language.json").read_text())["perplexity"]["test"] for folder in first)
+    assert tuned < 5 < scratch
+    assert report.messages[0] == "12 of 12 words are known to the general language model"
+    again = pretrain(make_texts(tmp_path / "again"), epochs=1, weights=str(first[1]))
+    assert (again / "language.pt").exists(), "what a stage writes is a general language model for the next one"
+
+
+def test_a_language_model_learns_from_all_training_texts_without_labels_and_from_no_others(tmp_path: Path) -> None:
+    toys = [make_texts(tmp_path / name) for name in ("one", "other")]
+    folds = [text // 3 % 5 + 1 for text in range(60)]
+    for toy, others in zip(toys, ([2, 3, 4], [9, 9, 2]), strict=True):
+        write_tokens(
+            toy.folder("tokens"), [others if fold > 3 else [4, 3, 2, text % 5 + 4] for text, fold in enumerate(folds)]
+        )
+    write_toy_folds(toys[1], np.roll(np.arange(60) % 3, 1), "holdout")
+    one, other = (pretrain(toy, epochs=1) for toy in toys)
+    assert (one / "language.pt").read_bytes() == (other / "language.pt").read_bytes()
 
 
 def test_a_language_model_s_rate_is_found_and_a_stop_changes_nothing(tmp_path: Path) -> None:
@@ -177,7 +199,7 @@ def test_gradual_unfreezing_thaws_one_group_after_the_other_and_a_stop_changes_n
 
 def test_below_the_last_thawed_group_nothing_moves(tmp_path: Path) -> None:
     toy = make_texts(tmp_path)
-    language = read_state_dict(pretrain(toy) / "encoder.pt")
+    language = read_encoder(pretrain(toy))
     values = {"weights": "pretrained", "head_epochs": 1, "unfreeze_epochs": 1, "epochs": 1, "ema_decay": 0.0}
     moved = []
     for epoch in (1, 2, 3):

@@ -106,7 +106,7 @@ def test_it_learns_what_tells_the_classes_and_stands_outside(folder: Path, tmp_p
     fitted, bert = fit(toy), fit_toy(toy, folder, epochs=25, head_epochs=1)
     predictions = read_predictions(bert / "test.csv")
     assert (predictions.probabilities.argmax(1) == predictions.labels).mean() > 0.8
-    mean = TextEnsemble(method="mean")
+    mean = TextEnsemble(method="mean", metric="accuracy")
     build_ensemble([fitted], mean, out=toy.folder("ensemble"), report=RecordingReport())
     build_ensemble([fitted, bert], mean, out=toy.folder("all_members"), report=RecordingReport())
     places = toy.folder("ensemble"), toy.folder("examples"), toy.folder("all_members")

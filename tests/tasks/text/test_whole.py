@@ -37,11 +37,11 @@ CLEAN = {
     "max_chars": 2000,
 }
 SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "label_smoothing": 0.0}
-MEMBERS = {"cnn": make_reader("cnn", **SMALL)}
+MEMBERS = {"cnn": make_reader("cnn", **SMALL, balance="oversample")}
 GRAMS = {"nbsvm": Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)}
 
 
-def prepare(toy: Toy, folds: Folds) -> None:
+def prepare(toy: Toy, folds: Folds, neutral: str) -> None:
     """Make the sample, clean it and split it."""
     import zipfile
 
@@ -49,7 +49,7 @@ def prepare(toy: Toy, folds: Folds) -> None:
     make_sample(sample, out=toy.folder("sample"), report=RecordingReport())
     with zipfile.ZipFile(toy.folder("sample") / "archive.zip") as archive:
         archive.extractall(toy.folder("archive"))
-    clean = CleanTweets.model_validate(CLEAN)
+    clean = CleanTweets.model_validate(CLEAN | {"neutral": neutral})
     clean_tweets(toy.folder("archive"), clean, out=toy.folder("tweets"), report=RecordingReport())
     split_folds(toy.folder("tweets"), folds, out=toy.folder("folds"))
 
@@ -76,7 +76,7 @@ def fit_round(toy: Toy, fold: int) -> tuple[Path, list[Path]]:
 
 def finish(toy: Toy, rounds: list[tuple[Path, list[Path]]]) -> dict:
     """Put the rounds together, score and export them; return the metrics."""
-    settings = TextEnsemble(method="fitted")
+    settings = TextEnsemble(method="fitted", metric="accuracy")
     fitted = [fit for _, each in rounds for fit in each]
     tweets, tokens = toy.folder("tweets"), [words for words, _ in rounds]
     ensemble, scores = toy.folder("ensemble"), toy.folder("scores")
@@ -89,16 +89,16 @@ def finish(toy: Toy, rounds: list[tuple[Path, list[Path]]]) -> dict:
 
 
 @pytest.mark.parametrize(
-    "folds",
+    ("folds", "neutral"),
     [
-        Folds(mode="own", n_folds=5, valid=4, test=5, seed=1),
-        Folds(mode="cross_validation", n_folds=2, valid=0, test=2, seed=1),
+        (Folds(mode="own", n_folds=5, valid=4, test=5, seed=1), "leave_out"),
+        (Folds(mode="cross_validation", n_folds=2, valid=0, test=2, seed=1), "class"),
     ],
     ids=["own", "cross_validation"],
 )
-def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
+def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds, neutral: str) -> None:
     toy = Toy(tmp_path)
-    prepare(toy, folds)
+    prepare(toy, folds, neutral)
     metrics = finish(toy, [fit_round(toy, fold) for fold in folds.held_out])
     assert set(metrics) == {"ensemble", "members"}
     assert set(metrics["members"]) == {"cnn", "nbsvm"}
@@ -109,6 +109,9 @@ def test_from_the_archive_to_raw_texts(tmp_path: Path, folds: Folds) -> None:
     said = ["Best day ever, i love this lovely puppy :)", "@ann ugh, the bus was awful and late!!!"]
     answers = ask_model(open_model(toy.folder("export") / "model.pt"), said, top=1)
     assert [answer.classes[0][0] for answer in answers] == ["positive", "negative"]
+    classes = {row["category"]: float(row["f1"]) for row in read_rows(toy.folder("scores") / "per_class.csv")}
+    assert classes.keys() == {"negative", "positive", *(["neutral"] if neutral == "class" else [])}
+    assert min(classes.values()) > 0.5, classes
 
 
 def test_the_flow_makes_a_stage_of_each_turn_and_hands_the_language_only_where_asked() -> None:

@@ -34,6 +34,7 @@ RECIPE = {
     "ema_decay": 0.9,
     "clip_norm": 5.0,
     "patience": 0,
+    "balance": "none",
     "seed": 7,
 }
 FITTING = {
