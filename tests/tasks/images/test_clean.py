@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from tasks.errors import UserError
 from tasks.images.clean import CleanPictures, clean_pictures
-from tasks.images.layout import find_layout
-from tasks.images.pictures import inspect_picture
+from tasks.class_folders import find_layout
+from tasks.images.pictures import SUFFIXES, inspect_picture
 from tasks.images.png import encode_png
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
@@ -84,7 +84,8 @@ FAULTS = [
     (b"", "not a picture: a file of zero bytes"),
     (b"<html>The picture has moved.</html>", "not a picture"),
     (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "not a picture"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not a picture"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "EPS: cannot be read; convert it to PNG"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC: cannot be read; convert it to JPEG"),
     (PNG[:-60], "truncated: image file is truncated"),
     (PNG[:1000], "truncated:"),
     (JPEG[:-10], "truncated:"),
@@ -205,7 +206,7 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    layout = find_layout(tmp_path)
+    layout = find_layout(tmp_path, SUFFIXES)
     assert layout.folders == expected
     assert [entry.file for entry in layout.entries] == sorted(names)
     assert {(entry.split, entry.category) for entry in layout.entries} == expected
