@@ -12,6 +12,7 @@ from tasks.splits import name_splits
 
 MAX_NAMED = 5  # folders, classes and files that a message names
 NO_CLASS = "not in a class folder"
+NOT_UTF8 = "file name: it is not UTF-8; dropped.csv shows its bytes escaped"
 # cat.0.jpg and great_pyrenees_12.jpg name their class; IMG_0001.jpg names a camera.
 NUMBERED = re.compile(r"(?P<category>.*[^\W\d_])[ ._-]*\(?\d+\)?")
 CAMERAS = {"img", "image", "dsc", "dscn", "pxl", "photo", "picture", "frame", "clip", "audio", "sound", "rec", "file"}

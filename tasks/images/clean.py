@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tasks.class_folders import MAX_NAMED, Entry, Layout, find_layout
+from tasks.class_folders import MAX_NAMED, NOT_UTF8, Entry, Layout, find_layout
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
 from tasks.images.near_duplicates import HashedPicture, find_duplicates, gather_hashes, group_near
@@ -35,12 +35,12 @@ class CleanPictures(Section):
     near_duplicate_bits: int = Field(
         ge=-1,
         le=64,
-        description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same; -1: none are",
+        description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same; -1: off",
     )
     group_bits: int = Field(
         ge=-1,
         le=64,
-        description="pictures that differ in this many bits or fewer stay in one fold; -1: only equal ones",
+        description="pictures that differ in this many bits or fewer stay in one fold; -1: equal ones",
     )
     min_per_class: int = Field(ge=1, description="a class with fewer usable pictures ends the run")
 
@@ -107,7 +107,7 @@ def _split_usable(
 def _find_fault(row: InspectedFile, clean: CleanPictures) -> str:
     picture = row.picture
     if not row.entry.is_utf8:
-        return "file name: it is not UTF-8; dropped.csv shows its bytes escaped"
+        return NOT_UTF8
     if picture.fault:
         return picture.fault
     if row.entry.fault:
@@ -169,8 +169,8 @@ def _check_classes(
             losses = "; ".join(f"{name}, and {_describe_losses(name, of_split)}" for name in missing[:MAX_NAMED])
             more = f"; and {len(missing) - MAX_NAMED} more classes" if len(missing) > MAX_NAMED else ""
             raise UserError(
-                f"The split {split} has no usable picture of {losses}{more}. Every split needs pictures of every class: "
-                "add some, or remove the folders of the class or of the split."
+                f"The split {split} has no usable picture of {losses}{more}. Every split needs pictures of every "
+                "class: add some, or remove the folders of the class or of the split."
             )
 
 
@@ -180,8 +180,8 @@ def _advise_on_duplicates(dropped: Iterable[DroppedPicture], clean: CleanPicture
     if 2 * (kinds["near duplicate"] + kinds["under two labels"]) <= kinds.total():
         return ""
     return (
-        f" If the pictures that clean.near_duplicate_bits {clean.near_duplicate_bits} takes for the same are different, "
-        "lower it; --set clean.near_duplicate_bits=-1 switches the check off."
+        f" If the pictures that clean.near_duplicate_bits {clean.near_duplicate_bits} takes for the same are "
+        "different, lower it; --set clean.near_duplicate_bits=-1 switches the check off."
     )
 
 

@@ -22,9 +22,10 @@ from tasks.images.decode import (
 from tasks.parallel import map_cores
 from tasks.report import Report
 
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .heic .heif".split()
-)
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".heic", ".heif",
+})  # fmt: skip
 LARGEST_PIXELS = 178_956_970  # Pillow's own limit: half a gigabyte of RGB
 
 
