@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from tasks.class_folders import find_layout
 from tasks.errors import UserError
 from tasks.images.clean import CleanPictures, clean_pictures
-from tasks.class_folders import find_layout
 from tasks.images.pictures import SUFFIXES, inspect_picture
 from tasks.images.png import encode_png
 from tasks.report import Silent
