@@ -42,7 +42,8 @@ class Clone:
 
     def run(self, changes: Mapping[str, object] | None = None) -> FlowResult:
         """Run the flow with the preset and with `changes` to its params."""
-        values = ({"source.archive": self.archive} if self.archive else {}) | dict(changes or {})
+        source = {"source.archive": self.archive, "source.digest": ""} if self.archive else {}
+        values = source | dict(changes or {})
         overrides = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
         # A preset starts from the committed files; so must the sample, whatever the run before changed.
         subprocess.run(["git", "restore", "params", "dvc.yaml"], cwd=self.root, check=True)

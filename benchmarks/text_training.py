@@ -17,7 +17,6 @@ from benchmarks.real_data import find_archive
 from benchmarks.table import Figure
 from flows.engine.graph.overrides import read_changed
 from flows.text import TextParams
-from tasks.archives import digest_file
 from tasks.download import Source, download_archive
 from tasks.folds import Folds, read_round, split_folds
 from tasks.learning.compute import Compute
@@ -88,12 +87,12 @@ def prepare(folder: Path, archive: Path) -> None:
 
 def split_tweets(folder: Path, archive: Path) -> None:
     """Clean the tweets and split them into ten folds; the hand-labelled file is not read."""
-    source = Source(archive=str(archive), sha256=digest_file(archive), max_unpacked_mb=1000, timeout_s=30)
-    out = {name: folder / name for name in ("archive", "tweets", "folds", "checkpoints")}
+    source = Source(archive=str(archive), digest="", max_unpacked_mb=1000, timeout_s=30)
+    out = {name: folder / name for name in ("archive", "tweets", "folds", "downloads")}
     for each in out.values():
         each.mkdir()
     quiet = Silent()
-    download_archive(source, None, out=out["archive"], report=quiet, checkpoints=out["checkpoints"])
+    download_archive(source, None, out=out["archive"], report=quiet, downloads=out["downloads"])
     clean = read_preset().clean.model_copy(update={"test_file": "leave_out"})
     clean_tweets(out["archive"], clean, out=out["tweets"], report=quiet)
     split_folds(out["tweets"], Folds(mode="holdout", n_folds=10, valid=9, test=10, seed=1), out=out["folds"])

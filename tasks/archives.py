@@ -1,7 +1,10 @@
 """Unpacks zip and tar archives from untrusted sources: nothing outside the folder, all files or none."""
 
+import bz2
+import gzip
 import hashlib
 import lzma
+import re
 import shutil
 import stat
 import tarfile
@@ -10,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tasks.disk import check_free, name_disk_faults
 from tasks.errors import UserError
@@ -20,6 +23,12 @@ BLOCK_BYTES = 1 << 20
 MAX_ENTRIES = (
     2_000_000  # files and folders: more than any data set of this project has, fewer than the inodes of a disk
 )
+
+# A file in one of these formats becomes the only file of its folder, without the suffix.
+_PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# An archive by its name or its first bytes, even if it cannot be read.
+_ARCHIVE_NAME = re.compile(r"\.(zip|tar|tar\.\w+|t[bgx]z2?)$", re.IGNORECASE)
+_ZIP_START = b"PK\x03\x04"
 
 # The errors that zipfile and tarfile raise for a damaged archive.
 _BROKEN = (
@@ -45,7 +54,7 @@ class _Job:
 
 
 def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) -> None:
-    """Unpack a zip or tar (also gz, bz2, xz) into the empty folder `out`, block by block.
+    """Unpack a zip or tar (also gz, bz2, xz) into the empty folder `out`, block by block; a lone file is copied there.
 
     Bytes are counted while they are written, not taken from the headers. Raises UserError, with `out` emptied, for
     a path outside the folder, a link or device, a name given twice, more than `max_bytes`, a truncated or
@@ -66,10 +75,21 @@ def unpack_archive(archive: Path, out: Path, *, max_bytes: int, report: Report) 
         raise
 
 
-def digest_file(path: Path) -> str:
-    """Return a file's sha256 as hex digits, read block by block."""
+def measure_file(path: Path, like: str = "") -> str:
+    """Return a file's digest as `sha256:HEX`; `like` is a digest whose algorithm is used instead, such as `md5:HEX`."""
+    algorithm = like.partition(":")[0] or "sha256"
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def refuse_damaged(file: Path) -> None:
+    """Raise UserError for an empty file, and for an archive by its name or first bytes that cannot be read as one."""
+    if zipfile.is_zipfile(file) or _is_tar(file):
+        return
+    with file.open("rb") as content:
+        start = content.read(len(_ZIP_START))
+    if not start or start == _ZIP_START or _ARCHIVE_NAME.search(file.name):
+        raise UserError(f"{file.name} ({file.stat().st_size} bytes) is no zip or tar, or truncated: download it again.")
 
 
 def _write_entries(entries: Iterator[_Entry], job: _Job, report: Report) -> None:
@@ -122,9 +142,15 @@ def _read_entries(archive: Path) -> Iterator[_Entry]:
         return _read_zip(archive)
     if _is_tar(archive):
         return _read_tar(archive)
-    raise UserError(
-        f"{archive.name} ({archive.stat().st_size} bytes) is no zip or tar, or truncated: download it again."
-    )
+    refuse_damaged(archive)
+    return _read_lone(archive)
+
+
+def _read_lone(file: Path) -> Iterator[_Entry]:
+    """Yield a file that is no archive, such as a table, unpacked if only it is packed."""
+    unpack = _PACKED.get(file.suffix.lower())
+    with unpack(file) if unpack else file.open("rb") as content:
+        yield _Entry(file.stem if unpack else file.name, True, False, content)
 
 
 def _read_zip(archive: Path) -> Iterator[_Entry]:

@@ -1,25 +1,29 @@
 """Downloads a file over HTTP: continues an interrupted download, retries with growing waits, checks the digest."""
 
 import gzip
+import hashlib
 import re
 import shutil
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from tasks.archives import digest_file
+from tasks.archives import measure_file, refuse_damaged
 from tasks.disk import check_free, name_disk_faults
 from tasks.errors import UserError
+from tasks.origin import Origin, split_addresses
 from tasks.report import Report
 
 BLOCK_BYTES = 1 << 15  # a broken connection loses its last block
 WAITS_S = (1.0, 3.0, 9.0, 27.0)  # after each try without new bytes; then the download fails
 POLL_S = 0.5
+RECORD = "digest.txt"
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -31,44 +35,121 @@ class _BrokeOffError(Exception):
 class _Request:
     address: str
     target: Path
-    timeout_s: float
+    origin: Origin
 
     @property
     def shown(self) -> str:
         return hide_secrets(self.address)
 
 
-def fetch(address: str, target: Path, *, sha256: str, timeout_s: float, report: Report) -> None:
-    """Download `address` to `target`, continuing the existing file, and check its sha256.
+@dataclass(frozen=True)
+class _Place:
+    """The folder of what was fetched from an address: the file, the digest that it had at first, a refused file."""
 
-    Raises UserError, with the address stripped of its secrets, when the server refuses, keeps failing, or the
-    digest is wrong. A wrong file is deleted, so that the next run does not continue it.
+    folder: Path
+    name: str
+
+    @property
+    def target(self) -> Path:
+        return self.folder / "file" / self.name
+
+    @property
+    def refused(self) -> Path:
+        return self.folder / "refused" / self.name
+
+    def read_digest(self) -> str:
+        return self._record.read_text().strip() if self._record.exists() else ""
+
+    def write_digest(self, digest: str) -> None:
+        self._record.write_text(digest + "\n")
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / RECORD
+
+
+def fetch(origin: Origin, *, downloads: Path, report: Report) -> Path:
+    """Download a file from the first of its addresses that has it, and return its path below `downloads`.
+
+    An interrupted download continues. The file must have the origin's digest, or else the one that it had when it was
+    fetched first; a kept file that has it is not fetched again. Another file is refused, and kept. Raises UserError,
+    with addresses stripped of their secrets, when each server refuses, keeps failing, or has another file.
     """
-    request = _Request(address, target, timeout_s)
-    had_start = _size(target) > 0
-    if had_start and digest_file(target) == sha256:
-        return
-    _fetch_whole(request, report)
-    if had_start and _digest_unpacked(target, sha256) != sha256:
-        report.say(f"The part of {request.shown} downloaded before does not match the file there now: starting again.")
-        target.unlink()
+    addresses = split_addresses(origin.place)
+    place = _Place(downloads / hashlib.sha256(addresses[0].encode()).hexdigest()[:16], _name_file(addresses[0]))
+    for path in (place.target, place.refused):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    digest = origin.digest or place.read_digest()
+    if not _find_kept(place, digest):
+        _fetch_first([_Request(address, place.target, origin) for address in addresses], place, digest, report)
+    if not digest:
+        refuse_damaged(place.target)  # an error page, for example, is not trusted
+        digest = measure_file(place.target)
+        report.say(
+            f"{hide_secrets(addresses[0])}: {_size(place.target) / 1e6:.1f} MB, {digest}, trusted on first use. To "
+            f"accept only this file, here and elsewhere: --set {origin.digest_key}={digest}"
+        )
+    place.write_digest(digest)
+    return place.target
+
+
+def _name_file(address: str) -> str:
+    """Return the file name at the end of an address, without special characters."""
+    name = PurePosixPath(urlsplit(address).path).name
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "archive"
+
+
+def _find_kept(place: _Place, digest: str) -> bool:
+    """Tell whether the file is there already, maybe as one that was refused before the params named its digest."""
+    for path in (place.target, place.refused):
+        if digest and _size(path) and measure_file(path, digest) == digest:
+            path.replace(place.target)
+            return True
+    return False
+
+
+def _fetch_first(tries: Sequence[_Request], place: _Place, digest: str, report: Report) -> None:
+    """Try the addresses in turn; raises UserError with all faults when none has the file."""
+    faults = []
+    for request in tries:
+        try:
+            _fetch_checked(request, place, digest, report)
+            return
+        except UserError as error:
+            faults.append(str(error))
+            if request is not tries[-1]:
+                report.say(f"{error} Trying the next address.")
+    raise UserError(" ".join(faults))
+
+
+def _fetch_checked(request: _Request, place: _Place, digest: str, report: Report) -> None:
+    if not digest:
+        request.target.unlink(missing_ok=True)  # its beginning may be that of another file, which nothing would show
         _fetch_whole(request, report)
-    digest, size = _digest_unpacked(target, sha256), target.stat().st_size
-    if digest != sha256:
-        target.unlink()
+        return
+    had_start = _size(request.target) > 0
+    _fetch_whole(request, report)
+    if had_start and _digest_unpacked(request.target, digest) != digest:
+        report.say(f"The part of {request.shown} downloaded before does not match the file there now: starting again.")
+        request.target.unlink()
+        _fetch_whole(request, report)
+    if (found := _digest_unpacked(request.target, digest)) != digest:
+        size = request.target.stat().st_size
+        request.target.replace(place.refused)
+        before = "" if request.origin.digest else ", the digest that it had when it was fetched first"
         raise UserError(
-            f"{request.shown} ({size} bytes) has the sha256 {digest}, not {sha256}: it is another file. "
-            "Set source.sha256 if you trust it."
+            f"{request.shown} ({size} bytes) has the digest {found}, not {digest}{before}: it is another file, kept as "
+            f"{place.refused}. If you trust it: --set {request.origin.digest_key}={found}"
         )
 
 
-def _digest_unpacked(target: Path, sha256: str) -> str:
-    """Return the sha256 of a file; if only its gunzipped content has the expected sha256, the file is replaced by that.
+def _digest_unpacked(target: Path, expected: str) -> str:
+    """Return a file's digest; if only its gunzipped content has the expected one, the file is replaced by that.
 
     Some servers compress files with gzip even if the request forbids it.
     """
-    digest, unpacked = digest_file(target), target.with_name(f".{target.name}.unpacked")
-    if digest == sha256:
+    digest, unpacked = measure_file(target, expected), target.with_name(f".{target.name}.unpacked")
+    if digest == expected:
         return digest
     try:
         with (
@@ -77,9 +158,9 @@ def _digest_unpacked(target: Path, sha256: str) -> str:
             unpacked.open("wb") as file,
         ):
             shutil.copyfileobj(compressed, file)
-        if digest_file(unpacked) == sha256:
+        if measure_file(unpacked, expected) == expected:
             unpacked.replace(target)
-            return sha256
+            return expected
     except (gzip.BadGzipFile, EOFError, zlib.error):
         # Not compressed, or incomplete.
         pass
@@ -129,7 +210,7 @@ def _pause(wait_s: float, report: Report) -> None:
 def _fetch_rest(request: _Request, report: Report) -> None:
     start = _size(request.target)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(request.address, headers=headers, stream=True, timeout=request.timeout_s) as answer:
+    with requests.get(request.address, headers=headers, stream=True, timeout=request.origin.timeout_s) as answer:
         if answer.status_code == 416:
             _settle_end(request, answer, start)
             return
@@ -158,7 +239,7 @@ def _check_status(request: _Request, answer: requests.Response) -> None:
         raise _BrokeOffError(f"the server answered {answer.status_code} {answer.reason}")
     if answer.status_code not in (200, 206):
         raise UserError(
-            f"{request.shown}: the server answered {answer.status_code} {answer.reason}. Correct source.archive."
+            f"{request.shown}: the server answered {answer.status_code} {answer.reason}. Correct {request.origin.key}."
         )
 
 

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.archives import digest_file
+from tasks.archives import measure_file
 from tasks.report import Report
 
 TIME_STAMP = (2020, 1, 1, 0, 0, 0)
@@ -18,4 +18,4 @@ def write_archive(out: Path, entries: Sequence[tuple[str, bytes]], *, unit: str,
             info.create_system, info.external_attr = 3, 0o100644 << 16  # Unix attributes, on every machine
             archive.writestr(info, content)
             report.progress(done, len(entries), unit)
-    (out / "archive.sha256").write_text(digest_file(out / "archive.zip") + "\n")
+    (out / "archive.sha256").write_text(measure_file(out / "archive.zip").removeprefix("sha256:") + "\n")

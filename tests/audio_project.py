@@ -52,10 +52,10 @@ class AudioProject(Project):
         """Bring one stage up to date."""
         return self.call("python", "-m", "flows", "stage", f"audio-{name}")
 
-    def use_archive(self, archive: Path, sha256: str | None = None) -> None:
-        """Have the flow read another archive than the sample's."""
+    def use_source(self, archive: Path, digest: str = "") -> None:
+        """Have the flow read other data than the sample's."""
         self.set_param("source.archive", str(archive))
-        self.set_param("source.sha256", f'"{sha256 or hashlib.sha256(archive.read_bytes()).hexdigest()}"')
+        self.set_param("source.digest", f'"{digest}"')
         self.call("python", "-m", "flows", "graph", "--write").check()
         self.update_code()
 

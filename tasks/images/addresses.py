@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from tasks.errors import UserError
+from tasks.origin import Digest, Origin, Place, list_inputs, obtain
 from tasks.report import Report
 from tasks.section import Section
 from tasks.tables import read_rows, write_rows
@@ -22,7 +23,6 @@ from tasks.tables import read_rows, write_rows
 if TYPE_CHECKING:
     from tasks.images.web_picture import Limits
 
-PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = ("url", "class", "type")
 SPLITS = ("train", "val", "test")
 MAX_HOST_FAULTS = 12  # connection faults in a row after which the host's other pictures are given up
@@ -32,7 +32,8 @@ HOST_FAULTS = ("dead", "timed out", "broke off")
 class Addresses(Section):
     """A table of addresses, and the limits on fetching its pictures."""
 
-    file: str = Field(description="path of a CSV url,class,type (from the project's folder); empty when unused")
+    file: Place = Field(description="path or address of a CSV url,class,type; empty when unused")
+    digest: Digest = Field(description="sha256:HEX or md5:HEX of the file, or empty")
     workers: int = Field(ge=1, le=256, description="pictures fetched at once")
     per_host: int = Field(ge=1, le=256, description="pictures fetched at once from one host")
     retries: int = Field(ge=0, le=10, description="further tries after a network error")
@@ -41,8 +42,8 @@ class Addresses(Section):
     allow_private: bool = Field(description="fetch addresses of this machine and of private networks too")
 
     def files(self) -> tuple[str, ...]:
-        """Return the table's path, an input of the stage."""
-        return (self.file,) if self.file else ()
+        """Return the table's path, an input of the stage, unless its digest is given."""
+        return list_inputs(self.file, self.digest)
 
     @model_validator(mode="after")
     def _check_workers(self) -> Self:
@@ -69,15 +70,16 @@ class Row:
             return ""
 
 
-def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, checkpoints: Path) -> None:
+def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, downloads: Path, checkpoints: Path) -> None:
     """Fetch pictures into `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
 
     The extension fits the content, whatever the address says. Set aside are rows without a valid address, class or
     type, and addresses that are dead, slow, endless, too large, no picture, or lead, also by a redirect, to this
-    machine or a private network (unless allowed). Fetched pictures stay in `checkpoints` for the next run.
+    machine or a private network (unless allowed). Fetched pictures stay in `checkpoints` for the next run, a fetched
+    table in `downloads`.
     Connections ignore any proxy. Raises UserError when the table cannot be read or no picture could be fetched.
     """
-    rows = _read_table(addresses)
+    rows = _read_table(addresses, downloads, report)
     reasons = {row.number: _find_fault(row) for row in rows}
     wanted = [row for row in rows if not reasons[row.number]]
     for done, (row, reason) in enumerate(_fetch_all(wanted, addresses, checkpoints), start=1):
@@ -92,13 +94,16 @@ def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, checkpoi
     report.say(f"{len(kept)} pictures fetched, {len(rows) - len(kept)} set aside (dropped.csv says why).")
 
 
-def _read_table(addresses: Addresses) -> list[Row]:
-    table = PROJECT / Path(addresses.file).expanduser()
-    if not addresses.file or not table.is_file():
+def _read_table(addresses: Addresses, downloads: Path, report: Report) -> list[Row]:
+    if not addresses.file:
         raise UserError(
-            f"addresses.file {addresses.file!r} is no file. Set it to the path of a CSV table with the columns "
-            "url, class and type: --set addresses.file=PATH"
+            "addresses.file is empty: set it to the path or the address of a CSV table with the columns url, class and "
+            "type: --set addresses.file=PATH"
         )
+    origin = Origin(addresses.file, addresses.digest, "addresses.file", addresses.timeout_s)
+    table = obtain(origin, downloads=downloads, report=report)
+    if table.is_dir():
+        raise UserError(f"addresses.file {table} is a folder: set it to the path of a CSV table.")
     listed = read_rows(table, COLUMNS)
     return [
         Row(number, row["url"].strip(), row["class"].strip(), row["type"].strip())

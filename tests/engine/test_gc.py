@@ -218,6 +218,17 @@ def test_checkpoints_go_when_their_stage_was_finished_since_or_are_old(tiny: Tin
     assert {path.name[-1] for path in folder.iterdir()} == {"2", "4"}
 
 
+def test_downloads_go_when_their_stage_was_finished_since_but_not_what_is_known_of_them(tiny: TinyProject) -> None:
+    folder = tiny.root / ".trifold/downloads"
+    finished_s = (tiny.root / ".trifold/recorded/tiny-join").stat().st_mtime
+    for name, written_s in {"tiny-join/a/done.zip": finished_s - 5, "tiny-join/b/begun.zip": finished_s + 5}.items():
+        write_old(folder / name, time.time() - written_s)
+        (folder / name).with_name("digest.txt").write_text("sha256:0")
+    assert "downloaded files" in gc(tiny, "--free")
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert left == {"tiny-join/a/digest.txt", "tiny-join/b/begun.zip", "tiny-join/b/digest.txt"}
+
+
 def write_old(path: Path, age_s: float) -> None:
     """Write a file, and date it and its folder back."""
     path.parent.mkdir(parents=True)

@@ -74,6 +74,7 @@ def run_profiled(stage: Stage, place: Path, server: subprocess.Popen[str]) -> li
         folder.mkdir()
     arguments = {name: place_artifacts(value, place) for name, value in stage.arguments.items()}
     given = {"out": out, "report": Quiet(), "checkpoints": place / f"{stage.name}.checkpoints"}
+    given["downloads"] = given["checkpoints"]
     wanted = inspect.signature(stage.function).parameters
     arguments |= {name: value for name, value in given.items() if name in wanted}
     pickled, records = place / f"{stage.name}.pickle", place / f"{stage.name}.records"

@@ -11,22 +11,28 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from flows.engine.cache.store import Outcome, Verdict
+from flows.engine.drivers.recorder import end_flow_run
 from flows.engine.errors import EngineError
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import Pipeline, stage
 from flows.engine.graph.stage import ONCE, Artifact, Published, Registered, Role, Stage
+from flows.engine.project import ROOT
+from flows.engine.tracking.journal import Journal
+from flows.engine.tracking.outbox import OutgoingJournal
 from tasks import folds
 from tasks.audio import predict
 
 
 class Section(BaseModel):
     number: int = 1
+    file: str = "somewhere/weights.pt"
 
     def modules(self) -> tuple[str, ...]:
         return ("tasks.folds",)
 
     def files(self) -> tuple[str, ...]:
-        return ("somewhere/weights.pt",)
+        return (self.file,)
 
 
 class Other(Section):
@@ -67,6 +73,31 @@ def test_a_stage_holds_all_that_decides_its_result() -> None:
     assert made.code.modules == {"tasks.folds"}, "the module that the section names"
     assert made.code.path in made.deps
     assert "somewhere/weights.pt" in made.deps, "the file that the section names"
+
+
+@pytest.mark.parametrize(
+    ("file", "dep"),
+    [
+        ("./data.zip", "data.zip"),
+        (f"{ROOT}/data.zip", "data.zip"),
+        ("../photos/", str(ROOT.parent / "photos")),
+        ("~/photos", str(Path.home() / "photos")),
+    ],
+)
+def test_a_file_that_a_section_names_is_an_input_under_the_name_that_dvc_gives_it(file: str, dep: str) -> None:
+    params = SomeParams(first=Section(file=file))
+    (made,) = Pipeline("some", SomeParams, lambda p: stage(make, "make")(p.first)).trace(params)
+    assert made.files == [dep]
+    assert dep in made.deps
+
+
+def test_a_flows_run_keeps_the_md5_of_the_files_that_its_params_name(tmp_path: Path) -> None:
+    stages = trace(lambda p: stage(make, "make")(p.first))
+    journal = Journal.begin(tmp_path, name="some", experiment="some")
+    outcome = Outcome(Verdict.CACHED, {"somewhere/weights.pt": "abc", "data/code/make.txt": "def"}, "ghi")
+    end_flow_run(journal, stages, {"some-make": outcome}, "FINISHED")
+    events = [line.event for line in OutgoingJournal(journal.folder).read_events()]
+    assert {"input.md5.somewhere/weights.pt": "abc"} in [event.get("tags") for event in events]
 
 
 def test_what_a_task_takes_as_inputs_are_arguments_like_any_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,7 @@ ARCHIVES: dict[str, tuple[ArchiveChange, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", ARCHIVES)
 def test_a_bad_archive_is_refused_by_the_stage_that_sees_it(project: AudioProject, tmp_path: Path, case: str) -> None:
     change, failing, words = ARCHIVES[case]
-    project.use_archive(project.remake_archive(tmp_path / "bad.zip", change))
+    project.use_source(project.remake_archive(tmp_path / "bad.zip", change))
     for stage in ("download", "clean", "folds"):
         if stage == failing:
             break
@@ -59,17 +60,17 @@ def test_a_truncated_archive_is_refused(project: AudioProject, tmp_path: Path) -
     whole = project.root / "data/audio/sample/archive.zip"
     cut = tmp_path / "cut.zip"
     cut.write_bytes(whole.read_bytes()[:-1000])
-    project.use_archive(cut, (whole.parent / "archive.sha256").read_text().strip())
+    project.use_source(cut, f"sha256:{(whole.parent / 'archive.sha256').read_text().strip()}")
     before = project.snapshot()
     done = project.run_stage("download")
     assert done.code == 1
     assert_refused(project, before, done.output, "sha256", "cut.zip")
 
 
-def test_a_truncated_archive_with_its_own_sha256_is_refused(project: AudioProject, tmp_path: Path) -> None:
+def test_a_truncated_archive_without_a_digest_is_refused(project: AudioProject, tmp_path: Path) -> None:
     cut = tmp_path / "cut.zip"
     cut.write_bytes((project.root / "data/audio/sample/archive.zip").read_bytes()[:-1000])
-    project.use_archive(cut)
+    project.use_source(cut)
     before = project.snapshot()
     done = project.run_stage("download")
     assert done.code == 1
@@ -78,15 +79,35 @@ def test_a_truncated_archive_with_its_own_sha256_is_refused(project: AudioProjec
 
 def test_a_wrong_checksum_is_refused(project: AudioProject, tmp_path: Path) -> None:
     archive = shutil.copy(project.root / "data/audio/sample/archive.zip", tmp_path / "whole.zip")
-    project.use_archive(Path(archive), "0" * 64)
+    project.use_source(Path(archive), f"sha256:{'0' * 64}")
     before = project.snapshot()
     done = project.run_stage("download")
     assert done.code == 1
-    assert_refused(project, before, done.output, "0" * 64, "source.sha256")
+    assert_refused(project, before, done.output, "0" * 64, "source.digest")
+
+
+def test_a_folder_outside_the_project_is_an_input(project: AudioProject, tmp_path: Path) -> None:
+    folder = tmp_path / "my sounds"
+    shutil.unpack_archive(project.root / "data/audio/sample/archive.zip", folder)
+    project.use_source(folder)
+    assert "my sounds: " in project.run_stage("download").check().output
+    assert "up to date" in project.call("python", "-m", "dvc", "status", "audio-download").check().output
+
+    sound = next(folder.rglob("*.wav"))
+    sound.rename(sound.with_name("0-0-A-0.wav"))
+    rows = json.loads(project.call("python", "-m", "flows", "status", "audio", "--json").check().output)
+    assert [f"{folder} changed"] in [row["reasons"] for row in rows if row["stage"] == "audio-download"]
+    project.run_stage("download").check()
+    assert list((project.root / "data/audio/download").rglob("0-0-A-0.wav"))
+
+    folder.rename(tmp_path / "moved")
+    refused = project.run_stage("download")
+    assert refused.code == 1
+    assert "my sounds, which does not exist: correct the path in params/audio.yaml" in refused.output
 
 
 def test_bad_files_are_set_aside_with_their_reason(project: AudioProject, tmp_path: Path) -> None:
-    project.use_archive(project.remake_archive(tmp_path / "bad.zip", WithBadFiles()))
+    project.use_source(project.remake_archive(tmp_path / "bad.zip", WithBadFiles()))
     for stage in ("download", "clean"):
         project.run_stage(stage).check()
     with (project.root / "data/audio/clean/dropped.csv").open() as file:

@@ -111,9 +111,9 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
 def test_a_bad_archive_is_refused_and_leaves_nothing(
     tmp_path: Path, write: Callable[[Path], object], message: str
 ) -> None:
-    write(tmp_path / "archive.x")
+    write(tmp_path / "archive.tgz")
     with pytest.raises(UserError, match=message) as error:
-        unpack(tmp_path / "archive.x", tmp_path / "out")
-    assert "archive.x" in str(error.value)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.x", "out"]
+        unpack(tmp_path / "archive.tgz", tmp_path / "out")
+    assert "archive.tgz" in str(error.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.tgz", "out"]
     assert not list((tmp_path / "out").iterdir())

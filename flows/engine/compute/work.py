@@ -81,6 +81,8 @@ def _bind(stage: Job, out: Path, report: Messenger) -> dict[str, Any]:
     bound = {name: _resolve(value) for name, value in stage.arguments.items()}
     wanted = stage.function.__code__.co_varnames[: _count_parameters(stage)]
     supplied = {"out": out, "report": report}
+    if "downloads" in wanted:
+        supplied["downloads"] = make_state_folder("downloads", stage.name)
     if "checkpoints" in wanted:
         supplied["checkpoints"] = make_state_folder("checkpoints", f"{stage.name}-{_sign_inputs(stage)}")
     return bound | {name: value for name, value in supplied.items() if name in wanted}

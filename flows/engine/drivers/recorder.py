@@ -151,8 +151,10 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
 
 
 def end_flow_run(journal: Journal, stages: list[Stage], outcomes: Mapping[str, Outcome], status: Any) -> None:
-    """Record the flow's metrics and the md5 of all its outputs, and end its run."""
+    """Record the flow's metrics, the md5 of its outputs and of the files that its params name, and end its run."""
     journal.tags({f"{OUTPUT_OF}{name}": outcome.output for name, outcome in outcomes.items()})
+    given = [(path, outcomes[stage.name]) for stage in stages if stage.name in outcomes for path in stage.files]
+    journal.tags({f"{INPUT_MD5}{path}": outcome.inputs[path] for path, outcome in given})
     for stage in stages:
         if stage.name in outcomes:
             journal.metrics(dict(read_metrics(stage)), step=0)

@@ -170,7 +170,7 @@ def _set(content: Any, override: str, flow: str) -> None:
     if not equals:
         raise EngineError(f"--set {override} has no value: write {key}=VALUE")
     try:
-        value = YAML(typ="safe", pure=True).load(text)
+        value = YAML(typ="safe", pure=True).load(text) if text else ""
     except YAMLError:
         raise EngineError(f"--set {override}: {text!r} is not a YAML value: write {key}=VALUE") from None
     while len(where) > 1 and isinstance(content.get(where[0]), CommentedMap):

@@ -14,7 +14,7 @@ from flows.engine.graph.params import Params, load_params
 from flows.engine.graph.stage import ONCE, PLAIN, Artifact, Published, Role, Stage, as_list
 
 # The arguments that the engine supplies to a task function that has parameters of these names.
-SUPPLIED = ("out", "report", "checkpoints")
+SUPPLIED = ("out", "report", "checkpoints", "downloads")
 # What a loader module must define: the command line, the try page and MLflow use it through these names.
 ASKED = ("GIVEN", "read_given", "open_model", "_load_pyfunc")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.definitions import hash_text
 from flows.engine.graph.fingerprint import Code
 from flows.engine.graph.params import Params
+from flows.engine.project import ROOT
 
 PLAIN = (bool, int, float, str)
 LONGEST_NAME = 150
@@ -129,8 +132,8 @@ class Stage:
 
     @cached_property
     def files(self) -> list[str]:
-        """Files outside the pipeline that the stage's sections name, such as local weights."""
-        return sorted({name for section in self._single_sections() for name in section.files()})
+        """Files and folders outside the pipeline that the stage's sections name, as DVC names them."""
+        return sorted({_name_path(name) for section in self._single_sections() for name in section.files()})
 
     @property
     def deps(self) -> list[str]:
@@ -161,6 +164,12 @@ class Stage:
     def _single_sections(self) -> Iterator[Any]:
         for value in self.sections.values():
             yield from value.values() if isinstance(value, Mapping) else [value]
+
+
+def _name_path(name: str) -> str:
+    """Return a path relative to the project if it is inside, else absolute."""
+    path = Path(os.path.normpath(ROOT / Path(name).expanduser()))
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _name_definition(defined: Callable[..., None] | type) -> str:

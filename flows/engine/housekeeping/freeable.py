@@ -56,6 +56,7 @@ def find_freeable(days: int) -> Iterator[list[Freeable]]:
             _find_prefect(flow_runs),
             _find_files("Prefect results", leftovers.list_results(since_s)),
             _find_files("checkpoints of finished runs", leftovers.list_checkpoints(since_s)),
+            _find_files("downloaded files", leftovers.list_downloads(since_s)),
             *_list_cache(cache),
         ]
 

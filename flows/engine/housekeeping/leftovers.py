@@ -1,4 +1,4 @@
-"""Leftovers of earlier runs besides their results: checkpoints, Prefect's flow runs and stored results."""
+"""Leftovers of earlier runs besides their results: checkpoints, downloads, Prefect's flow runs and stored results."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The form in which `work.py` names a stage's checkpoint folder: the stage's name and a digest of its inputs.
 CHECKPOINTS = re.compile(r"(?P<stage>.+)-[0-9a-f]{16}")
+# The file in which a download keeps the digest that its file had at first.
+DIGEST = "digest.txt"
 A_PAGE = 200
 
 
@@ -34,6 +36,18 @@ def list_checkpoints(since_s: float) -> list[Path]:
             finished_s = recorded.stat().st_mtime if recorded.exists() else 0.0
             if _read_last_write(folder) < max(finished_s, since_s):
                 found.append(folder)
+    return found
+
+
+def list_downloads(since_s: float) -> list[Path]:
+    """Return the downloaded files that no download goes on from, as for checkpoints; their digests stay."""
+    found = []
+    for path in sorted((STATE / "downloads").rglob("*")):
+        recorded = STATE / "recorded" / path.relative_to(STATE / "downloads").parts[0]
+        finished_s = recorded.stat().st_mtime if recorded.exists() else 0.0
+        is_data = path.is_file() and path.name != DIGEST
+        if is_data and path.stat().st_mtime < max(finished_s, since_s):
+            found.append(path)
     return found
 
 

@@ -43,11 +43,11 @@ def test_the_layout_is_esc50_s(sample: Path) -> None:
 
 
 def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) -> None:
-    archive, clips, folds, checkpoints = (tmp_path / name for name in ("archive", "clips", "folds", "checkpoints"))
-    for folder in (archive, clips, folds, checkpoints):
+    archive, clips, folds, downloads = (tmp_path / name for name in ("archive", "clips", "folds", "downloads"))
+    for folder in (archive, clips, folds, downloads):
         folder.mkdir()
-    source = Source(archive="sample", sha256="", max_unpacked_mb=10, timeout_s=1)
-    download_archive(source, sample, out=archive, report=Silent(), checkpoints=checkpoints)
+    source = Source(archive="sample", digest="", max_unpacked_mb=10, timeout_s=1)
+    download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
     clean_clips(archive, Clean(silence_db=-60, only_esc10=False), out=clips, report=Silent())
     split_folds(clips, Folds(mode="cross_validation", n_folds=5, valid=4, test=5, seed=1), out=folds)
     rows = read_rows(clips / "examples.csv")

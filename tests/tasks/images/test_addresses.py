@@ -1,5 +1,6 @@
 """Every available picture is fetched, every other row is set aside with its reason, and no private host is asked."""
 
+import hashlib
 import re
 import socket
 import threading
@@ -20,6 +21,7 @@ from tasks.images.hosts import map_hosts
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.images.web import LARGE, PICTURE, Web, serve_pictures, write_certificate
+from tests.tasks.loopback import Site, serve
 
 PLAIN = {
     "workers": 16, "per_host": 16, "retries": 1, "timeout_s": 0.6, "max_mb": 0.1, "allow_private": True,
@@ -45,8 +47,9 @@ class FetchStage:
 
     def fetch_table(self, table: Path, **keys: object) -> dict[int, str]:
         self.out.mkdir()
-        section = Addresses.model_validate(PLAIN | {"file": str(table)} | keys)
-        fetch_addresses(section, out=self.out, report=Silent(), checkpoints=self.checkpoints)
+        section = Addresses.model_validate(PLAIN | {"file": str(table), "digest": ""} | keys)
+        kept = {"checkpoints": self.checkpoints, "downloads": self.root / "downloads"}
+        fetch_addresses(section, out=self.out, report=Silent(), **kept)
         return {int(row["row"]): row["reason"] for row in read_rows(self.out / "dropped.csv")}
 
     def fetched(self) -> list[str]:
@@ -252,17 +255,33 @@ def test_a_table_without_columns_or_rows_is_refused(stage: FetchStage, text: str
         stage.fetch_table(table)
 
 
-@pytest.mark.parametrize("file", ["", "no/such.csv", "tests"])
-def test_a_missing_table_is_refused(stage: FetchStage, file: str) -> None:
-    with pytest.raises(UserError, match=f"addresses.file '{file}' is no file. Set it to the path"):
-        stage.fetch_table(Path(file) if file else Path(), file=file)
+@pytest.mark.parametrize(
+    ("file", "message"), [("", "is empty"), ("no/such.csv", "such.csv does not exist"), ("tests", "tests is a folder")]
+)
+def test_a_missing_table_is_refused(stage: FetchStage, file: str, message: str) -> None:
+    with pytest.raises(UserError, match=rf"addresses\.file .*{message}"):
+        stage.fetch_table(Path(file), file=file)
 
 
-def test_the_table_is_an_input(tmp_path: Path) -> None:
-    assert Addresses.model_validate(PLAIN | {"file": "a.csv"}).files() == ("a.csv",)
-    assert Addresses.model_validate(PLAIN | {"file": ""}).files() == ()
+def test_the_table_may_have_an_address_and_a_digest(stage: FetchStage, web: Web) -> None:
+    table = f"url,class,type\n{web.address}/good.png,cat,train\n{web.address}/gone.png,fish,train\n".encode()
+    with serve(Site(table)) as site:
+        reasons = stage.fetch_table(Path(), file=site.address, digest=f"md5:{hashlib.md5(table).hexdigest()}")
+    assert stage.fetched() == ["train/cat/0001.png"]
+    assert reasons == {2: "status 404: Not Found"}
+
+
+@pytest.mark.parametrize(
+    ("file", "digest", "files"),
+    [("a.csv", "", ("a.csv",)), ("", "", ()), ("a.csv", f"md5:{'0' * 32}", ()), ("https://a/b.csv", "", ())],
+)
+def test_a_local_table_is_an_input(file: str, digest: str, files: tuple[str, ...]) -> None:
+    assert Addresses.model_validate(PLAIN | {"file": file, "digest": digest}).files() == files
+
+
+def test_no_host_gets_more_than_all_workers() -> None:
     with pytest.raises(ValidationError, match="per_host 17 must be at most workers 16"):
-        Addresses.model_validate(PLAIN | {"file": "", "per_host": 17})
+        Addresses.model_validate(PLAIN | {"file": "", "digest": "", "per_host": 17})
 
 
 def test_a_slow_host_delays_only_its_own_items() -> None:

@@ -58,11 +58,11 @@ def test_another_seed_is_another_data_set(tmp_path: Path) -> None:
 
 
 def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) -> None:
-    archive, pictures, folds, checkpoints = (tmp_path / name for name in ("archive", "pictures", "folds", "kept"))
-    for folder in (archive, pictures, folds, checkpoints):
+    archive, pictures, folds, downloads = (tmp_path / name for name in ("archive", "pictures", "folds", "kept"))
+    for folder in (archive, pictures, folds, downloads):
         folder.mkdir()
-    source = Source(archive="sample", sha256="", max_unpacked_mb=20, timeout_s=1)
-    download_archive(source, sample, out=archive, report=Silent(), checkpoints=checkpoints)
+    source = Source(archive="sample", digest="", max_unpacked_mb=20, timeout_s=1)
+    download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
     clean = CleanPictures(min_side_px=16, max_pixels=10**6, near_duplicate_bits=2, group_bits=6, min_per_class=10)
     clean_pictures(archive, clean, out=pictures, report=Silent())
     split_folds(pictures, Folds(mode="holdout", n_folds=5, valid=4, test=5, seed=1), out=folds)

@@ -58,11 +58,11 @@ def test_the_layout_and_the_quirks_are_the_original_s(sample: Path) -> None:
 
 
 def test_it_goes_through_download_clean_folds_and_tokens(sample: Path, tmp_path: Path) -> None:
-    archive, tweets, folds, tokens, checkpoints = (tmp_path / name for name in "atfkc")
-    for folder in (archive, tweets, folds, tokens, checkpoints):
+    archive, tweets, folds, tokens, downloads = (tmp_path / name for name in "atfkc")
+    for folder in (archive, tweets, folds, tokens, downloads):
         folder.mkdir()
-    source = Source(archive="sample", sha256="", max_unpacked_mb=10, timeout_s=1)
-    download_archive(source, sample, out=archive, report=Silent(), checkpoints=checkpoints)
+    source = Source(archive="sample", digest="", max_unpacked_mb=10, timeout_s=1)
+    download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
     clean_tweets(archive, CleanTweets.model_validate(PLAIN), out=tweets, report=Silent())
     summary = json.loads((tweets / "report.json").read_text())
     assert set(summary["dropped"]) >= {"columns", "contradiction", "double", "empty", "neutral", "unknown label"}
