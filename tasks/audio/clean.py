@@ -1,7 +1,7 @@
 """Make a clean table of an archive of sounds; unusable clips are set aside with the reason."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> No
 
 
 def _split_usable(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:
-    meanings = _find_meanings(rows)
+    meanings = find_meanings(row.clip for row in rows)
     reasons = [find_fault(row.clip, meanings) or _find_sound_fault(row.sound, clean) for row in rows]
     usable = [number for number, reason in enumerate(reasons) if not reason]
     for number, reason in _find_repeats([rows[number] for number in usable]).items():
@@ -89,9 +89,9 @@ def _find_repeats(rows: Sequence[Row]) -> dict[int, str]:
     return reasons
 
 
-def _find_meanings(rows: Sequence[Row]) -> set[tuple[str, str]]:
+def find_meanings(clips: Iterable[Clip]) -> set[tuple[str, str]]:
     """Return the pairs (target, category) that are each other's most frequent partner."""
-    pairs = Counter((row.clip.target, row.clip.category) for row in rows)
+    pairs = Counter((clip.target, clip.category) for clip in clips)
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     of_target: dict[str, str] = {}
     of_category: dict[str, str] = {}
@@ -133,7 +133,7 @@ def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[D
             f"None of the {len(rows)} clips is usable ({counts}{example}). "
             "Repair the archive, or lower clean.silence_db."
         )
-    all_classes = {category for _, category in _find_meanings(rows) if category}
+    all_classes = {category for _, category in find_meanings(row.clip for row in rows) if category}
     lost_classes = sorted(all_classes - {row.clip.category for row in kept})
     if lost_classes:
         first = next(

@@ -134,9 +134,6 @@ def _name_columns(path: Path, rows: pd.DataFrame, files: Mapping[str, list[Path]
     best = max(names, key=lambda name: found[name])
     if found[best]:
         roles = {"file": best} | {role: name for role, name in roles.items() if role != "file" and name != best}
-    if "category" not in roles and "target" not in roles:
-        few = [name for name in names if name not in roles.values() and 2 <= rows[name].nunique() <= len(rows) / 2]
-        roles |= {"category": few[0]} if len(few) == 1 else {}
     return _Table(path, rows, roles, found[best])
 
 

@@ -94,7 +94,7 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
 def _split_usable(
     rows: Sequence[InspectedFile], clean: CleanPictures
 ) -> tuple[list[InspectedFile], list[DroppedPicture]]:
-    reasons = [_find_fault(row, clean) for row in rows]
+    reasons = [find_fault(row, clean) for row in rows]
     usable = [number for number, reason in enumerate(reasons) if not reason]
     candidates = [_hash_picture(rows[number]) for number in usable]
     for number, reason in find_duplicates(candidates, clean.near_duplicate_bits, clean.group_bits).items():
@@ -104,7 +104,8 @@ def _split_usable(
     return kept, [DroppedPicture(entry.file, reason, entry.split, entry.category) for entry, reason in pairs if reason]
 
 
-def _find_fault(row: InspectedFile, clean: CleanPictures) -> str:
+def find_fault(row: InspectedFile, clean: CleanPictures) -> str:
+    """Return why a picture by itself cannot be used, or ""."""
     picture = row.picture
     if not row.entry.is_utf8:
         return NOT_UTF8
