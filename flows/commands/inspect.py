@@ -103,7 +103,8 @@ def _choose_domain(folder: Path, files: list[Path], path: Path) -> Domain:
         return IMAGES if pictures >= sounds else AUDIO
     if list_tables(folder):
         return TEXT
-    kinds = [f"{count} {suffix or 'without suffix'}" for suffix, count in suffixes.most_common()]
+    most = sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
+    kinds = [f"{count} {suffix or 'without suffix'}" for suffix, count in most]
     raise EngineError(
         f"{path} holds {len(files)} files ({shorten(kinds) or 'none'}), and trifold recognises none of them. It reads "
         "pictures (.jpg, .png, .webp ...) and sounds (.wav, .ogg, .flac ...) in folders named after their classes or "

@@ -105,8 +105,11 @@ def recognise_table(path: Path, clean: CleanTweets) -> Table | str:
     named = {role: header.index(name) for role, known in COLUMNS.items() if (name := find_column(header, known))}
     if any(isinstance(value, str) and value for value in asked.values()) or named.keys() >= {"label", "text"}:
         places, names = named | given, tuple(header)
+    elif _is_sentiment140(rows):
+        places, names = PLACES | given, ()
     else:
-        places, names = (PLACES if _is_sentiment140(rows) else {}) | given, ()
+        places = {role: at for role, at in named.items() if role in ("label", "text")} | given
+        names = tuple(header) if named.keys() & places.keys() - given.keys() else ()
     if missing := [role for role in ("label", "text") if role not in places]:
         return f"no column is known for the {' and the '.join(missing)}: it has {shorten(header)}"
     columns = [next((role for role, at in places.items() if at == place), "") for place in range(len(header))]
