@@ -3,12 +3,13 @@
 import re
 from collections.abc import Collection
 
-WORDS = {
-    "train": "train", "training": "train", "val": "valid", "valid": "valid", "validation": "valid", "dev": "valid",
-    "development": "valid", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
 # seg_train, TrainSet, test1 and testdata hold a word; trainstation holds none.
-WORD = re.compile(rf"({'|'.join(sorted(WORDS, key=len, reverse=True))})(?:set|data)?")
+WORDS = {
+    "train": re.compile(r"train(ing)?(set|data)?"),
+    "valid": re.compile(r"(val|valid|validation|dev|development)(set|data)?"),
+    "test": re.compile(r"(test|testing|eval|evaluation)(set|data)?"),
+}
+EVALUATION = re.compile(r"eval(uation)?", re.IGNORECASE)
 
 
 def name_splits(names: Collection[str]) -> dict[str, str]:
@@ -17,7 +18,7 @@ def name_splits(names: Collection[str]) -> dict[str, str]:
     `eval` is the test part, but the validation part where another name is the test part.
     """
     splits = {name: _name_split(name) for name in names}
-    by_eval = {name for name in names if splits[name] == "test" and "eval" in name.lower()}
+    by_eval = {name for name in names if splits[name] == "test" and EVALUATION.search(name)}
     if any(split == "test" and name not in by_eval for name, split in splits.items()):
         splits |= dict.fromkeys(by_eval, "valid")
     return splits
@@ -25,5 +26,5 @@ def name_splits(names: Collection[str]) -> dict[str, str]:
 
 def _name_split(name: str) -> str:
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
-    splits = {WORDS[match[1]] for word in words if (match := WORD.fullmatch(word))}
+    splits = {split for split, pattern in WORDS.items() if any(pattern.fullmatch(word) for word in words)}
     return splits.pop() if len(splits) == 1 else ""
