@@ -22,8 +22,7 @@ from benchmarks.table import Figure
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.text.clean import clean_tweets
-from tasks.text.layout import TRAINING_PATTERN
-from tasks.text.sections import CleanTweets, Tokens
+from tasks.text.sections import CleanTweets, Columns, Tokens
 from tasks.text.tokens import open_tokens, tokenise
 
 N_ROWS = (100_000, 400_000, 1_600_000)
@@ -34,7 +33,7 @@ MOST_MB = 2000
 TABLE = "training.csv"
 CLEAN = CleanTweets(
     encoding="auto", neutral="leave_out", test_file="leave_out", max_chars=1000, mark_addresses=True, mark_names=True,
-    shorten_elongated=True,
+    shorten_elongated=True, separator="auto", columns=Columns(label="", text="", user="", date=""), labels={},
 )  # fmt: skip
 FOLDS = Folds(mode="holdout", n_folds=10, valid=9, test=10, seed=1)
 TOKENS = Tokens(tokeniser="spacy", lower=True, max_words=20_000, min_count=1)
@@ -83,7 +82,7 @@ def make_rate_figure(n_rows: int, run: dict[str, float], peer_rate: float) -> Fi
 def read_real() -> list[list[str]]:
     """Return the training rows of the archive that SENTIMENT140 names."""
     with zipfile.ZipFile(find_archive("text_input", "SENTIMENT140")) as archive:
-        (name,) = [name for name in archive.namelist() if Path(name).match(TRAINING_PATTERN)]
+        (name,) = [name for name in archive.namelist() if Path(name).match("training*.csv")]
         data = archive.read(name)
     try:
         text = data.decode()

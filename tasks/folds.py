@@ -19,6 +19,7 @@ from tasks.fold_table import FoldTable, read_dates, read_numbers, read_table
 from tasks.section import Section
 
 MAX_NAMED = 5  # values listed in a message
+LEAST_FOLDS = 3  # one each for training, validation and test
 
 IntArray = NDArray[np.int64]
 
@@ -184,8 +185,10 @@ def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
         if n_groups < n_folds:
             raise UserError(
                 f"The class with label {label} (classes.csv names it) comes from {n_groups} groups (recordings, "
-                f"near-equal pictures), too few for {n_folds} folds; set folds.n_folds to {n_groups} or less, or add "
-                "recordings or pictures of this class."
+                f"near-equal pictures or texts), too few for {n_folds} folds; "
+                + (f"set folds.n_folds to {n_groups} or less, or " if n_groups >= LEAST_FOLDS else "")
+                + "add recordings, pictures or texts of this class. If its examples do not belong together, ungroup "
+                "them: empty the column src_file (sounds) or user (texts), or set clean.group_bits to -1 (pictures)."
             )
 
 
@@ -228,7 +231,7 @@ def _check_classes(table: FoldTable, places: IntArray, parts: RoundFolds) -> Non
                 f"The class with label {_join(sorted(every - present))} (classes.csv names it) is missing from the "
                 f"{name} part (fold {_join(folds)}) when fold {parts.test[0]} is the test fold, and every part needs "
                 "every class: "
-                "correct the folds, or drop the class."
+                "correct the folds, remove them from the source (then folds are drawn), or drop the class."
             )
 
 

@@ -1,15 +1,20 @@
 """Plots as PNG, the same bytes each time, without pyplot's global state."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 DPI = 100
+MAX_TICKS = 60  # names of classes along an axis; with more, the axis has none and the plot keeps its size
+# Class names are plain text: $5_$10 is no formula.
+rcParams["text.parse_math"] = False
 
 
 def make_axes(title: str, x_label: str, y_label: str, size_inch: tuple[float, float] = (7.0, 4.0)) -> Axes:
@@ -26,14 +31,25 @@ def save_plot(axes: Axes, path: Path) -> None:
     """Write the figure that `axes` belong to as PNG, without the version of matplotlib in the file."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.savefig(path, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # A script that no font of matplotlib has is drawn as boxes; the tables and the report show the names.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def name_x_ticks(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names of classes along the x axis, or only their number if they are more than MAX_TICKS."""
+    if len(names) > MAX_TICKS:
+        axes.set(xticks=[], xlabel=f"{axes.get_xlabel()} ({len(names)} classes)".strip())
+        return
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
 
 
 def plot_bars(path: Path, counts: Mapping[str, float], *, title: str, y_label: str) -> None:
     """Draw a bar for each name, from left to right in the mapping's order."""
-    axes = make_axes(title, "", y_label, size_inch=(max(5.0, 0.25 * len(counts) + 2), 4.0))
+    axes = make_axes(title, "", y_label, size_inch=(max(5.0, 0.25 * min(len(counts), MAX_TICKS) + 2), 4.0))
     axes.bar(range(len(counts)), list(counts.values()), width=0.8)
-    axes.set_xticks(range(len(counts)), list(counts), rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    name_x_ticks(axes, list(counts))
     axes.grid(visible=False, axis="x")
     save_plot(axes, path)
 

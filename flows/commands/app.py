@@ -60,6 +60,16 @@ def run(
 
 
 @app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A folder, an archive or a table: data of your own")],
+) -> None:
+    """Say what a file or folder holds (domain, layout, classes, what is set aside); print the command of a run."""
+    from flows.commands.inspect import inspect_path
+
+    typer.echo("\n".join(inspect_path(STARTED_IN / path.expanduser())))
+
+
+@app.command()
 def status(
     flow: Annotated[str, typer.Argument(help="The flow: audio, ...; default: all flows")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,

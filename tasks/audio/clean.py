@@ -1,22 +1,22 @@
-"""Make a clean table of the archive's list of clips; unusable clips are set aside with the reason."""
+"""Make a clean table of an archive of sounds; unusable clips are set aside with the reason."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
+from tasks.audio.layout import Clip, find_layout
 from tasks.audio.sounds import Sound, inspect_sounds
+from tasks.class_folders import shorten
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
 from tasks.report import Report
 from tasks.section import Section
-from tasks.tables import read_rows
 
-REQUIRED = ("filename", "target", "category", "src_file")
 CLIP_COLUMNS = (
-    "example", "file", "fold", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
+    "example", "file", "fold", "split", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
 )  # fmt: skip
 
 
@@ -29,82 +29,69 @@ class Clean(Section):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the archive's table, with its inspected sound file."""
+    """A clip of the source, with its inspected sound file."""
 
-    name: str
-    fold: str
-    target: str
-    category: str
-    group: str
+    clip: Clip
     sound: Sound
 
 
 def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
     """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
 
-    Every file is decoded completely. Set aside are files that are missing, no sound, empty, silent, duplicates of an
-    earlier file, or named twice, and rows whose target is no whole number from 0 or contradicts the category. Raises
-    UserError when a column is missing, or when no clip, or none of some class, is usable.
+    Every file is decoded completely. Set aside are files that are missing, no sound, empty, silent, not finite,
+    duplicates of an earlier file, under two labels, or named twice, and rows whose target is no whole number from 0 or
+    contradicts the category. Raises UserError when a column is missing, or when no clip, or none of some class, is
+    usable.
     """
-    root = find_root(archive)
-    listed = read_rows(root / "meta" / "esc50.csv", (*REQUIRED, *(["esc10"] if clean.only_esc10 else [])))
-    if clean.only_esc10:
-        listed = [row for row in listed if row["esc10"].strip().lower() in ("true", "1")]
-    names = [row["filename"] for row in listed]
-    sounds = inspect_sounds([root / "audio" / name for name in names], report)
-    rows = [_make_row(row, sound) for row, sound in zip(listed, sounds, strict=True)]
+    layout = find_layout(archive, only_esc10=clean.only_esc10)
+    for remark in layout.remarks:
+        report.say(remark)
+    sounds = inspect_sounds([clip.path for clip in layout.clips], report)
+    rows = [Row(clip, sound) for clip, sound in zip(layout.clips, sounds, strict=True)]
     kept, dropped = _split_usable(rows, clean)
     _check_classes(rows, kept, dropped)
-    _write_tables(out, root.relative_to(archive) / "audio", kept, dropped)
+    _write_tables(out, archive, kept, dropped)
     _draw_plots(out, kept)
-    report.say(f"{len(kept)} clips kept, {len(dropped)} set aside (dropped.csv says why).")
-
-
-def find_root(archive: Path) -> Path:
-    """Return the folder of an unpacked archive that holds `meta/esc50.csv`; raises UserError unless there is one."""
-    roots = sorted(path.parent.parent for path in archive.rglob("meta/esc50.csv"))
-    if len(roots) != 1:
-        contents = ", ".join(sorted(path.name for path in archive.iterdir())[:5]) or "nothing"
-        raise UserError(
-            f"The archive holds {len(roots)} files meta/esc50.csv (at its top: {contents}). It must hold exactly one, "
-            "beside a folder audio/. Set source.archive to an archive in ESC-50's layout."
-        )
-    return roots[0]
-
-
-def _make_row(row: dict[str, str], sound: Sound) -> Row:
-    fold = row.get("fold", "").strip()
-    return Row(row["filename"], fold, row["target"].strip(), row["category"], row["src_file"], sound)
+    cut = sum(row.sound.is_cut for row in kept)
+    told = f" {cut} of them are cut: their headers claim more samples." if cut else ""
+    report.say(f"{len(kept)} clips kept, {len(dropped)} set aside (dropped.csv says why).{told}")
 
 
 def _split_usable(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:
-    kept: list[Row] = []
-    dropped: list[Dropped] = []
-    names: set[str] = set()
-    samples: dict[str, Row] = {}
-    meanings = _find_meanings(rows)
-    for row in rows:
-        reason = (
-            "named twice"
-            if row.name in names
-            else _find_row_fault(row, meanings) or _find_sound_fault(row.sound, clean)
-        )
-        names.add(row.name)
-        original = samples.setdefault(row.sound.digest, row) if not reason else row
-        if original is not row:
-            reason = (
-                f"duplicate: the same samples as {original.name} ({original.category}, fold {original.fold or 'none'})"
-            )
-        if reason:
-            dropped.append(Dropped(row.name, reason))
-        else:
-            kept.append(row)
-    return kept, dropped
+    meanings = find_meanings(row.clip for row in rows)
+    reasons = [find_fault(row.clip, meanings) or _find_sound_fault(row.sound, clean) for row in rows]
+    usable = [number for number, reason in enumerate(reasons) if not reason]
+    for number, reason in _find_repeats([rows[number] for number in usable]).items():
+        reasons[usable[number]] = reason
+    pairs = list(zip(rows, reasons, strict=True))
+    return [row for row, reason in pairs if not reason], [Dropped(row.clip.name, why) for row, why in pairs if why]
 
 
-def _find_meanings(rows: Sequence[Row]) -> set[tuple[str, str]]:
+def _find_repeats(rows: Sequence[Row]) -> dict[int, str]:
+    """Return the rows whose samples another row has too, with the reason: all of them, if their classes differ."""
+    same = defaultdict(list)
+    for number, row in enumerate(rows):
+        same[row.sound.digest].append(number)
+    reasons = {}
+    for numbers in same.values():
+        first, *others = (rows[number].clip for number in numbers)
+        other = next((clip for clip in others if clip.category != first.category), None)
+        for number in numbers if other else numbers[1:]:
+            clip = rows[number].clip
+            if other:
+                twin = other if clip.category == first.category else first
+                reasons[number] = f"under two labels: the same samples as {twin.name} ({twin.category})"
+            elif clip.name == first.name:
+                reasons[number] = "named twice"
+            else:
+                where = f"{first.category}, fold {first.fold or 'none'}"
+                reasons[number] = f"duplicate: the same samples as {first.name} ({where})"
+    return reasons
+
+
+def find_meanings(clips: Iterable[Clip]) -> set[tuple[str, str]]:
     """Return the pairs (target, category) that are each other's most frequent partner."""
-    pairs = Counter((row.target, row.category) for row in rows)
+    pairs = Counter((clip.target, clip.category) for clip in clips)
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     of_target: dict[str, str] = {}
     of_category: dict[str, str] = {}
@@ -114,15 +101,16 @@ def _find_meanings(rows: Sequence[Row]) -> set[tuple[str, str]]:
     return {pair for pair in ranked if of_target[pair[0]] == pair[1] and of_category[pair[1]] == pair[0]}
 
 
-def _find_row_fault(row: Row, meanings: set[tuple[str, str]]) -> str:
-    if not (row.target.isascii() and row.target.isdigit()):
-        return f"label outside the classes: target {row.target!r} is no whole number from 0"
-    if (row.target, row.category) not in meanings:
-        return f"label outside the classes: target {row.target} and category {row.category!r} contradict other rows"
-    if row.fold and not (row.fold.isascii() and row.fold.isdigit()):
-        return f"fold {row.fold!r} is no whole number"
-    if "/" in row.name or "\\" in row.name or not row.name:
-        return "missing: the name is no file of the folder audio/"
+def find_fault(clip: Clip, meanings: set[tuple[str, str]]) -> str:
+    """Return why the source's data about a clip are wrong, or ""."""
+    if clip.fault:
+        return clip.fault
+    if not (clip.target.isascii() and clip.target.isdigit()):
+        return f"label outside the classes: target {clip.target!r} is no whole number from 0"
+    if (clip.target, clip.category) not in meanings:
+        return f"label outside the classes: target {clip.target} and category {clip.category!r} contradict other rows"
+    if clip.fold and not (clip.fold.isascii() and clip.fold.isdigit()):
+        return f"fold {clip.fold!r} is no whole number"
     return ""
 
 
@@ -145,32 +133,36 @@ def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[D
             f"None of the {len(rows)} clips is usable ({counts}{example}). "
             "Repair the archive, or lower clean.silence_db."
         )
-    all_classes = {row.category for row in rows if (row.target, row.category) in _find_meanings(rows)}
-    lost_classes = sorted(all_classes - {row.category for row in kept})
+    all_classes = {category for _, category in find_meanings(row.clip for row in rows) if category}
+    lost_classes = sorted(all_classes - {row.clip.category for row in kept})
     if lost_classes:
         first = next(
-            drop for row in rows for drop in dropped if row.category == lost_classes[0] and drop.file == row.name
+            drop
+            for row in rows
+            for drop in dropped
+            if row.clip.category == lost_classes[0] and drop.file == row.clip.name
         )
         raise UserError(
-            f"No clip of class {', '.join(lost_classes)} is usable (for example {first.file}: {first.reason}). "
-            "Repair those files, or remove the class from meta/esc50.csv."
+            f"No clip of class {shorten(lost_classes)} is usable (for example {first.file}: {first.reason}). "
+            "Repair those files, or remove the class from the source."
         )
 
 
-def _write_tables(out: Path, folder: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
-    targets = sorted({(int(row.target), row.category) for row in kept})
-    balance = Counter(row.category for row in kept)
+def _write_tables(out: Path, archive: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
+    targets = sorted({(int(row.clip.target), row.clip.category) for row in kept})
+    balance = Counter(row.clip.category for row in kept)
     classes = [{"category": name, "target": target, "examples": balance[name]} for target, name in targets]
-    write_examples(out, CLIP_COLUMNS, (_describe_clip(row, folder) for row in kept), classes)
+    write_examples(out, CLIP_COLUMNS, (_describe_clip(row, archive) for row in kept), classes)
     write_summary(out, classes, dropped, _count(kept))
 
 
-def _describe_clip(row: Row, folder: Path) -> dict[str, object]:
+def _describe_clip(row: Row, archive: Path) -> dict[str, object]:
     return {
-        "file": (folder / row.name).as_posix(),
-        "fold": row.fold,
-        "category": row.category,
-        "group": row.group,
+        "file": row.clip.path.relative_to(archive).as_posix(),
+        "fold": row.clip.fold,
+        "split": row.clip.split,
+        "category": row.clip.category,
+        "group": row.clip.group,
         "duration_s": f"{row.sound.duration_s:.4f}",
         "sample_rate_hz": row.sound.sample_rate_hz,
         "channels": row.sound.channels,
@@ -181,6 +173,7 @@ def _count(kept: Sequence[Row]) -> dict[str, object]:
     durations = sorted(row.sound.duration_s for row in kept)
     return {
         "channels": dict(Counter(str(row.sound.channels) for row in kept)),
+        "cut": sum(row.sound.is_cut for row in kept),
         "sample_rate_hz": dict(Counter(str(row.sound.sample_rate_hz) for row in kept)),
         "duration_s": {
             "shortest": round(durations[0], 4),
@@ -194,7 +187,7 @@ def _count(kept: Sequence[Row]) -> dict[str, object]:
 def _draw_plots(out: Path, kept: Sequence[Row]) -> None:
     from tasks.plots import plot_bars, plot_histogram
 
-    balance = Counter(row.category for row in kept)
+    balance = Counter(row.clip.category for row in kept)
     plot_bars(out / "balance.png", dict(sorted(balance.items())), title="Clips of each class", y_label="clips")
     durations = [row.sound.duration_s for row in kept]
     plot_histogram(out / "durations.png", durations, title="How long the clips are", x_label="seconds")

@@ -9,12 +9,15 @@ import soxr
 from numpy.typing import NDArray
 
 from tasks.audio.sections import Waveform
+from tasks.audio.wav import repair_wav
 from tasks.errors import UserError
 from tasks.tables import read_rows
 
 Samples = NDArray[np.float32]
 # A file, or its content.
 Source = Path | BytesIO
+LOUDEST = 64.0  # full scale is 1; samples beyond it are whole numbers in a file for fractions
+LOW_FREQUENCY = 3  # the channel of 5.1 and 7.1 that is for the subwoofer
 
 
 def list_clips(archive: Path, clips: Path) -> list[Path]:
@@ -25,18 +28,43 @@ def list_clips(archive: Path, clips: Path) -> list[Path]:
 def read_mono(path: Source, sample_rate_hz: int, max_s: float | None = None) -> Samples:
     """Return a sound file's samples, its channels averaged, resampled to `sample_rate_hz`: (samples,) in -1..1.
 
-    It reads all formats of libsndfile (wav, ogg, flac, ...), and at most the first `max_s` seconds. Raises UserError
-    when the file is no sound.
+    It reads all formats of libsndfile (wav, ogg, flac, ...), and at most the first `max_s` seconds. The average of 5.1
+    and 7.1 leaves out the low-frequency channel. Raises UserError when the file is no sound, or holds samples that are
+    not finite or far beyond full scale.
     """
     try:
-        with soundfile.SoundFile(path) as sound:
+        with open_sound(path) as sound:
             frames = -1 if max_s is None else int(np.ceil(max_s * sound.samplerate)) + 1
             samples = _read_samples(sound, frames)
             rate_hz = sound.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path} cannot be read as a sound ({error}). Repair or remove it.") from error
+    if not abs(samples).max(initial=0) <= LOUDEST:
+        raise UserError(
+            f"{path} holds samples that are not finite, or beyond {LOUDEST:g} where full scale is 1. "
+            "Repair or remove it."
+        )
+    if samples.shape[1] in (6, 8):
+        samples = np.delete(samples, LOW_FREQUENCY, axis=1)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     return mono if rate_hz == sample_rate_hz else soxr.resample(mono, rate_hz, sample_rate_hz)
+
+
+def open_sound(source: Source) -> soundfile.SoundFile:
+    """Open a sound file; a WAV file whose header hides its samples is repaired in memory.
+
+    Raises LibsndfileError or OSError when it is no sound.
+    """
+    try:
+        sound = soundfile.SoundFile(source)
+    except soundfile.LibsndfileError:
+        if (repaired := repair_wav(source)) is None:
+            raise
+        return soundfile.SoundFile(repaired)
+    if sound.frames or (repaired := repair_wav(source)) is None:
+        return sound
+    sound.close()
+    return soundfile.SoundFile(repaired)
 
 
 def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:

@@ -8,13 +8,14 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tasks.class_folders import MAX_NAMED, NOT_UTF8, Entry, Layout, find_layout
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
-from tasks.images.layout import SPLITS, Entry, Layout, find_layout
 from tasks.images.near_duplicates import HashedPicture, find_duplicates, gather_hashes, group_near
-from tasks.images.pictures import LARGEST_PIXELS, Picture, inspect_pictures
+from tasks.images.pictures import LARGEST_PIXELS, SUFFIXES, Picture, inspect_pictures
 from tasks.report import Report
 from tasks.section import Section
+from tasks.splits import name_splits
 from tasks.tables import read_rows
 
 FETCHED = "dropped.csv"  # `fetch_addresses` writes it at the top of its output
@@ -32,9 +33,15 @@ class CleanPictures(Section):
         ge=1, le=LARGEST_PIXELS, description="a picture whose header claims more is a decompression bomb"
     )
     near_duplicate_bits: int = Field(
-        ge=0, le=64, description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same"
+        ge=-1,
+        le=64,
+        description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same; -1: off",
     )
-    group_bits: int = Field(ge=0, le=64, description="pictures that differ in this many bits or fewer stay in one fold")
+    group_bits: int = Field(
+        ge=-1,
+        le=64,
+        description="pictures that differ in this many bits or fewer stay in one fold; -1: equal ones",
+    )
     min_per_class: int = Field(ge=1, description="a class with fewer usable pictures ends the run")
 
     @model_validator(mode="after")
@@ -71,7 +78,8 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
     number the sorted class names. Raises UserError when there are no class folders, or when a class has too few usable
     pictures or none in some split.
     """
-    layout = find_layout(archive)
+    layout = find_layout(archive, SUFFIXES)
+    report.say(layout.describe())
     is_fetched = _is_fetched(archive)
     entries = [entry for entry in layout.entries if not (is_fetched and entry.file == FETCHED)]
     pictures = inspect_pictures([entry.path for entry in entries], clean.max_pixels, report)
@@ -86,7 +94,7 @@ def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Re
 def _split_usable(
     rows: Sequence[InspectedFile], clean: CleanPictures
 ) -> tuple[list[InspectedFile], list[DroppedPicture]]:
-    reasons = [_find_fault(row, clean) for row in rows]
+    reasons = [find_fault(row, clean) for row in rows]
     usable = [number for number, reason in enumerate(reasons) if not reason]
     candidates = [_hash_picture(rows[number]) for number in usable]
     for number, reason in find_duplicates(candidates, clean.near_duplicate_bits, clean.group_bits).items():
@@ -96,14 +104,15 @@ def _split_usable(
     return kept, [DroppedPicture(entry.file, reason, entry.split, entry.category) for entry, reason in pairs if reason]
 
 
-def _find_fault(row: InspectedFile, clean: CleanPictures) -> str:
+def find_fault(row: InspectedFile, clean: CleanPictures) -> str:
+    """Return why a picture by itself cannot be used, or ""."""
     picture = row.picture
     if not row.entry.is_utf8:
-        return "file name: it is not UTF-8; dropped.csv shows its bytes escaped"
+        return NOT_UTF8
     if picture.fault:
         return picture.fault
-    if not row.entry.category:
-        return "not in a class folder"
+    if row.entry.fault:
+        return row.entry.fault
     if min(picture.width, picture.height) < clean.min_side_px:
         return f"too small: {picture.width} x {picture.height} pixels, a side below min_side_px {clean.min_side_px}"
     return ""
@@ -126,7 +135,9 @@ def _is_fetched(archive: Path) -> bool:
 def _read_unfetched(archive: Path) -> list[DroppedPicture]:
     """Return the addresses that `fetch_addresses` could not fetch."""
     rows = read_rows(archive / FETCHED, FETCHED_COLUMNS)
-    return [DroppedPicture(row["url"], row["reason"], SPLITS.get(row["type"], ""), row["class"]) for row in rows]
+    return [
+        DroppedPicture(row["url"], row["reason"], name_splits([row["type"]])[row["type"]], row["class"]) for row in rows
+    ]
 
 
 def _check_classes(
@@ -142,21 +153,37 @@ def _check_classes(
     counts = Counter(row.entry.category for row in kept)
     too_small = [name for name in classes if counts[name] < clean.min_per_class]
     if too_small:
-        losses = "; ".join(f"{name} has {counts[name]}, and {_describe_losses(name, dropped)}" for name in too_small)
+        losses = "; ".join(
+            f"{name} has {counts[name]}, and {_describe_losses(name, dropped)}" for name in too_small[:MAX_NAMED]
+        )
+        more = f"; and {len(too_small) - MAX_NAMED} more classes" if len(too_small) > MAX_NAMED else ""
         raise UserError(
-            f"Too few usable pictures: {losses}. Every class needs {clean.min_per_class} or more "
+            f"Too few usable pictures: {losses}{more}. Every class needs {clean.min_per_class} or more "
             "(clean.min_per_class). Add pictures, lower clean.min_per_class, or remove the class's folder."
+            + _advise_on_duplicates([drop for drop in dropped if drop.category in too_small], clean)
         )
     present = {(row.entry.split, row.entry.category) for row in kept}
     for split in sorted({split for split, _ in present}):
         missing = [name for name in classes if (split, name) not in present]
         if missing:
             of_split = [drop for drop in dropped if drop.split == split]
-            losses = "; ".join(f"{name}, and {_describe_losses(name, of_split)}" for name in missing)
+            losses = "; ".join(f"{name}, and {_describe_losses(name, of_split)}" for name in missing[:MAX_NAMED])
+            more = f"; and {len(missing) - MAX_NAMED} more classes" if len(missing) > MAX_NAMED else ""
             raise UserError(
-                f"The split {split} has no usable picture of {losses}. Every split needs pictures of every class: "
-                "add some, or remove the folders of the class or of the split."
+                f"The split {split} has no usable picture of {losses}{more}. Every split needs pictures of every "
+                "class: add some, or remove the folders of the class or of the split."
             )
+
+
+def _advise_on_duplicates(dropped: Iterable[DroppedPicture], clean: CleanPictures) -> str:
+    """Return how to keep alike pictures, such as products on white or frames of a film, if they are most losses."""
+    kinds = count_kinds(dropped)
+    if 2 * (kinds["near duplicate"] + kinds["under two labels"]) <= kinds.total():
+        return ""
+    return (
+        f" If the pictures that clean.near_duplicate_bits {clean.near_duplicate_bits} takes for the same are "
+        "different, lower it; --set clean.near_duplicate_bits=-1 switches the check off."
+    )
 
 
 def _describe_losses(category: str, dropped: Iterable[DroppedPicture]) -> str:
@@ -174,7 +201,9 @@ def _write_tables(
 ) -> None:
     balance = Counter(row.entry.category for row in kept)
     classes = [{"category": name, "examples": balance[name]} for name in sorted(balance)]
-    groups = group_near(gather_hashes([_hash_picture(row) for row in kept]), clean.group_bits).tolist()
+    groups = group_near(
+        gather_hashes([_hash_picture(row) for row in kept], clean.group_bits), clean.group_bits
+    ).tolist()
     rows = (_describe_picture(row, group) for row, group in zip(kept, groups, strict=True))
     write_examples(out, PICTURE_COLUMNS, rows, classes)
     write_summary(out, classes, dropped, _count(kept, groups))

@@ -7,14 +7,19 @@ import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from tasks.errors import UserError
 
 # Formats of plain pixels only. For others Pillow runs external programs (Ghostscript for EPS), which is unsafe.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+
+# Programs store megabytes of text in a PNG, such as the workflow that drew it: of each chunk, 32 MB are allowed.
+PngImagePlugin.MAX_TEXT_CHUNK = 32 << 20
 
 # What Pillow's readers raise for a corrupt file.
 BROKEN = (
@@ -103,11 +108,21 @@ def describe_fault(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def describe_depth(picture: Image.Image) -> str:
+    """Return Pillow's name of a decoded picture's pixel format, with the bits used where they are 10, 12 or 14."""
+    depth = _find_depth(np.asarray(picture)) if picture.mode.startswith("I") else 8
+    return picture.mode if depth in (8, 16) else f"{picture.mode}, {depth} bits used"
+
+
 def _keep_high_byte(picture: Image.Image) -> Image.Image:
-    """Reduce a grey picture of 16 bits to 8; values that Pillow widened to 32 bits but that fit in 8 do not change."""
+    """Reduce a grey picture to 8 bits, by its real range: cameras and scanners store 10, 12 or 14 bits in 16."""
     values = np.asarray(picture)
-    shift = 0 if picture.mode == "I" and values.max() <= 255 else 8
-    return Image.fromarray(np.clip(values >> shift, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(values >> (_find_depth(values) - 8), 0, 255).astype(np.uint8))
+
+
+def _find_depth(values: NDArray[np.integer[Any]]) -> int:
+    """Return the bits that the largest value needs: 8, 10, 12, 14 or 16."""
+    return next((depth for depth in (8, 10, 12, 14) if values.max() < 1 << depth), 16)
 
 
 def _silence_pillow() -> None:

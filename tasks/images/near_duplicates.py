@@ -30,16 +30,16 @@ def find_duplicates(pictures: Sequence[HashedPicture], bits: int, group_bits: in
       in `group_bits` bits or fewer count as the same.
     - A picture twice in one split: the first copy is kept.
 
-    One row is compared with all others at once.
+    With -1 bits only pictures with the same pixels are the same. One row is compared with all others at once.
     """
     splits = np.array([picture.split for picture in pictures])
-    hashes = gather_hashes(pictures)
+    hashes, loose = gather_hashes(pictures, bits), gather_hashes(pictures, group_bits)
     reasons = _find_conflicts(pictures, hashes, bits)
     kept = np.zeros(len(pictures), np.bool_)
     for row in sorted(range(len(pictures)), key=lambda row: (SPLIT_RANKS.get(pictures[row].split, 2), row)):
         if row in reasons:
             continue
-        near = find_near(hashes, row, group_bits)
+        near = find_near(loose, row, group_bits)
         same = splits[near] == splits[row]
         earlier = near[kept[near] & (~same | np.isin(near, find_near(hashes, row, bits)))]
         if len(earlier):
@@ -64,14 +64,15 @@ def group_near(hashes: NDArray[np.uint64], bits: int) -> Rows:
     return groups
 
 
-def gather_hashes(pictures: Sequence[HashedPicture]) -> NDArray[np.uint64]:
-    """Return the perceptual hashes, (pictures,)."""
-    return np.array([picture.phash for picture in pictures], np.uint64)
+def gather_hashes(pictures: Sequence[HashedPicture], bits: int) -> NDArray[np.uint64]:
+    """Return the perceptual hashes, or with -1 `bits` the beginnings of the digests, (pictures,)."""
+    hashes = [int(picture.digest[:16], 16) if bits < 0 else picture.phash for picture in pictures]
+    return np.array(hashes, np.uint64)
 
 
 def find_near(hashes: NDArray[np.uint64], row: int, bits: int) -> Rows:
     """Return the rows, including `row` itself, whose hashes differ from its hash in `bits` bits or fewer."""
-    return np.flatnonzero(np.bitwise_count(hashes ^ hashes[row]) <= bits)
+    return np.flatnonzero(np.bitwise_count(hashes ^ hashes[row]) <= max(bits, 0))
 
 
 def _find_conflicts(pictures: Sequence[HashedPicture], hashes: NDArray[np.uint64], bits: int) -> dict[int, str]:

@@ -1,7 +1,7 @@
 """Inspect picture files: each is decoded completely, on all cores."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,17 +9,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tasks.file_formats import name_format
 from tasks.images.decode import (
     BROKEN,
+    describe_depth,
     describe_fault,
     make_rgb,
     open_picture,
     read_orientation,
     starts_as_picture,
-)  # fmt: skip
+)
 from tasks.parallel import map_cores
 from tasks.report import Report
 
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".heic", ".heif",
+})  # fmt: skip
 LARGEST_PIXELS = 178_956_970  # Pillow's own limit: half a gigabyte of RGB
 
 
@@ -54,11 +60,20 @@ def inspect_picture(path: Path, max_pixels: int) -> Picture:
 
     The perceptual hash is `phash` of the library imagehash: the signs of the 8 x 8 lowest frequencies.
     """
+    return _inspect(path, max_pixels, _inspect_pixels)
+
+
+def inspect_header(path: Path, max_pixels: int) -> Picture:
+    """Read the header of one file: its size and pixel format; a file with a good header may still be damaged."""
+    return _inspect(path, max_pixels, lambda opened: Picture(*opened.size, opened.mode))
+
+
+def _inspect(path: Path, max_pixels: int, read: Callable[[Image.Image], Picture]) -> Picture:
     if path.stat().st_size == 0:
         return Picture(fault="not a picture: a file of zero bytes")
     try:
         with open_picture(path) as opened:
-            return _find_header_fault(opened, max_pixels) or _inspect_pixels(opened)
+            return _find_header_fault(opened, max_pixels) or read(opened)
     except BROKEN as error:
         return Picture(fault=_name_fault(path, error))
 
@@ -78,8 +93,9 @@ def _find_header_fault(opened: Image.Image, max_pixels: int) -> Picture | None:
 def _inspect_pixels(opened: Image.Image) -> Picture:
     import imagehash
 
-    mode, orientation = opened.mode, read_orientation(opened)
+    orientation = read_orientation(opened)
     picture = make_rgb(opened, orientation)
+    mode = describe_depth(opened)
     digest = hashlib.blake2b(f"{picture.width} {picture.height}".encode(), digest_size=16)
     digest.update(picture.tobytes())
     phash = int.from_bytes(np.packbits(imagehash.phash(picture).hash).tobytes(), "big")
@@ -92,8 +108,9 @@ def _name_fault(path: Path, error: BaseException) -> str:
     with path.open("rb") as file:
         start = file.read(16)
     if isinstance(error, UnidentifiedImageError):
-        is_likely = starts_as_picture(start)
-        return "unreadable: it begins as a picture and is damaged or cut" if is_likely else "not a picture"
+        if starts_as_picture(start):
+            return "unreadable: it begins as a picture and is damaged or cut"
+        return name_format(start) or "not a picture"
     fault = describe_fault(error)
     # libwebp does not say that a file is truncated, but the file's length shows it.
     cut_webp = start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") + 8 > path.stat().st_size

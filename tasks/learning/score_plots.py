@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.learning.metrics import count_confusions, measure_reliability
 from tasks.learning.predictions import Predictions
-from tasks.plots import make_axes, save_plot
+from tasks.plots import MAX_TICKS, make_axes, name_x_ticks, save_plot
 from tasks.tables import write_rows
 
 MAX_CLASSES_WITH_COUNTS = 20  # with more classes the counts in the cells are too small to read
@@ -14,13 +14,13 @@ MAX_CLASSES_WITH_COUNTS = 20  # with more classes the counts in the cells are to
 def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
     """Draw the confusion matrix, actual classes in rows, predicted classes in columns."""
     counts = count_confusions(predictions)
-    size_inch = max(5.0, 0.3 * len(classes) + 3)
+    size_inch = max(5.0, 0.3 * min(len(classes), MAX_TICKS) + 3)
     axes = make_axes("Confusion matrix", "predicted", "actual", size_inch=(size_inch, size_inch))
     axes.grid(visible=False)
     axes.imshow(counts, cmap="Blues")
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
-    axes.set_yticks(ticks, classes, fontsize=8)
+    name_x_ticks(axes, classes)
+    if len(classes) <= MAX_TICKS:
+        axes.set_yticks(range(len(classes)), classes, fontsize=8)
     if len(classes) <= MAX_CLASSES_WITH_COUNTS:
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):

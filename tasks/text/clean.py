@@ -17,13 +17,19 @@ def clean_tweets(archive: Path, clean: CleanTweets, *, out: Path, report: Report
     Set aside are lines that are no row, unknown labels, empty texts, repeated texts, texts with two labels, and
     training texts that are also in the hand-labelled file. Texts with the same words, retweets, and a user's texts
     that differ in one word share a group. Dates are UTC. Memory holds a few blocks of text and about 300 bytes per row.
-    Raises UserError when the files are not Sentiment140's, or fewer than two classes remain.
+    Raises UserError when there is no table of labelled texts, or fewer than two classes remain.
     """
     from tasks.text.cleaned import drop_repeats, list_dropped, write_examples
     from tasks.text.describe import describe_all, draw_plots
     from tasks.text.gather import gather_rows
+    from tasks.text.labels import find_labels
 
-    with gather_rows(find_layout(archive), clean, out, report) as rows:
+    layout = find_layout(archive, clean)
+    for table in layout.tables:
+        report.say(f"{table.split}: {table.describe()}")
+    for name, reason in layout.ignored.items():
+        report.say(f"{name} is not read: {reason}")
+    with gather_rows(layout, find_labels(layout, clean), clean, out=out, report=report) as rows:
         cleaned = drop_repeats(rows)
         texts = describe_all(write_examples(cleaned, out))
         dropped = list_dropped(cleaned)

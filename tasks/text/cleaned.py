@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from tasks.clean_table import count_kinds, open_examples
 from tasks.errors import UserError
 from tasks.text.gather import DroppedRow, Rows
-from tasks.text.layout import CATEGORIES
 from tasks.text.lines import START_CHARS
 from tasks.text.repeats import KEPT, REASONS, find_repeats, group_texts
 
-NAMES = list(CATEGORIES.values())
 SAMPLE_ROWS = 10_000
 SCHEMA = pa.schema(
     [
@@ -40,8 +38,8 @@ class Cleaned:
     @property
     def balance(self) -> dict[str, int]:
         """The number of examples of each class present, in the order of the labels."""
-        counts = np.bincount(self.codes, minlength=len(NAMES))
-        return {name: int(count) for name, count in zip(NAMES, counts, strict=True) if count}
+        counts = np.bincount(self.codes, minlength=len(self.rows.names))
+        return {name: int(count) for name, count in zip(self.rows.names, counts, strict=True) if count}
 
     def count(self) -> dict[str, object]:
         """Return the further counts of `report.json` about the kept rows."""
@@ -75,14 +73,21 @@ def drop_repeats(rows: Rows) -> Cleaned:
 
 
 def _check_classes(rows: Rows, codes: NDArray[np.int8]) -> None:
-    names = [NAMES[code] for code in np.unique(codes)]
+    names = [rows.names[code] for code in np.unique(codes)]
     if len(names) < 2:
         kinds = count_kinds(rows.dropped).most_common(3)
         set_aside = ", ".join(f"{count} set aside as {kind}" for kind, count in kinds) or "none set aside"
         raise UserError(
             f"Two classes or more are needed, and the usable rows have {', '.join(names) or 'none'} "
-            f"({len(codes)} rows usable, {set_aside}). Use a training file with rows labelled 0 and 4."
+            f"({len(codes)} rows usable, {set_aside}{_show_unknown(rows)}). Set clean.labels to the class of each "
+            "label, clean.columns to the columns, or use another training file."
         )
+
+
+def _show_unknown(rows: Rows) -> str:
+    """Return an example of a row with an unknown label, or else of any row that was set aside."""
+    examples = sorted(rows.dropped, key=lambda dropped: dropped.kind != "unknown label")
+    return f"; for example row {examples[0].row} of {examples[0].file}: {examples[0].reason}" if examples else ""
 
 
 def write_examples(cleaned: Cleaned, out: Path) -> Iterator[pa.StringArray]:
@@ -118,7 +123,7 @@ def _list_repeats(cleaned: Cleaned) -> Iterator[DroppedRow]:
 def _make_batches(cleaned: Cleaned) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `examples.csv`, one batch per block."""
     present = np.unique(cleaned.codes)
-    names = pa.array([NAMES[code] for code in present])
+    names = pa.array([cleaned.rows.names[code] for code in present])
     start = 0
     for split, rows in cleaned.walk():
         end = start + len(rows)

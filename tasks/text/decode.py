@@ -1,6 +1,7 @@
 """Decodes files line by line: the original is Latin-1, and copies of it are Latin-1, UTF-8 or a mixture."""
 
 import codecs
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -56,6 +57,20 @@ def decode_block(data: bytes, encoding: str) -> Decoded:
     pieces.append(data[start:])
     whole = b"".join(pieces) if odd.size else data
     return Decoded(whole, find_ends(whole) if len(whole) != len(data) else ends, unread, encodings)
+
+
+def mend_line_ends(data: bytes, *, is_start: bool) -> bytes:
+    """Return a block of lines that end in a newline alone, without the byte order mark at the start of a file.
+
+    Windows writes CR LF, Python there sometimes CR CR LF, and Excel for the Macintosh CR. A CR within a line becomes a
+    blank.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8) if is_start else data
+    if b"\r" not in data:
+        return data
+    if data.count(b"\r") > 2 * data.count(b"\n"):
+        return data.replace(b"\r", b"\n")
+    return re.sub(rb"\r+\n", b"\n", data).replace(b"\r", b" ")
 
 
 def find_ends(data: bytes) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.class_folders import MAX_NAMED, shorten
 from tasks.clean_table import Dropped
 from tasks.parallel import map_cores
 from tasks.report import Report
 from tasks.text.dates import read_dates
-from tasks.text.layout import CATEGORIES, Layout
-from tasks.text.lines import START_CHARS, Block, Fault, Lines, read_lines, split_file
+from tasks.text.labels import encode_labels
+from tasks.text.layout import Layout
+from tasks.text.lines import ROLES, START_CHARS, Block, Fault, Lines, read_lines, split_file
 from tasks.text.normalise import ADDRESS, NAME, normalise_texts
 from tasks.text.repeats import Texts, join_hashes
 from tasks.text.sections import CleanTweets
@@ -32,12 +34,12 @@ SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 ONLY_MARKS = rf"^(?:(?:{ADDRESS}|{NAME})(?: |$))*$"
-NEUTRAL = list(CATEGORIES).index("2")
+NEUTRAL = "neutral"
 USABLE, EMPTY, LEFT_OUT, UNKNOWN = range(4)
 REASONS = {
     EMPTY: "empty: no text beside names and addresses",
     LEFT_OUT: "neutral: left out, as clean.neutral says",
-    UNKNOWN: "unknown label: {!r} is none of 0 (negative), 2 (neutral) and 4 (positive)",
+    UNKNOWN: "unknown label: {!r} is none of {}",
 }
 
 
@@ -60,16 +62,22 @@ class BlockRows:
 
 @dataclass(frozen=True)
 class Rows:
-    """The usable rows of all files, their hashes, the rows set aside, and the encodings of the lines."""
+    """The usable rows of all files, their hashes, the rows set aside, the encodings of the lines, and the classes.
+
+    `names` are the classes in the order of their codes.
+    """
 
     blocks: list[BlockRows]
     texts: Texts
     dropped: list[DroppedRow]
     encodings: Counter[str]
+    names: list[str]
 
 
 @dataclass(frozen=True)
-class _CleanBlock:
+class CleanBlock:
+    """The usable rows of a block, their hashes, its lines, and all lines that are set aside."""
+
     rows: pa.RecordBatch
     hashes: TextHashes
     lines: Lines
@@ -77,59 +85,78 @@ class _CleanBlock:
 
 
 @contextmanager
-def gather_rows(layout: Layout, clean: CleanTweets, out: Path, report: Report) -> Iterator[Rows]:
-    """Yield the rows of the hand-labelled file, then of the training file; temporary files are in `out`."""
-    files = [(path, split) for path, split in layout.files if split == "train" or clean.test_file == "keep"]
-    blocks = [(block, split) for path, split in files for block in split_file(path)]
+def gather_rows(
+    layout: Layout, labels: Mapping[str, str], clean: CleanTweets, *, out: Path, report: Report
+) -> Iterator[Rows]:
+    """Yield the rows of the test table, then of the training table; temporary files are in `out`.
+
+    `labels` is the class of each label, in the order of the classes' codes.
+    """
+    blocks = [block for table in layout.tables for block in split_file(table)]
     with TemporaryDirectory(dir=out) as place:
         spill = Path(place) / "rows.arrow"
-        cleaned = map_cores(lambda pair: clean_block(pair[0], clean), blocks)
+        cleaned = map_cores(lambda block: clean_block(block, labels, clean), blocks)
         hashes, dropped, encodings = [], [], Counter[str]()
         with pa.OSFile(str(spill), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
-            for (block, _), clean_rows in zip(blocks, _number_rows(blocks, cleaned), strict=True):
+            for block, clean_rows in zip(blocks, _number_rows(blocks, cleaned), strict=True):
                 writer.write_batch(clean_rows.rows)
                 hashes.append(clean_rows.hashes)
-                dropped += [DroppedRow(block.path.name, f.reason, f.line, f.start) for f in clean_rows.faults]
+                name = block.table.path.name
+                dropped += [DroppedRow(name, f.reason, f.line, f.start) for f in clean_rows.faults]
                 encodings += clean_rows.lines.encodings
                 report.progress(len(hashes), len(blocks), "blocks")
         with pa.memory_map(str(spill)) as file:
             reader = pa.ipc.open_file(file)
-            rows = [BlockRows(b.path.name, split, reader.get_batch(n)) for n, (b, split) in enumerate(blocks)]
-            yield Rows(rows, _join(rows, hashes), dropped, encodings)
+            tables = [block.table for block in blocks]
+            rows = [BlockRows(t.path.name, t.split, reader.get_batch(n)) for n, t in enumerate(tables)]
+            yield Rows(rows, _join(rows, hashes), dropped, encodings, list(dict.fromkeys(labels.values())))
 
 
-def clean_block(block: Block, clean: CleanTweets) -> _CleanBlock:
+def clean_block(block: Block, known: Mapping[str, str], clean: CleanTweets) -> CleanBlock:
     """Return the usable rows of a block, normalised; line numbers count from the block's first line, 0."""
     lines = read_lines(block, encoding=clean.encoding, max_chars=clean.max_chars)
-    polarity, dates, users, texts = (_as_array(lines.table[name]) for name in ("polarity", "date", "user", "text"))
-    codes = pc.index_in(pc.utf8_trim_whitespace(polarity), pa.array(list(CATEGORIES)))
+    labels, dates, users, texts = (_as_array(lines.table[name]) for name in ROLES)
+    codes = encode_labels(labels, known)
     normalised = normalise_texts(texts, clean)
-    reasons = _check_rows(codes, normalised, clean)
+    names = list(dict.fromkeys(known.values()))
+    left_out = names.index(NEUTRAL) if clean.neutral == "leave_out" and NEUTRAL in names else None
+    reasons = _check_rows(codes, normalised, left_out)
     kept = pa.array(reasons == USABLE)
     columns = [pa.array(lines.numbers), pc.cast(codes, pa.int8()), pa.array(read_dates(dates)), users, normalised]
     rows = pa.RecordBatch.from_arrays([column.filter(kept) for column in columns], schema=SCHEMA)
+    meanings = _join_meanings(known)
     faults = [
-        Fault(int(lines.numbers[place]), REASONS[reasons[place]].format(polarity[place].as_py()), texts[place].as_py())
+        Fault(
+            int(lines.numbers[place]),
+            REASONS[reasons[place]].format(labels[place].as_py(), meanings),
+            texts[place].as_py(),
+        )
         for place in np.flatnonzero(reasons).tolist()
     ]
     every = sorted([*lines.faults, *faults], key=lambda fault: fault.line)
-    return _CleanBlock(rows, hash_texts(rows["text"], rows["user"]), lines, every)
+    return CleanBlock(rows, hash_texts(rows["text"], rows["user"]), lines, every)
 
 
-def _check_rows(codes: pa.Int32Array, normalised: pa.StringArray, clean: CleanTweets) -> NDArray[np.int8]:
+def _join_meanings(known: Mapping[str, str]) -> str:
+    """Return the labels with their classes in words, at most MAX_NAMED."""
+    pairs = [value if value == name else f"{value} ({name})" for value, name in known.items()]
+    return shorten(pairs) if len(pairs) > MAX_NAMED else " and ".join(filter(None, [", ".join(pairs[:-1]), pairs[-1]]))
+
+
+def _check_rows(codes: pa.Int32Array, normalised: pa.StringArray, left_out: int | None) -> NDArray[np.int8]:
     """Return for each row USABLE or the number of a reason in REASONS."""
     reasons = np.full(len(codes), USABLE, np.int8)
     reasons[pc.match_substring_regex(normalised, ONLY_MARKS).to_numpy(zero_copy_only=False)] = EMPTY
-    if clean.neutral == "leave_out":
-        reasons[pc.fill_null(pc.equal(codes, NEUTRAL), False).to_numpy(zero_copy_only=False)] = LEFT_OUT
+    if left_out is not None:
+        reasons[pc.fill_null(pc.equal(codes, left_out), False).to_numpy(zero_copy_only=False)] = LEFT_OUT
     reasons[codes.is_null().to_numpy(zero_copy_only=False)] = UNKNOWN
     return reasons
 
 
-def _number_rows(blocks: list[tuple[Block, str]], cleaned: Iterable[_CleanBlock]) -> Iterator[_CleanBlock]:
+def _number_rows(blocks: list[Block], cleaned: Iterable[CleanBlock]) -> Iterator[CleanBlock]:
     """Yield the blocks with line numbers that count from the first line of their file, 1."""
     first = 1
-    for (block, _), clean_rows in zip(blocks, cleaned, strict=True):
+    for block, clean_rows in zip(blocks, cleaned, strict=True):
         first = 1 if block.start == 0 else first
         rows = clean_rows.rows.set_column(0, "row", pc.add(clean_rows.rows["row"], first))
         faults = [replace(f, line=f.line + first, start=f.start[:START_CHARS]) for f in clean_rows.faults]

@@ -13,8 +13,11 @@ from tasks.text.sections import NormaliseText
 
 ADDRESS, NAME = "xxurl", "xxuser"
 # Arrow's regular expressions (RE2) match ASCII white space only, so other white space is listed, together with
-# control characters, invisible characters and the byte order mark.
-BLANK = r"[\x00-\x20\x7f-\xa0\x{1680}\x{180e}\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{2060}\x{3000}\x{feff}]"
+# control characters, invisible characters and the byte order mark; joiners are parts of words and emoji.
+BLANK = (
+    r"[\x00-\x20\x7f-\xa0\x{1680}\x{180e}\x{2000}-\x{200b}\x{200e}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{2060}"
+    r"\x{3000}\x{feff}]"
+)
 ODD_BLANK = BLANK.replace(r"\x20", r"\x1f")
 ENTITY = r"&[#\w]"
 NESTED = re.compile("&(?:(?:amp|#38|#x26);)+", re.IGNORECASE)

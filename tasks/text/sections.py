@@ -16,9 +16,23 @@ class NormaliseText(Section):
     shorten_elongated: bool = Field(description="three or more of the same letter become two: sooooo, soo")
 
 
-class CleanTweets(NormaliseText):
-    """Which tweets are usable, and how they are normalised."""
+class Columns(Section):
+    """Which columns of a table hold what: names in its header, or numbers from 1 where it has none; "": recognised."""
 
+    label: str | int = Field(description="the column of labels")
+    text: str | int = Field(description="the column of texts")
+    user: str | int = Field(description="the column of users, whose alike texts stay in one fold; may be missing")
+    date: str | int = Field(description="the column of dates, which folds.mode date needs; may be missing")
+
+
+class CleanTweets(NormaliseText):
+    """How the tables are read, which tweets are usable, and how they are normalised."""
+
+    separator: str = Field(
+        pattern=r"^(auto|tab|[^\w\s\"] ?)$", description="between values: a character, tab, or auto: recognised"
+    )
+    columns: Columns
+    labels: dict[str | int, str] = Field(description="the class of each label; {}: recognised, or as they are")
     encoding: Literal["auto", "utf-8", "latin-1"] = Field(
         description="of the files; auto: a line that is not UTF-8 is Latin-1"
     )

@@ -52,6 +52,7 @@ def hash_texts(texts: pa.StringArray, users: pa.StringArray) -> TextHashes:
     starts = offsets[:-1].astype(np.int64)
     places = np.arange(len(codes)) - np.repeat(starts, np.diff(offsets))
     text = np.add.reduceat(hash_strings(chunks.dictionary)[codes] * _raise(places), starts)
+    user = np.where(user == 0, text, user)  # texts without a user are by nobody else
     of_word, is_retweet = _hash_words(chunks.dictionary)
     hashes = _clear_before_retweet(of_word[codes], is_retweet[codes], starts)
     counted = hashes != 0

@@ -38,6 +38,12 @@ ELSEWHERE = {
     "python -m flows try audio": "tests/engine/try_page.py",
     next(command for command in read_commands() if "curl" in command): "tests/engine/test_packing.py",
 }
+# The data of docs/own-data.md; the test checks that a run accepts the settings of each printed command.
+ELSEWHERE |= {
+    command: "tests/engine/test_inspect.py"
+    for command in read_commands()
+    if command.startswith("python -m flows inspect") or "/home/ann/" in command
+}
 SENTIMENT140 = next(command for command in read_commands() if "--preset sentiment140" in command)
 CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has"
 TEAM = "names a team's own servers or repository; tests/engine/test_team.py has some of its own"

@@ -196,7 +196,7 @@ def merge(examples: list[Clip]) -> None:
         (
             merge,
             "holdout",
-            r"The class with label 2 .* comes from 1 groups \(recordings, near-equal pictures\), too few for 5 folds",
+            r"The class with label 2 .* comes from 1 groups \(recordings, near-equal pictures or texts\), too few",
         ),
     ],
 )

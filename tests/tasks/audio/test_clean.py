@@ -34,8 +34,8 @@ def test_a_clean_table_says_what_each_clip_is(tmp_path: Path) -> None:
     out = clean(tmp_path, [make_row(name) for name in GOOD])
     rows = read_rows(out / "examples.csv")
     assert rows[1] == {
-        "example": "1", "file": "set/audio/1-2-A-5.wav", "fold": "1", "label": "1", "category": "class5", "group": "2",
-        "duration_s": "0.2500", "sample_rate_hz": "16000", "channels": "2",
+        "example": "1", "file": "set/audio/1-2-A-5.wav", "fold": "1", "split": "", "label": "1", "category": "class5",
+        "group": "2", "duration_s": "0.2500", "sample_rate_hz": "16000", "channels": "2",
     }  # fmt: skip
     assert [row["label"] for row in rows] == ["0", "1", "0", "1", "0"]
     assert read_rows(out / "classes.csv") == [
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_used_is_set_aside(tmp_path: Path, fault: str, rea
         ({"category": "class5"}, "label outside the classes: target 0 and category 'class5' contradict"),
         ({"fold": "x"}, "fold 'x' is no whole number"),
         ({"filename": "1-1-A-0.wav"}, "named twice"),
-        ({"filename": "../audio/1-9-A-0.wav"}, "missing: the name is no file of the folder audio/"),
+        ({"filename": "../audio/1-9-A-0.wav"}, "missing: no such file in the archive"),
     ],
 )
 def test_a_row_that_cannot_be_right_is_set_aside(tmp_path: Path, changed: dict[str, object], reason: str) -> None:
@@ -128,8 +128,7 @@ def test_data_without_folds_leaves_them_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lacking", "keys", "message"),
     [
-        (["target"], {}, "lacks the column target; it has filename, fold"),
-        (["filename", "src_file"], {}, "lacks the columns filename, src_file"),
+        (["target", "category"], {}, r"esc50\.csv lacks a column with the class of each sound; it has filename, fold"),
         (["esc10"], {"only_esc10": True}, "lacks the column esc10"),
     ],
 )
@@ -154,14 +153,23 @@ def test_a_table_without_a_usable_clip_is_refused_with_the_counts_of_the_reasons
         clean(tmp_path, [make_row(name) for name in GOOD], silence_db=0)
 
 
-@pytest.mark.parametrize("tables", [[], ["a/meta/esc50.csv", "b/meta/esc50.csv"]])
-def test_an_archive_in_another_layout_is_named(tmp_path: Path, tables: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("tables", "keys", "message"),
+    [
+        ([], {}, "No table lists the sounds by a column filename, .* and they are in no class folders"),
+        ([], {"only_esc10": True}, r"no table that lists its sounds \(at its top: pictures\), and clean.only_esc10"),
+        (["a/meta/esc50.csv", "b/meta/esc50.csv"], {}, r"2 tables that list sounds \(a/meta/esc50.csv, b/meta/"),
+    ],
+)
+def test_an_archive_in_another_layout_is_named(
+    tmp_path: Path, tables: list[str], keys: dict[str, object], message: str
+) -> None:
     archive = tmp_path / "archive"
     for name in ("pictures/x.jpg", *tables):
         (archive / name).parent.mkdir(parents=True, exist_ok=True)
-        (archive / name).write_text("")
-    with pytest.raises(UserError, match=f"holds {len(tables)} files meta/esc50.csv .*must hold exactly one"):
-        run_clean(archive, tmp_path / "out")
+        (archive / name).write_text("filename,category\nx.wav,a\n" if name in tables else "")
+    with pytest.raises(UserError, match=message):
+        run_clean(archive, tmp_path / "out", **keys)
 
 
 def test_the_tables_are_the_same_bytes_each_time(tmp_path: Path) -> None:

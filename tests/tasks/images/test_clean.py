@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from pydantic import ValidationError
 
+from tasks.class_folders import find_layout
 from tasks.errors import UserError
 from tasks.images.clean import CleanPictures, clean_pictures
-from tasks.images.layout import find_layout
-from tasks.images.pictures import inspect_picture
+from tasks.images.pictures import SUFFIXES, inspect_picture
 from tasks.images.png import encode_png
+from tasks.plots import plot_bars
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.images.pictures import make_bomb, make_picture, make_pixels, write_picture
@@ -84,7 +85,8 @@ FAULTS = [
     (b"", "not a picture: a file of zero bytes"),
     (b"<html>The picture has moved.</html>", "not a picture"),
     (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "not a picture"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not a picture"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "EPS: cannot be read; convert it to PNG"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC: cannot be read; convert it to JPEG"),
     (PNG[:-60], "truncated: image file is truncated"),
     (PNG[:1000], "truncated:"),
     (JPEG[:-10], "truncated:"),
@@ -205,7 +207,7 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    layout = find_layout(tmp_path)
+    layout = find_layout(tmp_path, SUFFIXES)
     assert layout.folders == expected
     assert [entry.file for entry in layout.entries] == sorted(names)
     assert {(entry.split, entry.category) for entry in layout.entries} == expected
@@ -279,6 +281,58 @@ def test_pictures_that_look_alike_share_a_group(tmp_path: Path) -> None:
     assert groups["set/ants/x.png"] == groups["set/ants/y.png"]
     rows = read_rows(run_clean(archive, tmp_path / "strict", group_bits=2) / "examples.csv")
     assert len({row["group"] for row in rows}) == len(rows) == len(GOOD) + 2
+
+
+@pytest.mark.parametrize(
+    ("bits", "kept"), [({}, 1), ({"near_duplicate_bits": -1}, 2), ({"near_duplicate_bits": -1, "group_bits": -1}, 2)]
+)
+def test_pictures_that_look_alike_may_all_be_kept(tmp_path: Path, bits: dict[str, int], kept: int) -> None:
+    archive = write_archive(tmp_path / "archive", *GOOD)
+    for name, pixels in {"x": make_pixels(7), "y": make_pixels(7) // 8 * 8, "z": make_pixels(7)}.items():
+        (archive / f"set/bees/{name}.png").write_bytes(encode_png(pixels))
+    rows = read_rows(run_clean(archive, tmp_path / "out", **bits) / "examples.csv")
+    groups = [row["group"] for row in rows if Path(row["file"]).stem in "xyz"]
+    assert len(groups) == kept
+    assert len(set(groups)) == (2 if "group_bits" in bits else 1)
+
+
+def test_frames_of_a_film_are_told_how_to_stay(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", *GOOD)
+    for n in range(3):
+        pixels = make_pixels(1).copy()
+        pixels[0, 0] = n
+        (archive / f"set/bees/frame{n}.png").write_bytes(encode_png(pixels))
+    with pytest.raises(UserError, match=r"bees has 2.*--set clean\.near_duplicate_bits=-1 switches the check off"):
+        run_clean(archive, tmp_path / "out", min_per_class=4)
+
+
+def test_the_bits_that_a_grey_picture_uses_are_reported(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", *GOOD)
+    grey = np.asarray(make_picture(9).convert("L")).astype(np.uint16) * 16
+    Image.fromarray(grey).save(archive / "set/bees/scan.png")
+    modes = json.loads((run_clean(archive, tmp_path / "out") / "report.json").read_text())["modes"]
+    assert modes == {"RGB": 5, "I;16, 12 bits used": 1}
+
+
+def test_a_picture_with_megabytes_of_text_is_read(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "x" * 2_000_000, zip=True)
+    make_picture(7).save(tmp_path / "a.png", pnginfo=text)
+    assert inspect_picture(tmp_path / "a.png", max_pixels=10**6).fault == ""
+
+
+@pytest.mark.parametrize("names", [("$5_$10", "$10_$20"), ("\u732b", "\u72ac"), ("[b] bold", "--help")])
+def test_a_class_may_have_any_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    archive = write_archive(tmp_path / "archive", *(f"{name}/{n}.png" for name in names for n in "ab"))
+    out = run_clean(archive, tmp_path / "out")
+    assert [row["category"] for row in read_rows(out / "classes.csv")] == sorted(names)
+    assert (out / "balance.png").is_file()
+
+
+def test_a_plot_of_a_thousand_classes_stays_small(tmp_path: Path) -> None:
+    plot_bars(tmp_path / "a.png", {f"class {n}": n for n in range(1000)}, title="", y_label="")
+    with Image.open(tmp_path / "a.png") as plot:
+        assert max(plot.size) < 2000
 
 
 def test_what_could_not_be_fetched_is_carried_over(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ def make_palette(transparent: bool) -> Image.Image:
     return picture
 
 
+def make_grey12() -> Image.Image:
+    return Image.fromarray(np.full((7, 9), 2_000, np.uint16))
+
+
 def make_grey16() -> Image.Image:
     return Image.fromarray(np.full((7, 9), 40_000, np.uint16))
 
@@ -47,6 +51,7 @@ def make_grey16() -> Image.Image:
         (lambda: make_flat("RGBA", (0, 0, 0, 0)), "a.webp", WHITE),
         (make_grey16, "a.png", (156, 156, 156)),
         (make_grey16, "a.tif", (156, 156, 156)),
+        (make_grey12, "a.png", (125, 125, 125)),
         (lambda: make_flat("I", 77), "a.tif", (77, 77, 77)),
         (lambda: make_flat("CMYK", (0, 255, 255, 0)), "a.tif", RED),
         (lambda: make_flat("RGB", RED), "a.bmp", RED),

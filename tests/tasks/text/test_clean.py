@@ -42,7 +42,7 @@ def test_a_clean_table_says_what_each_tweet_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('"0","1","d","NO_QUERY"', "columns: 4 where 6 are needed (polarity, id, date, query, user, text)"),
+        ('"0","1","d","NO_QUERY"', "columns: 4 where 6 are needed"),
         ('"0","1","d","q","u","text","more"', "columns: 7 where 6 are needed"),
         ('"0","1","d","q","u","never closed', "quote never closed"),
         ('"0","1","d","q","u","a "stray" one"', "stray quote: "),
@@ -142,10 +142,11 @@ def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        (b"", r"training\.csv is empty \(0 bytes\)"),
+        (b"", r"training\.csv: it is empty \(0 bytes\)"),
         (make_lines(GOOD[::2]), "Two classes or more are needed, and the usable rows have negative"),
-        ([make_line("9", "text")], r"the usable rows have none \(0 rows usable, 1 set aside as unknown label\)"),
-        ([""], "the usable rows have none"),
+        ([make_line("9", "text")], r"the usable rows have 9 \(1 rows usable, none set aside\)"),
+        ([""], r"training\.csv: no separator \(comma, semicolon, tab or \|\) divides its lines"),
+        (["a,b", "c,d"], r"training\.csv: no column is known for the label and the text: it has a, b"),
     ],
 )
 def test_a_file_that_no_classifier_can_learn_from_is_refused(
@@ -157,10 +158,8 @@ def test_a_file_that_no_classifier_can_learn_from_is_refused(
 
 
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "tweets.csv").write_text("0")
-    with pytest.raises(
-        UserError, match=r"must hold one training\*\.csv .* it holds 0 and 0 \(its files: tweets\.csv\)"
-    ):
+    (tmp_path / "tweets.xml").write_text("0")
+    with pytest.raises(UserError, match=r"no table of texts \(\.csv, \.tsv or \.txt\), only tweets\.xml"):
         clean_tweets(tmp_path, CleanTweets.model_validate(PLAIN), out=tmp_path, report=Silent())
 
 

@@ -25,17 +25,10 @@ from tasks.text.slices import score_slices
 from tasks.text.tokens import tokenise
 from tests.tasks.learning.toys import COMPUTE, RecordingReport, Toy
 from tests.tasks.text.toys import AS_THEY_ARE, make_reader
+from tests.tasks.text.tweets import PLAIN
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
-CLEAN = {
-    "mark_addresses": True,
-    "mark_names": True,
-    "shorten_elongated": True,
-    "encoding": "auto",
-    "neutral": "leave_out",
-    "test_file": "keep",
-    "max_chars": 2000,
-}
+CLEAN = PLAIN | {"max_chars": 2000}
 SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "label_smoothing": 0.0}
 MEMBERS = {"cnn": make_reader("cnn", **SMALL, balance="oversample")}
 GRAMS = {"nbsvm": Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)}

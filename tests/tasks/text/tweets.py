@@ -10,7 +10,8 @@ from tasks.text.sections import CleanTweets
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 PLAIN = {
     "encoding": "auto", "neutral": "leave_out", "test_file": "keep", "max_chars": 1000, "mark_addresses": True,
-    "mark_names": True, "shorten_elongated": True,
+    "mark_names": True, "shorten_elongated": True, "separator": "auto", "labels": {},
+    "columns": {"label": "", "text": "", "user": "", "date": ""},
 }  # fmt: skip
 GOOD = [("0", "rain all day long"), ("4", "sun at last today"), ("0", "my tooth hurts so much"), ("4", "cake for tea")]
 

@@ -1,0 +1,258 @@
+"""The layout of an archive of sounds: a table that lists them, or class folders."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tasks import class_folders
+from tasks.audio.sounds import SUFFIXES
+from tasks.class_folders import NOT_UTF8, shorten
+from tasks.errors import UserError
+from tasks.source_tables import find_column, list_tables, read_header, read_source_table
+from tasks.splits import name_splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The names that published tables give to their columns: ESC-50's, UrbanSound8K's, and usual ones.
+COLUMNS = {
+    "file": ("filename", "slice_file_name", "file_name", "file", "fname", "filepath", "file_path", "path", "audio",
+             "audio_file", "wav", "clip"),
+    "category": ("category", "class", "class_name", "classname", "label", "labels", "species", "genre", "emotion",
+                 "target_name"),
+    "target": ("target", "classid", "class_id", "label_id"),
+    "fold": ("fold",),
+    "group": ("src_file", "fsid", "recording", "source", "speaker", "group"),
+    "split": ("split", "subset", "partition"),
+    "esc10": ("esc10",),
+}  # fmt: skip
+SAMPLED_ROWS = 500  # of a table, to find the column with the names of files
+MISSING = "missing: no such file in the archive"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound: its path, its name in the archive, and what the source says; `fault` says why it cannot be used.
+
+    `fold` and `split` are "" where the source has none; `group` names the recording that it comes from.
+    """
+
+    path: Path
+    name: str
+    category: str
+    target: str
+    group: str
+    fold: str = ""
+    split: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All clips of a source, in its order, and remarks on how it was read."""
+
+    clips: list[Clip]
+    remarks: list[str]
+
+
+def find_layout(archive: Path, *, only_esc10: bool) -> Layout:
+    """Find the clips of an unpacked archive: those that its table lists, or those of its class folders.
+
+    A table has a column with names of its sound files, and one of classes; ESC-50's, UrbanSound8K's and usual names
+    are known. Folds that are counted from 0 are counted from 1. Raises UserError when there is neither, or several
+    tables.
+    """
+    files = _index_sounds(archive)
+    tables = _find_tables(archive, files)
+    if not tables and not only_esc10:
+        return _read_folders(archive)
+    splits = name_splits({table.path.stem for table in tables})
+    if not tables or (len(tables) > 1 and sorted(splits.values()) != sorted({*splits.values()} - {""})):
+        raise UserError(_explain_tables(archive, [table.path for table in tables]))
+    read = [_read_table(table, files, only_esc10=only_esc10) for table in tables]
+    clips = [
+        replace(clip, split=clip.split or splits[table.path.stem])
+        for table, found in zip(tables, read, strict=True)
+        for clip in found.clips
+    ]
+    clips, remarks = _number_folds(clips)
+    remarks = [f"table {table.path.relative_to(archive).as_posix()}: {table.describe()}" for table in tables] + remarks
+    unlisted = len({path for paths in files.values() for path in paths} - {clip.path for clip in clips})
+    remarks += [f"{unlisted} sound files are in no row used of the table"] * (unlisted > 0)
+    return Layout(clips, list(dict.fromkeys([*remarks, *(text for found in read for text in found.remarks)])))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table that lists sounds: its path, its rows, which column has which role, and how many files were found."""
+
+    path: Path
+    rows: pd.DataFrame
+    roles: dict[str, str]
+    n_found: int
+
+    def describe(self) -> str:
+        used = {role: name for role, name in self.roles.items() if role != "esc10"}
+        return ", ".join(f"{role} from {name}" if role != name else role for role, name in used.items())
+
+    def list_values(self, role: str) -> list[str]:
+        """Return the values of the column with this role, "" where there is none."""
+        values: list[str] = self.rows[self.roles[role]].tolist() if role in self.roles else [""] * len(self.rows)
+        return values
+
+
+def _find_tables(archive: Path, files: Mapping[str, list[Path]]) -> list[_Table]:
+    """Return the tables that list sounds; those without any file of the archive only if no other is there."""
+    tables = []
+    for path in list_tables(archive):
+        header = read_header(path)
+        is_named = find_column(header, COLUMNS["file"]) is not None
+        if len(header) < 2:
+            continue
+        try:
+            rows = read_source_table(path)
+        except UserError:
+            if is_named:
+                raise
+            continue
+        table = _name_columns(path, rows, files)
+        if table.n_found or is_named:
+            tables.append(table)
+    return [table for table in tables if table.n_found] or tables
+
+
+def _name_columns(path: Path, rows: pd.DataFrame, files: Mapping[str, list[Path]]) -> _Table:
+    """Find the roles of a table's columns: by their names; that of the files by its values."""
+    names = list(rows.columns)
+    found = {name: sum(_last_part(value) in files for value in rows[name][:SAMPLED_ROWS]) for name in names}
+    roles = {role: name for role, known in COLUMNS.items() if (name := find_column(names, known)) is not None}
+    best = max(names, key=lambda name: found[name])
+    if found[best]:
+        roles = {"file": best} | {role: name for role, name in roles.items() if role != "file" and name != best}
+    return _Table(path, rows, roles, found[best])
+
+
+def _last_part(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def _index_sounds(archive: Path) -> dict[str, list[Path]]:
+    """Return the sound files by their names, composed, also without the suffix; the least deep first."""
+    found = defaultdict(list)
+    paths = (path for path in archive.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    for path in sorted(paths, key=lambda path: (len(path.parts), path.as_posix())):
+        if "__MACOSX" not in path.parts and not path.name.startswith("."):
+            for name in (path.name, path.stem):
+                found[unicodedata.normalize("NFC", name)].append(path)
+    return found
+
+
+def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: bool) -> Layout:
+    _check_roles(table, only_esc10=only_esc10)
+    if only_esc10:
+        marked = table.rows[table.roles["esc10"]].str.lower().isin(("true", "1"))
+        table = replace(table, rows=table.rows[marked])
+    targets = [_to_whole(value) for value in table.list_values("target")]
+    categories = table.list_values("category") if "category" in table.roles else targets
+    if "target" not in table.roles:
+        numbers = {name: str(number) for number, name in enumerate(sorted({*categories}))}
+        targets = [numbers[name] for name in categories]
+    splits = name_splits({*table.list_values("split")})
+    names, groups = table.list_values("file"), table.list_values("group")
+    folds = [_to_whole(fold) for fold in table.list_values("fold")]
+    paths = [find_sound(name, fold, files) for name, fold in zip(names, folds, strict=True)]
+    clips = [
+        Clip(
+            path or table.path.parent / "missing", name, category, target, group or name, fault="" if path else MISSING
+        )
+        for path, name, category, target, group in zip(paths, names, categories, targets, groups, strict=True)
+    ]
+    divided = zip(clips, folds, table.list_values("split"), strict=True)
+    clips = [replace(clip, fold=fold, split=splits[split]) for clip, fold, split in divided]
+    alone = sum(not group for group in groups)
+    column = table.roles.get("group", "src_file")
+    return Layout(clips, [f"{alone} clips have no {column}: each is taken for a recording of its own"] * (alone > 0))
+
+
+def _check_roles(table: _Table, *, only_esc10: bool) -> None:
+    has = f"it has {', '.join(table.rows.columns)}"
+    if "category" not in table.roles and "target" not in table.roles:
+        raise UserError(f"{table.path.name} lacks a column with the class of each sound; {has}. Name it category.")
+    if only_esc10 and "esc10" not in table.roles:
+        raise UserError(f"{table.path.name} lacks the column esc10; {has}. Set clean.only_esc10 to false.")
+
+
+def find_sound(name: str, fold: str, files: Mapping[str, list[Path]]) -> Path | None:
+    """Return the file that a table's row names: of several, the one in its fold's folder, else the least deep."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or ".." in parts:
+        return None
+    found = files.get(parts[-1], [])
+    exact = [path for path in found if path.parts[-len(parts) :] == parts]
+    in_fold = [path for path in found if path.parent.name in (fold, f"fold{fold}", f"fold_{fold}")]
+    return next(iter((exact if len(parts) > 1 else []) or in_fold or found), None)
+
+
+def _number_folds(clips: list[Clip]) -> tuple[list[Clip], list[str]]:
+    """Return the clips with folds from 1, and a remark if the source counts them from 0."""
+    numbers = {int(clip.fold) for clip in clips if clip.fold.isascii() and clip.fold.isdigit()}
+    if 0 not in numbers:
+        return clips, []
+    highest = max(numbers)
+    renumbered = [
+        replace(clip, fold=str(int(clip.fold) + 1)) if clip.fold.isascii() and clip.fold.isdigit() else clip
+        for clip in clips
+    ]
+    return renumbered, [f"the source's folds 0 to {highest} are called 1 to {highest + 1} here"]
+
+
+def _to_whole(value: str) -> str:
+    """Return a number that pandas wrote as 1.0 as 1; other text unchanged."""
+    whole, point, zeros = value.partition(".")
+    return whole if point and whole.isdigit() and not zeros.strip("0") else value
+
+
+def _read_folders(archive: Path) -> Layout:
+    """Return the sounds of class folders, each a recording of its own."""
+    try:
+        layout = class_folders.find_layout(archive, SUFFIXES)
+    except UserError as error:
+        seen = "; ".join(f"{path.name} has {', '.join(read_header(path))}" for path in list_tables(archive)[:3])
+        raise UserError(
+            "No table lists the sounds by a column filename, with the names of their files, and a column category"
+            f"{f' ({seen})' * bool(seen)}, and they are in no class folders. {error}"
+        ) from error
+    numbers = {name: str(number) for number, name in enumerate(sorted({name for _, name in layout.folders}))}
+    clips = [
+        Clip(
+            path=entry.path,
+            name=entry.file,
+            category=entry.category,
+            target=numbers.get(entry.category, ""),
+            group=entry.file,
+            split=entry.split,
+            fault=entry.fault or ("" if entry.is_utf8 else NOT_UTF8),
+        )
+        for entry in layout.entries
+        if entry.path.suffix.lower() in SUFFIXES
+    ]
+    return Layout(clips, [layout.describe(), "each file is taken for a recording of its own"])
+
+
+def _explain_tables(archive: Path, tables: Sequence[Path]) -> str:
+    if not tables:
+        contents = shorten(sorted(path.name for path in archive.iterdir())) or "nothing"
+        return (
+            f"The archive holds no table that lists its sounds (at its top: {contents}), and clean.only_esc10 needs "
+            "ESC-50's. Set clean.only_esc10 to false, or source.archive to ESC-50's archive."
+        )
+    names = shorten([path.relative_to(archive).as_posix() for path in tables])
+    return (
+        f"The archive holds {len(tables)} tables that list sounds ({names}). One is needed, or one for each split, "
+        "with train, val or test in its name: remove the others."
+    )

@@ -1,0 +1,96 @@
+"""Tables of a data set as people publish them: any separator, encoding and line end, with a header."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEPARATORS = (",", ";", "\t", "|")
+SUFFIXES = (".csv", ".tsv", ".txt")
+ABSENT = ("", "nan", "none", "null", "na", "n/a", "<na>")  # what programs write for a missing value
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def list_tables(archive: Path) -> list[Path]:
+    """Return the files of an unpacked archive that may be tables, without those that file managers hide, sorted."""
+    return sorted(
+        path
+        for path in archive.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(archive).parts)
+    )
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of a table's columns; [] where the file is empty."""
+    line = _read_line(path, _find_encoding(path))
+    return [name.strip().strip('"') for name in line.split(find_separator(line))] if line else []
+
+
+def find_separator(header: str) -> str:
+    """Return the separator that occurs most in a header."""
+    counts = Counter(header)
+    return max(SEPARATORS, key=lambda separator: counts[separator])
+
+
+def read_source_table(path: Path) -> pd.DataFrame:
+    """Return a table of texts, without blanks around them, with composed accents. Raises UserError if it is no table.
+
+    Missing values, also those spelt nan or null, are "".
+    """
+    import pandas as pd
+
+    encoding = _find_encoding(path)
+    try:
+        table = pd.read_csv(
+            path,
+            sep=find_separator(_read_line(path, encoding)),
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            encoding=encoding,
+        )
+    except (ValueError, OSError) as error:
+        cause = " ".join(str(error).split())
+        raise UserError(f"{path.name} is not a table (CSV with a header): {cause}. Save it as CSV in UTF-8.") from error
+    table.columns = [_clean_value(str(name)) for name in table.columns]
+    return table.map(_clean_value)
+
+
+def find_column(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """Return the column whose name is the first of `known` that is there, without regard to capitals and blanks."""
+    spelt = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)}
+    return next((spelt[name] for name in known if name in spelt), None)
+
+
+def _find_encoding(path: Path) -> str:
+    """Return a file's encoding: as its byte order mark says, else UTF-8, or Windows' own where it is not UTF-8."""
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    if marked := next((name for mark, name in _MARKS.items() if start.startswith(mark)), ""):
+        return marked
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # the last letter may be cut
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _read_line(path: Path, encoding: str) -> str:
+    with path.open(encoding=encoding, errors="replace") as file:
+        return file.readline(1 << 16)
+
+
+def _clean_value(value: object) -> str:
+    text = unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else ""
+    return "" if text.lower() in ABSENT else text

@@ -1,0 +1,103 @@
+"""What the tables of texts hold, from a few blocks of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.clean_table import Dropped
+from tasks.errors import UserError
+from tasks.source_tables import list_tables
+from tasks.survey import Survey
+from tasks.text.gather import clean_block
+from tasks.text.labels import find_labels
+from tasks.text.layout import Layout, find_layout, find_separator, sample_lines, split_lines
+from tasks.text.lines import Block, split_file
+from tasks.text.sections import CleanTweets
+
+MOST_LABELS = 50  # different values of a column that may hold labels
+SEEN_BLOCKS = 3  # of a table, of 8 MB each
+
+
+def survey_texts(archive: Path, clean: CleanTweets) -> Survey:
+    """Return what the clean stage would find in a few blocks of each table.
+
+    Where no columns are recognised, they are guessed from the values. Raises UserError when that fails too.
+    """
+    settings, remarks = dict[str, object](), list[str]()
+    try:
+        layout = find_layout(archive, clean)
+    except UserError:
+        settings = guess_columns(archive)
+        if not settings:
+            raise
+        named = {name.rpartition(".")[2]: value for name, value in settings.items()}
+        clean = clean.model_copy(update={"columns": clean.columns.model_copy(update=named)})
+        layout = find_layout(archive, clean)
+        remarks.append("The columns are guessed from their values: check them.")
+    labels = find_labels(layout, clean)
+    remarks.append(_describe_labels(labels))
+    counts, dropped = Counter[tuple[str, str]](), list[Dropped]()
+    for table in layout.tables:
+        blocks = split_file(table)
+        seen = _pick(blocks)
+        if len(seen) < len(blocks):
+            remarks.append(f"{table.path.name} is large: {len(seen)} of its {len(blocks)} blocks were read.")
+        for block in seen:
+            _count_block(block, labels, clean, counts=counts, dropped=dropped)
+    remarks.append("The run sets repeated texts aside too.")
+    return Survey("texts", _describe_layout(layout), counts, dropped, settings, remarks)
+
+
+def guess_columns(archive: Path) -> dict[str, object]:
+    """Return the columns of the first table that seem to hold labels and texts, as settings; none if none does.
+
+    Labels repeat a few values; texts are the longest values.
+    """
+    for path in list_tables(archive):
+        rows = split_lines(lines := sample_lines(path), find_separator(lines))
+        columns = list(zip(*rows[1:], strict=True))
+        if len(columns) < 2:
+            continue
+        text = max(range(len(columns)), key=lambda place: sum(map(len, columns[place])))
+        few = {place: len(set(values)) for place, values in enumerate(columns) if place != text}
+        label = min(few, key=lambda place: (few[place] < 2, few[place]))
+        if not 2 <= few[label] <= min(MOST_LABELS, len(rows) / 2):
+            continue
+        header = rows[0]
+        is_named = header[label] not in columns[label] and all(name and not name.isdigit() for name in header)
+        chosen = {"label": label, "text": text}
+        return {f"clean.columns.{role}": header[at] if is_named else at + 1 for role, at in chosen.items()}
+    return {}
+
+
+def _count_block(
+    block: Block,
+    labels: dict[str, str],
+    clean: CleanTweets,
+    *,
+    counts: Counter[tuple[str, str]],
+    dropped: list[Dropped],
+) -> None:
+    names = list(dict.fromkeys(labels.values()))
+    cleaned = clean_block(block, labels, clean)
+    counts.update((block.table.split, names[code]) for code in cleaned.rows["label"].to_pylist())
+    dropped += [Dropped(f"{block.table.path.name}, row {f.line + 1}", f.reason) for f in cleaned.faults]
+
+
+def _describe_layout(layout: Layout) -> list[str]:
+    tables = [f"{table.split}: {table.describe()}" for table in layout.tables]
+    return tables + [f"{name} is not read: {why}" for name, why in layout.ignored.items()]
+
+
+def _describe_labels(labels: dict[str, str]) -> str:
+    if all(value == name for value, name in labels.items()):
+        return "The labels are the names of the classes; --set 'clean.labels={LABEL: CLASS, ...}' gives other names."
+    return f"Labels: {', '.join(f'{value} is {name}' for value, name in labels.items())}."
+
+
+def _pick(blocks: Sequence[Block]) -> list[Block]:
+    """Return the first, the middle and the last block: many tables are sorted by their labels."""
+    places = range(len(blocks)) if len(blocks) <= SEEN_BLOCKS else (0, len(blocks) // 2, len(blocks) - 1)
+    return [blocks[place] for place in places]
