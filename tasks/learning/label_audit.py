@@ -113,7 +113,7 @@ def make_regression(features: NDArray[np.float32]) -> PredictProba:
     return predict
 
 
-def write_audit(predictions: Predictions, examples: Path, *, out: Path, report: Report) -> Doubts:
+def write_audit(predictions: Predictions, examples: Path, *, out: Path, report: Report) -> None:
     """Write the doubtful labels of out-of-fold `predictions`; `examples` is the folder of the clean table.
 
     Writes `audit.csv` (the tenth of the examples with the smallest margins and all suspects, the most doubtful first),
@@ -127,7 +127,6 @@ def write_audit(predictions: Predictions, examples: Path, *, out: Path, report: 
     _draw_pairs(out / "suspects.png", predictions, doubts, classes)
     report.metrics({name: float(value) for name, value in figures.items()}, step=0)
     report.say(f"{n_suspect} of {n_audited} labels are suspect; audit.csv lists them, the most doubtful first")
-    return doubts
 
 
 def _count_folds(table: FoldTable) -> int:
