@@ -3,11 +3,12 @@
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
-from flows.shared import CURVE, HISTORY, SCORES, register
+from flows.shared import CURVE, DOUBTS, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.audio import bands, clean, explain, member, predict, sample, sections, spectrograms, waveforms
+from tasks.audio import bands, clean, explain, label_audit, member, predict, sample, sections, spectrograms, waveforms
 from tasks.audio.ensemble import SoundEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
+from tasks.learning.label_audit import audit_predictions
 
 
 class AudioParams(Params):
@@ -40,6 +41,8 @@ find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, l
 fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
+audit_ensemble = stage(audit_predictions, "audit", role=Role.AUDIT, learns=True, publish=DOUBTS)
+audit_sounds = stage(label_audit.audit_sounds, "audit", role=Role.AUDIT, learns=True, publish=DOUBTS)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
@@ -49,20 +52,22 @@ def audio(p: AudioParams) -> Artifact:
 
     Download, clean, split into folds, precompute the members' features;
     for each fold measure mean and deviation of each frequency band, then find each member's learning rate and fit it;
-    build, evaluate and export the ensemble.
+    build and evaluate the ensemble, list doubtful labels, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     clips = clean_clips(archive, p.clean)
     split = split_folds(clips, p.folds)
     features = {}
-    if any(settings.features == "spectrogram" for settings in p.members.values()):
+    is_crossed = p.folds.mode == "cross_validation"
+    if not is_crossed or any(settings.features == "spectrogram" for settings in p.members.values()):
         features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
     if any(settings.features == "waveform" for settings in p.members.values()):
         features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
 
     fitted = []
     for fold in p.folds.held_out:
-        measured = {kind: measure_bands(read, split, fold=fold) for kind, read in features.items()}
+        used = {settings.features for settings in p.members.values()}
+        measured = {kind: measure_bands(features[kind], split, fold=fold) for kind in features if kind in used}
         for name, settings in p.members.items():
             inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
             lr = find_lr(settings, p.compute, fold=fold, **inputs) if settings.lr == "auto" else None
@@ -70,4 +75,8 @@ def audio(p: AudioParams) -> Artifact:
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, clips)
+    if is_crossed:
+        audit_ensemble(together, clips)
+    else:
+        audit_sounds(features["spectrogram"], clips, split, fold=p.folds.test)
     return export_ensemble(together, fitted, clips, p.members, p.ensemble, features=list(features.values()))

@@ -1,5 +1,6 @@
 """Images: from an archive or a list of addresses to one TorchScript ensemble."""
 
+from dataclasses import replace
 from typing import Self
 
 from pydantic import model_validator
@@ -7,11 +8,23 @@ from pydantic import model_validator
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
-from flows.shared import CURVE, HISTORY, SCORES, register
+from flows.shared import CURVE, DOUBTS, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.images import addresses, clean, error_analysis, explain, member, predict, resize, sample, sections
+from tasks.images import (
+    addresses,
+    clean,
+    error_analysis,
+    explain,
+    label_audit,
+    member,
+    predict,
+    resize,
+    sample,
+    sections,
+)
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
+from tasks.learning.label_audit import audit_predictions
 
 
 class ImagesParams(Params):
@@ -43,6 +56,7 @@ SHEETS = Published(
         **{name: {} for name in ("learning_curves.png", "worst.png", "uncertain.png", "maps.png")},
     }
 )
+DOUBT_SHEET = replace(DOUBTS, plots={**DOUBTS.plots, "sheet.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
@@ -55,6 +69,8 @@ fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=T
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
 analyse_errors = stage(error_analysis.analyse_errors, "errors", learns=True, publish=SHEETS)
+audit_ensemble = stage(audit_predictions, "audit", role=Role.AUDIT, learns=True, publish=DOUBTS)
+audit_pictures = stage(label_audit.audit_pictures, "audit", role=Role.AUDIT, learns=True, publish=DOUBT_SHEET)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict, explain))
 
 
@@ -64,7 +80,7 @@ def images(p: ImagesParams) -> Artifact:
 
     Download or fetch, clean, split into folds, resize once to each size;
     for each fold and member, from the smallest size to the largest, find the learning rate of each cycle and fit;
-    build and evaluate the ensemble, draw its errors and activation maps, export it.
+    build and evaluate the ensemble, draw its errors and activation maps, list doubtful labels, export the ensemble.
     """
     archive = get_archive(p)
     pictures = clean_pictures(archive, p.clean)
@@ -78,6 +94,10 @@ def images(p: ImagesParams) -> Artifact:
     together = build_ensemble(voters, p.ensemble)
     evaluate_ensemble(together, pictures)
     analyse_errors(together, squares[max(squares)], pictures, fitted, p.members)
+    if p.folds.mode == "cross_validation":
+        audit_ensemble(together, pictures)
+    else:
+        audit_pictures(squares[max(squares)], pictures, split, fold=p.folds.test)
     return export_ensemble(together, voters, pictures, p.members, p.ensemble)
 
 

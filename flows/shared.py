@@ -16,6 +16,8 @@ SCORES = Published(
     },
 )
 
+DOUBTS = Published(metrics=("audit.json",), plots={"suspects.png": {}})
+
 
 def register(loader: ModuleType, explainer: ModuleType | None = None) -> Published:
     """Register an export as a version of the flow's model; the gate compares the ensemble's predictions.

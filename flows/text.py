@@ -3,12 +3,14 @@
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
-from flows.shared import CURVE, HISTORY, SCORES, register
+from flows.shared import CURVE, DOUBTS, HISTORY, SCORES, register
 from tasks import download, folds
 from tasks.learning import compute, ensemble, evaluate, export, train
+from tasks.learning.label_audit import audit_predictions
 from tasks.text import (
     augment,
     clean,
+    label_audit,
     member,
     ngrams,
     predict,
@@ -63,6 +65,8 @@ build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTION
 build_with_all_members = stage(ensemble.build_ensemble, "ensemble-all-members")
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
 score_slices = stage(slices.score_slices, "slices", publish=SLICES)
+audit_ensemble = stage(audit_predictions, "audit", role=Role.AUDIT, learns=True, publish=DOUBTS)
+audit_texts = stage(label_audit.audit_texts, "audit", role=Role.AUDIT, learns=True, publish=DOUBTS)
 export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=register(predict))
 
 
@@ -74,7 +78,7 @@ def text(p: TextParams) -> Artifact:
     for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
     model if a member or the augmentation needs one, then find each member's learning rate and fit it, fit the
     classifiers of n-grams, and the transformers, which have their own tokens;
-    build the ensemble, and another one with the transformers, evaluate both, score kinds of tweets;
+    build the ensemble, and another one with the transformers, evaluate both, score kinds of tweets, list doubtful labels;
     export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
@@ -106,4 +110,8 @@ def text(p: TextParams) -> Artifact:
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, tweets, build_with_all_members(fitted + outside, p.ensemble) if outside else None)
     score_slices(together, tweets, words)
+    if p.folds.mode == "cross_validation":
+        audit_ensemble(together, tweets)
+    else:
+        audit_texts(tweets, split, fold=p.folds.test)
     return export_ensemble(together, fitted, tweets, p.members, p.ensemble, tokens=words, solved=p.ngrams)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
-from flows.report.blocks import Chapter, Exhibit, Gallery
+from flows.report.blocks import Block, Chapter, Exhibit, Gallery
 from flows.report.frame import render_run
+from flows.report.labels import describe_doubt, show_labels
 from flows.report.media import embed_picture, embed_sound
 from flows.report.training import show_training
 from tasks.audio.spectrograms import precompute_spectrograms
@@ -24,36 +26,50 @@ SHOWN = 8
 
 def render_report(record: FlowRecord) -> str:
     """Return the report of a run as HTML."""
-    return render_run(record, training=show_training(record), examples=show_sounds(record))
+    examples = Chapter("Examples", (*show_sounds(record), *_show_doubts(record)))
+    return render_run(record, training=show_training(record), examples=examples)
 
 
-def show_sounds(record: FlowRecord) -> Chapter:
-    """Return sounds and spectrograms of the worst errors and of each class's most confident correct prediction."""
-    ensemble, clips, archive = map(record.folder, (Role.PREDICTIONS, Role.CLEAN_TABLE, Role.ARCHIVE))
-    if ensemble is None or clips is None or archive is None:
-        return Chapter("Examples")
+def show_sounds(record: FlowRecord) -> Iterator[Block]:
+    """Yield sounds and spectrograms of the worst errors and of each class's most confident correct prediction."""
+    ensemble, clips = map(record.folder, (Role.PREDICTIONS, Role.CLEAN_TABLE))
+    if ensemble is None or clips is None:
+        return
     from tasks.learning.predictions import join_predictions, read_rounds
 
     predictions = join_predictions(list(read_rounds(ensemble / "test.csv", ["fold"]).values()))
     right = predictions.probabilities[range(len(predictions)), predictions.labels]
     order = right.argsort(kind="stable")
     classes, files = read_classes(clips), [row["file"] for row in read_rows(clips / "examples.csv", ["file"])]
-    spectrograms, clip_s = _open_spectrograms(record)
 
     def exhibit(place: int) -> Exhibit:
         example, chances = int(predictions.examples[place]), predictions.probabilities[place]
-        picture = embed_picture(colour_spectrogram(spectrograms[example])) if spectrograms is not None else ""
-        sound = embed_sound(archive / files[example], clip_s)
         taken, actual = classes[int(chances.argmax())], classes[int(predictions.labels[place])]
-        name = files[example].rpartition("/")[2]
-        return Exhibit(actual, taken, f"{chances.max():.0%}", picture, sound, name=name)
+        return Exhibit(actual, taken, f"{chances.max():.0%}", **_embed_clip(record, example, files[example]))
 
     wrong = [int(place) for place in order if predictions.probabilities[place].argmax() != predictions.labels[place]]
     surest = {int(predictions.labels[place]): int(place) for place in order}
     places = {"Worst errors": wrong, "Most confident of each class": list(surest.values())}
     note = "bold: actual class; spectrograms show time from left to right, low frequencies at the bottom"
-    galleries = [Gallery(title, [exhibit(n) for n in found[:SHOWN]], note) for title, found in places.items() if found]
-    return Chapter("Examples", galleries)
+    for title, found in places.items():
+        if found:
+            yield Gallery(title, [exhibit(n) for n in found[:SHOWN]], note)
+
+
+def _show_doubts(record: FlowRecord) -> Iterator[Block]:
+    def exhibit(row: Mapping[str, str]) -> Exhibit:
+        return describe_doubt(row, **_embed_clip(record, int(row["example"]), row["file"]))
+
+    return show_labels(record, exhibit, shown=SHOWN)
+
+
+def _embed_clip(record: FlowRecord, example: int, file: str) -> dict[str, str]:
+    """Return a clip's name, its sound, and its spectrogram if the flow has spectrograms."""
+    archive = record.folder(Role.ARCHIVE)
+    assert archive is not None, "what is shown was computed from it"
+    spectrograms, clip_s = _open_spectrograms(record)
+    picture = embed_picture(colour_spectrogram(spectrograms[example])) if spectrograms is not None else ""
+    return {"name": file.rpartition("/")[2], "sound": embed_sound(archive / file, clip_s), "picture": picture}
 
 
 def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
 from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Sheet
 from flows.report.charts import draw_lines
 from flows.report.frame import render_run
+from flows.report.labels import describe_doubt, show_labels
 from flows.report.media import embed_drawing, embed_picture
 from flows.report.training import SHARE, show_training
 from tasks.images.error_analysis import analyse_errors
 from tasks.images.resize import resize_pictures
 from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHOWN = 21
 
@@ -27,7 +32,7 @@ def render_report(record: FlowRecord) -> str:
     return render_run(
         record,
         training=Chapter(training.title, (*training.blocks, *draw_sizes(record))),
-        examples=Chapter("Examples", tuple(_show_pictures(record))),
+        examples=Chapter("Examples", (*_show_pictures(record), *_show_doubts(record))),
     )
 
 
@@ -70,10 +75,23 @@ def _show_pictures(record: FlowRecord) -> Iterator[Block]:
 
 def _exhibit_pictures(record: FlowRecord, rows: list[dict[str, str]]) -> Iterator[Exhibit]:
     """Yield test pictures at the largest size."""
-    from tasks.features import open_features
-
-    sizes = [open_features(folder) for _, folder in record.find(resize_pictures)]
-    pictures = max(sizes, key=lambda features: features.shape[1])
+    pictures = _open_largest(record)
     for row in rows:
         picture, name = embed_picture(pictures[int(row["example"])]), row["file"].rpartition("/")[2]
         yield Exhibit(row["actual"], row["predicted"], f"{float(row['p_predicted']):.0%}", picture, name=name)
+
+
+def _show_doubts(record: FlowRecord) -> Iterator[Block]:
+    def exhibit(row: Mapping[str, str]) -> Exhibit:
+        picture = embed_picture(_open_largest(record)[int(row["example"])])
+        return describe_doubt(row, picture=picture, name=row["file"].rpartition("/")[2])
+
+    return show_labels(record, exhibit, shown=SHOWN)
+
+
+def _open_largest(record: FlowRecord) -> NDArray[np.uint8]:
+    """Return all pictures at the largest size, (pictures, side, side, 3)."""
+    from tasks.features import open_features
+
+    sizes = [open_features(folder) for _, folder in record.find(resize_pictures)]
+    return max(sizes, key=lambda features: features.shape[1])

@@ -8,6 +8,7 @@ from flows.engine.drivers.record import FlowRecord
 from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery, Table
 from flows.report.charts import draw_bars
 from flows.report.frame import render_run
+from flows.report.labels import describe_doubt, show_labels
 from flows.report.training import show_training
 from tasks.tables import read_rows
 from tasks.text.ngrams import fit_ngrams
@@ -19,7 +20,8 @@ PHRASES = 12  # per class
 
 def render_report(record: FlowRecord) -> str:
     """Return the report of a run as HTML."""
-    examples = Chapter("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record)))
+    doubts = show_labels(record, lambda row: describe_doubt(row, text=row["text"]), shown=SHOWN)
+    examples = Chapter("Examples", (*_draw_slices(record), *_list_phrases(record), *_show_tweets(record), *doubts))
     return render_run(record, training=show_training(record), examples=examples)
 
 

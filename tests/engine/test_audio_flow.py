@@ -18,7 +18,7 @@ from tests.engine.try_page import put, read_shares, send, serve_page
 
 # One worker runs them all, since each would compute the flow anew.
 pytestmark = pytest.mark.xdist_group("audio flow")
-LEARNING = {"audio-lr-melnet-fold5", "audio-fit-melnet-fold5", "audio-evaluate", "audio-export"}
+LEARNING = {"audio-lr-melnet-fold5", "audio-fit-melnet-fold5", "audio-evaluate", "audio-audit", "audio-export"}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject
     page = (project.root / ".trifold/reports/audio/report.html").read_text()
     assert "audio version 1 becomes champion" in page
     assert "Bottleneck of training" in page
-    last = ("audio-export", "audio-evaluate")
+    last = ("audio-export", "audio-evaluate", "audio-audit")
     status = project.call("python", "-m", "dvc", "status", "--with-deps", *last).check().output
     assert "up to date" in status, status
 

@@ -64,7 +64,8 @@ def test_each_cycle_has_one_range_test_before_it(cycle: str, tests: list[str]) -
 
 def test_dvc_computes_nothing_after_prefect(project: Project) -> None:
     before = (project.root / "dvc.lock").read_text()
-    done = project.call("python", "-m", "dvc", "repro", "images-errors", "images-export", "images-evaluate").check()
+    last = ("images-errors", "images-audit", "images-evaluate", "images-export")
+    done = project.call("python", "-m", "dvc", "repro", *last).check()
     assert "Running stage" not in done.output
     assert (project.root / "dvc.lock").read_text() == before
     status = project.call("python", "-m", "dvc", "status", "--with-deps", "images-errors", "images-export").check()
@@ -94,10 +95,12 @@ def test_the_report_shows_sizes_errors_and_maps(project: Project) -> None:
         *("Overview", "Stages", "Machine", "Data", "Training", "Results", "Ensemble", "Examples"),
     ]
     titles = [text.split("  ")[0] for text in captions]
-    for title in ("Accuracy by picture size", "Loss", "Confusion matrix", "Activation maps", "Class balance"):
+    wanted = ("Accuracy by picture size", "Loss", "Confusion matrix", "Activation maps", "Class balance")
+    for title in (*wanted, "Most doubtful labels"):
         assert any(found.startswith(title) for found in titles), titles
     wrong = sum(row["actual"] != row["predicted"] for row in read_rows(project.root / "data/images/errors/errors.csv"))
-    assert len(errors) == min(wrong, 21)
+    doubts = read_rows(project.root / "data/images/audit/audit.csv")[:21]
+    assert len(errors) == min(wrong, 21) + sum(row["label"] != row["suggested"] for row in doubts)
 
 
 def test_figures_and_predictions_are_there_for_every_size(project: Project) -> None:

@@ -23,7 +23,7 @@ SMALL = {
     "sample.test_rows": 60,
     **{f"members.{name}.epochs": 1 for name in MEMBERS},
 }
-LAST = ("text-evaluate", "text-slices", "text-export")
+LAST = ("text-evaluate", "text-slices", "text-audit", "text-export")
 
 
 @pytest.fixture(scope="module")

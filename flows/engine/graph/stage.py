@@ -46,6 +46,7 @@ class Role(Enum):
     FIT = "a fit"
     PREDICTIONS = "the ensemble's predictions"
     EVALUATION = "the evaluation"
+    AUDIT = "the label audit"
 
 
 TEST_DATA = (Role.ARCHIVE, Role.CLEAN_TABLE, Role.FOLDS)
