@@ -78,8 +78,8 @@ def text(p: TextParams) -> Artifact:
     for each fold back-translate training tweets if `translate` asks for it, tokenise the tweets, pretrain a language
     model if a member or the augmentation needs one, then find each member's learning rate and fit it, fit the
     classifiers of n-grams, and the transformers, which have their own tokens;
-    build the ensemble, and another one with the transformers, evaluate both, score kinds of tweets, list doubtful labels;
-    export the ensemble.
+    build the ensemble, and another one with the transformers, evaluate both, score kinds of tweets, list doubtful
+    labels; export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     tweets = clean_tweets(archive, p.clean)

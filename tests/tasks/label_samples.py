@@ -14,9 +14,10 @@ from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.learning.toys import Toy
+from tests.tasks.text.tweets import PLAIN
 
 FOLDS = Folds(mode="holdout", n_folds=5, valid=4, test=5, seed=1)
-SOURCE = Source(archive="sample", sha256="", max_unpacked_mb=100, timeout_s=1)
+SOURCE = Source(archive="sample", digest="", max_unpacked_mb=100, timeout_s=1)
 FLIPPED_SHARE, READ_SHARE = 0.03, 0.06
 
 
@@ -107,10 +108,7 @@ def make_texts(root: Path) -> Sample:
 
     toy = Toy(root)
     make_sample(SampleSection(train_rows=200, test_rows=2000, seed=1), out=toy.folder("sample"), report=Silent())
-    clean = CleanTweets(
-        mark_addresses=True, mark_names=True, shorten_elongated=True, encoding="auto", neutral="leave_out",
-        test_file="keep", max_chars=2000,
-    )  # fmt: skip
+    clean = CleanTweets.model_validate(PLAIN | {"max_chars": 2000})
     clean_tweets(unpack(toy), clean, out=toy.folder("examples"), report=Silent())
     rows = [row for row in read_rows(toy.folder("examples") / "examples.csv") if row["split"] == "test"]
     numbered = [{**row, "example": n, "split": ""} for n, row in enumerate(rows)]
@@ -125,7 +123,7 @@ def make_texts(root: Path) -> Sample:
 def unpack(toy: Toy) -> Path:
     """Unpack the sample's archive."""
     download_archive(
-        SOURCE, toy.folder("sample"), out=toy.folder("archive"), report=Silent(), checkpoints=toy.folder("kept")
+        SOURCE, toy.folder("sample"), out=toy.folder("archive"), report=Silent(), downloads=toy.folder("kept")
     )
     return toy.folder("archive")
 
