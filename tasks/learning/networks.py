@@ -5,7 +5,9 @@ from typing import Protocol, Self
 
 from torch import nn
 
+from tasks.learning.layers import unfreeze
 from tasks.learning.lesson import Lesson
+from tasks.learning.library import check_network
 from tasks.learning.randomness import isolate_randomness
 from tasks.learning.recipe import NetworkRecipe
 
@@ -35,6 +37,13 @@ def build_network(member: Buildable, n_classes: int, input_shape: tuple[int, ...
 
 
 def start_network(member: NetworkRecipe, lesson: Lesson, fold: int) -> nn.Module:
-    """Build the member's network with initial weights drawn from its seed and the round's `fold`."""
+    """Build the member's network with initial weights drawn from its seed and the round's `fold`.
+
+    Raises UserError when the network cannot take the lesson's examples, or could not be exported once it is trained.
+    """
     with isolate_randomness(lesson.device.torch_device, member.seed, fold, "weights"):
-        return build_network(member, lesson.n_classes, lesson.input_shape)
+        network = build_network(member, lesson.n_classes, lesson.input_shape)
+    unfreeze(network, batch_norm=member.choose_batch_norm())  # for the range test too
+    if member.library_model:
+        check_network(network, member.library_model, lesson)
+    return network

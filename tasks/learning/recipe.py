@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tasks.learning.lesson import Lesson
 
 TASKS = Path(__file__).parents[1]
+BatchNorm = Literal["with_layers", "always", "never"]
+LIBRARIES = ("timm", "torchvision")
+LITE0, LITE0_MODEL = "lite0", "tf_efficientnet_lite0"
 
 Balance = Literal["none", "weights", "oversample"]
 
@@ -63,9 +66,9 @@ class Recipe(Section):
         """Return how the loss or the draws make up for classes with few examples."""
         return "none"
 
-    def trains_batch_norm(self) -> bool:
-        """Return whether batch normalisation stays trainable while other layers are frozen."""
-        return False
+    def choose_batch_norm(self) -> BatchNorm:
+        """Return when batch normalisation learns: with the layers around it, always, or never."""
+        return "with_layers"
 
 
 class LessonRecipe(Recipe):
@@ -87,7 +90,7 @@ class LessonRecipe(Recipe):
 class ClassifierRecipe(LessonRecipe):
     """The recipe of a classifier: its initial weights, how it learns rare classes, and when it stops."""
 
-    weights: str = Field(min_length=1, description="none, pretrained, or the path of a local state_dict")
+    weights: str = Field(min_length=1, description="none, pretrained, lite0, or the path of a local state_dict")
     head_epochs: int = Field(ge=0, description="epochs before the others in which only the head learns; 0: none")
     patience: int = Field(ge=0, description="epochs without a better validation loss before stopping; 0: never")
     balance: Balance = Field(
@@ -120,7 +123,7 @@ class ClassifierRecipe(LessonRecipe):
 
     def files(self) -> tuple[str, ...]:
         """Return the path of the initial weights, if they are a local file."""
-        return () if self.weights in ("none", "pretrained") else (self.weights,)
+        return () if self.weights in ("none", "pretrained", LITE0) else (self.weights,)
 
 
 class NetworkRecipe(ClassifierRecipe):
@@ -143,6 +146,11 @@ class NetworkRecipe(ClassifierRecipe):
     def network_module(self) -> str:
         """The network's module; its `build(member, n_classes, input_shape)` returns the network."""
         return f"tasks.{self.domain}.members.{self.network}"
+
+    @property
+    def library_model(self) -> str:
+        """The name of the model in its library; empty for the project's own networks."""
+        return ""
 
     def modules(self) -> tuple[str, ...]:
         """Return the modules of lesson and network, which the stages that train and export it import by name."""
@@ -172,14 +180,32 @@ def _spell(value: object) -> str:
 class ConvolutionRecipe(NetworkRecipe):
     """The recipe of networks whose inputs can be blended and whose layers have batch normalisation."""
 
+    model: str = Field(description="name of the model, for network torchvision or timm; empty for other networks")
     width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
     mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
-    train_batch_norm: bool = Field(
-        description="batch normalisation learns and updates its statistics in the head epochs too"
+    train_batch_norm: BatchNorm = Field(
+        description="when batch normalisation learns and updates its statistics: with_layers: not in the head epochs; "
+        "always: in the head epochs too; never: it keeps those of the given weights"
     )
 
-    def trains_batch_norm(self) -> bool:
-        """Return whether batch normalisation stays trainable while other layers are frozen."""
+    @model_validator(mode="after")
+    def _check_model(self) -> Self:
+        if (self.network in LIBRARIES) != bool(self.model):
+            fix = "a model's name" if self.network in LIBRARIES else "empty"
+            raise ValueError(f"model is {self.model!r}, but must be {fix} with network {self.network}")
+        if self.weights == LITE0 and (self.network, self.model) != ("timm", LITE0_MODEL):
+            raise ValueError(f"weights {LITE0} are those of network timm with model {LITE0_MODEL} only")
+        if self.train_batch_norm == "never" and self.weights == "none":
+            raise ValueError("train_batch_norm is never, but with weights none it has nothing to keep: set with_layers")
+        return self
+
+    @property
+    def library_model(self) -> str:
+        """The name of the model in its library; empty for the project's own networks."""
+        return self.model
+
+    def choose_batch_norm(self) -> BatchNorm:
+        """Return when batch normalisation learns: with the layers around it, always, or never."""
         return self.train_batch_norm
 
 

@@ -152,8 +152,6 @@ def test_all_faults_of_a_params_file_are_named_at_once(project: AudioProject) ->
 def test_a_corrupted_weights_file_is_refused(project: AudioProject, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"no weights at all")
-    project.set_param("members.network", "resnet18")
-    project.set_param("members.width", "0")
     project.set_param("recipe.weights", str(weights))
     project.call("python", "-m", "flows", "graph", "--write").check()
     project.update_code()

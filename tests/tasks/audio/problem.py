@@ -9,7 +9,9 @@ from tests.tasks.problem import Problem
 
 # What a network needs beside the recipe, by its name.
 NEEDS: dict[str, dict[str, object]] = {
-    "audionet": {"features": "waveform", **{key: 0 for key in PLAIN if key not in ("time_shift", "gain_db")}}
+    "timm": {"model": "test_resnet"},
+    "torchvision": {"model": "shufflenet_v2_x0_5"},
+    "audionet": {"features": "waveform", **{key: 0 for key in PLAIN if key not in ("time_shift", "gain_db")}},
 }
 N_SAMPLES = 1800
 

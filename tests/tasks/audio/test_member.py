@@ -67,7 +67,7 @@ def test_clips_of_any_length_are_pooled_over_time(network: str) -> None:
             {"features": "waveform", **PLAIN},
             "melnet cannot use features waveform: set features to spectrogram",
         ),
-        ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
+        ("timm", {"width": 16, "model": "test_resnet"}, "timm cannot use width 16: set width to 0"),
         ("melnet", {"weights": "pretrained"}, "there are no published weights for MelNet"),
         ("melnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],

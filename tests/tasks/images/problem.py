@@ -8,6 +8,8 @@ from tests.tasks.problem import Problem
 # What a network needs beside the recipe, by its name.
 NEEDS: dict[str, dict[str, object]] = {
     "simplenet": {"sizes": "small"},
+    "timm": {"model": "test_resnet"},
+    "torchvision": {"model": "resnet18"},
     **{name: {"width": 4} for name in ("cnnnet", "compactnet", "xresnet")},
 }
 PIXELS = 64

@@ -6,7 +6,8 @@ from torch import Tensor
 from tasks.images.member import Member
 
 RECIPE = {
-    "network": "resnet18",
+    "network": "cnnnet",
+    "model": "",
     "width": 0,
     "weights": "none",
     "head_epochs": 0,
@@ -17,7 +18,7 @@ RECIPE = {
     "mixup_alpha": 0.0,
     "ema_decay": 0.9,
     "clip_norm": 5.0,
-    "train_batch_norm": False,
+    "train_batch_norm": "with_layers",
     "patience": 0,
     "balance": "none",
     "seed": 7,

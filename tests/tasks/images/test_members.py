@@ -20,6 +20,8 @@ FITTING = {
     "compactnet": {"width": 4},
     "simplenet": {"sizes": "px64"},
     "xresnet": {"width": 4},
+    "timm": {"model": "test_resnet"},
+    "torchvision": {"model": "resnet18"},
 }
 PIXELS = 64
 
@@ -47,9 +49,13 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
     ("values", "message"),
     [
         (
-            {"network": "resnet19"},
-            "there is no network 'resnet19'; tasks/images/members has ",
+            {"network": "resnet18"},
+            "there is no network 'resnet18'; tasks/images/members has ",
         ),
+        ({"train_batch_norm": "never"}, "with weights none it has nothing to keep"),
+        ({"network": "timm"}, "model is '', but must be a model's name with network timm"),
+        ({"network": "cnnnet", "model": "alexnet"}, "model is 'alexnet', but must be empty with network cnnnet"),
+        ({"network": "timm", "model": "resnet18", "weights": "lite0"}, "with model tf_efficientnet_lite0 only"),
         ({"colour": "yuv"}, "colour"),
         ({"crop_scale": 0.0}, "crop_scale"),
         ({"jitter": 1.5}, "jitter"),
@@ -81,7 +87,8 @@ def test_only_its_own_module_belongs_to_a_member() -> None:
     [
         ("simplenet", {"colour": "hsv"}),
         ("cnnnet", {"colour": "lab"}),
-        ("resnet18", {"gradient_checkpointing": True}),
+        ("timm", {"gradient_checkpointing": True}),
+        ("torchvision", {"gradient_checkpointing": True}),
     ],
 )
 def test_a_trained_network_answers_the_same_in_torchscript(network: str, values: dict[str, object]) -> None:
@@ -93,12 +100,14 @@ def test_a_trained_network_answers_the_same_in_torchscript(network: str, values:
 
 
 @pytest.mark.parametrize("colour", ["rgb", "hsv", "lab"])
-@pytest.mark.parametrize("network", ["cnnnet", "compactnet", "resnet18", "simplenet", "xresnet"])
+@pytest.mark.parametrize("network", ["cnnnet", "compactnet", "simplenet", "timm", "torchvision", "xresnet"])
 def test_a_network_sees_the_member_s_colours(network: str, colour: str) -> None:
     assert build(network, colour=colour).colour.space == colour
 
 
-@pytest.mark.parametrize(("network", "pixels"), [("cnnnet", 63), ("cnnnet", 128), ("resnet18", 33), ("resnet18", 96)])
+@pytest.mark.parametrize(
+    ("network", "pixels"), [("cnnnet", 63), ("cnnnet", 128), ("torchvision", 33), ("torchvision", 96)]
+)
 def test_weights_of_one_size_load_at_another(network: str, pixels: int) -> None:
     smaller, larger = build(network), build(network, pixels=pixels)
     larger.load_state_dict(smaller.state_dict())
@@ -113,7 +122,7 @@ def test_weights_of_one_size_load_at_another(network: str, pixels: int) -> None:
         ("compactnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
-        ("resnet18", {"width": 16}, "resnet18 cannot use width 16: set width to 0"),
+        ("timm", {"width": 16}, "timm cannot use width 16: set width to 0"),
         ("simplenet", {"weights": "pretrained"}, "there are no published weights for SimpleNet"),
         ("cnnnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),
     ],
@@ -158,8 +167,9 @@ def learn(step: Callable[[Tensor], Tensor], network: nn.Module) -> tuple[int, Te
     return kept, logits.detach()
 
 
-def test_checkpointing_gives_the_same_gradients_and_statistics_and_keeps_less() -> None:
-    plain, thrifty = (build("resnet18", dropout=0.0, gradient_checkpointing=on).train() for on in (False, True))
+@pytest.mark.parametrize("network", ["timm", "torchvision"])
+def test_checkpointing_gives_the_same_gradients_and_statistics_and_keeps_less(network: str) -> None:
+    plain, thrifty = (build(network, dropout=0.0, gradient_checkpointing=on).train() for on in (False, True))
     (kept, logits), (kept_less, same) = learn(plain, plain), learn(thrifty, thrifty)
     assert torch.equal(logits, same)
     for (name, parameter), other in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
@@ -170,7 +180,7 @@ def test_checkpointing_gives_the_same_gradients_and_statistics_and_keeps_less() 
 
 
 def test_a_frozen_body_may_be_checkpointed_too() -> None:
-    network = build("resnet18", gradient_checkpointing=True).train()
+    network = build("torchvision", gradient_checkpointing=True).train()
     network.network.body.layer1.requires_grad_(False)
     learn(network, network)
     assert network.network.body.layer1[0].conv1.weight.grad is None

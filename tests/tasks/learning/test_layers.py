@@ -7,7 +7,7 @@ from torch import nn
 from tasks.audio.members.melnet import MelNet
 from tasks.learning.layers import freeze_all_but, set_training, unfreeze
 from tasks.learning.optimiser import group_parameters
-from tasks.learning.resnet import build_resnet
+from tasks.learning.torchvision_networks import build_torchvision
 from tests.tasks.learning.toys import make_member
 
 
@@ -24,7 +24,7 @@ def step_once(network: nn.Module, weights: str) -> None:
 
 def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() -> None:
     network = make_network()
-    freeze_all_but(1, network, train_batch_norm=False)
+    freeze_all_but(1, network, batch_norm="with_layers")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -33,7 +33,7 @@ def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() ->
 
 def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -> None:
     network = make_network()
-    freeze_all_but(1, network, train_batch_norm=True)
+    freeze_all_but(1, network, batch_norm="always")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -43,12 +43,22 @@ def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -
 
 def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
     network = make_network()
-    freeze_all_but(1, network, train_batch_norm=False)
-    unfreeze(network)
+    freeze_all_but(1, network, batch_norm="with_layers")
+    unfreeze(network, batch_norm="with_layers")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     same = {name for name, value in network.state_dict().items() if torch.equal(value, before[name])}
     assert same == {"normalise.mean", "normalise.std"}
+
+
+def test_batch_normalisation_that_never_learns_keeps_weights_and_statistics_while_all_else_moves() -> None:
+    network = make_network()
+    unfreeze(network, batch_norm="never")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    step_once(network, "some.pt")
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    kernels = {name for name, value in before.items() if value.ndim == 4}
+    assert changed == kernels | {"head.1.weight", "head.1.bias"}
 
 
 @pytest.mark.parametrize(
@@ -56,13 +66,13 @@ def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
     [("none", {0.9}), ("some.pt", {0.9, 0.9 / 3, 0.9 / 9, 0.9 / 27})],
 )
 def test_given_weights_learn_slower_towards_the_input(weights: str, rates: set[float]) -> None:
-    for network in (make_network(), build_resnet("resnet18", 3, weights="none", dropout=0.0)):
+    for network in (make_network(), build_torchvision("resnet18", 3, weights="none", dropout=0.0)):
         groups = group_parameters(network, make_member(weights=weights), lr=0.9)
         assert sorted({group["lr"] for group in groups}) == pytest.approx(sorted(rates))
 
 
 def test_every_parameter_is_in_one_group_and_only_matrices_decay() -> None:
-    network = build_resnet("resnet18", 3, weights="none", dropout=0.0)
+    network = build_torchvision("resnet18", 3, weights="none", dropout=0.0)
     groups = group_parameters(network, make_member(weights="some.pt", weight_decay=0.05), lr=1.0)
     grouped = [parameter for group in groups for parameter in group["params"]]
     assert len(grouped) == len(set(map(id, grouped))) == len(list(network.parameters()))

@@ -16,6 +16,7 @@ N_CLASSES, N_BANDS, N_FRAMES = 3, 16, 24
 COMPUTE = Compute(device="cpu", precision="fp32", threads=1)
 RECIPE = {
     "network": "melnet",
+    "model": "",
     "width": 4,
     "weights": "none",
     "epochs": 4,
@@ -29,7 +30,7 @@ RECIPE = {
     "mixup_alpha": 0.2,
     "ema_decay": 0.9,
     "clip_norm": 5.0,
-    "train_batch_norm": False,
+    "train_batch_norm": "with_layers",
     "patience": 0,
     "balance": "none",
     "seed": 7,

@@ -4,19 +4,19 @@ from torch import Tensor, nn
 
 from tasks.audio.member import Member
 from tasks.learning.layers import Normalise
-from tasks.learning.resnet import ResNet, build_resnet
+from tasks.learning.library import LibraryNetwork
 
 
-def make_picture_net(name: str, member: Member, n_classes: int, n_bands: int) -> "PictureNet":
-    """Make the ResNet `name` for spectrograms; its widths are torchvision's."""
+def make_picture_net(member: Member, network: LibraryNetwork, *, n_bands: int) -> "PictureNet":
+    """Make a library's network read spectrograms; its widths are the library's."""
     member.require(features="spectrogram", width=0)
-    return PictureNet(n_bands, build_resnet(name, n_classes, weights=member.weights, dropout=member.dropout))
+    return PictureNet(n_bands, network)
 
 
 class PictureNet(nn.Module):
     """A picture network that reads spectrograms (batch, bands, frames) as three equal channels."""
 
-    def __init__(self, n_bands: int, network: ResNet) -> None:
+    def __init__(self, n_bands: int, network: LibraryNetwork) -> None:
         super().__init__()
         self.normalise = Normalise(n_bands)
         self.network = network
