@@ -44,19 +44,16 @@ ELSEWHERE |= {
     for command in read_commands()
     if command.startswith("python -m flows inspect") or "/home/ann/" in command
 }
-SENTIMENT140 = next(command for command in read_commands() if "--preset sentiment140" in command)
+PRESET = "tests/engine/test_presets.py, on small data of the same layout"
 CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has"
 TEAM = "names a team's own servers or repository; tests/engine/test_team.py has some of its own"
 LEFT_OUT = {
     "make test": "it is what runs this",
-    "python -m flows run audio --preset esc10 --set source.archive=ESC-10.zip": "real data: `make bench ROW=esc10`",
-    "python -m flows run images --preset imagenette --set source.archive=imagenette2-160.zip": (
-        "real data: `make bench ROW=imagenette`"
-    ),
-    "python -m flows run images --preset ants-and-bees --set source.archive=hymenoptera_data.zip": (
-        "real data: `make bench ROW=ants_and_bees`"
-    ),
-    SENTIMENT140: "real data: `make bench ROW=text_accuracy`",
+    "python -m flows run audio --preset esc10": f"{PRESET}; on real data `make bench ROW=esc10`",
+    "python -m flows run images --preset imagenette": f"{PRESET}; on real data `make bench ROW=imagenette`",
+    "python -m flows run images --preset ants-and-bees": f"{PRESET}; on real data `make bench ROW=ants_and_bees`",
+    "python -m flows run images --preset catfish": PRESET,
+    "python -m flows run text --preset sentiment140": f"{PRESET}; on real data `make bench ROW=text_accuracy`",
     "export PREFECT_API_URL=http://prefect.example.com/api MLFLOW_TRACKING_URI=http://mlflow.example.com": TEAM,
     'git commit -m "DVC\'s remote" .dvc/config': TEAM,
 }
