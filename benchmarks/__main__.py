@@ -9,6 +9,7 @@ from benchmarks import (
     ants_and_bees,
     esc10,
     imagenette,
+    lr_finder,
     memory,
     orchestration,
     pictures_input,
@@ -48,6 +49,8 @@ ROWS = [
     Row("imagenette", imagenette.measure, quick=False),
     Row("imagenette_long", imagenette.measure_long, quick=False),
     Row("progressive_ants", progressive.measure_ants_and_bees, quick=False),
+    Row("lr_finder", lr_finder.measure_samples, quick=False),
+    Row("lr_finder_real", lr_finder.measure_real, quick=False),
     Row("ablation_sample", ablation.measure_sample, quick=False),
     Row("ablation_ants", ablation.measure_ants_and_bees, quick=False),
 ]
