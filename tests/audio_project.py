@@ -108,7 +108,7 @@ class TableChange(ArchiveChange):
 
 class WithoutColumn(TableChange):
     def change(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-        return [{key: value for key, value in row.items() if key != "category"} for row in rows]
+        return [{key: value for key, value in row.items() if key not in ("category", "target")} for row in rows]
 
 
 class WithLabelOutside(TableChange):
