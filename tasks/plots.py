@@ -3,9 +3,9 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 DPI = 100
 MAX_TICKS = 60  # names of classes along an axis; with more, the axis has none and the plot keeps its size
-# Class names are plain text: $5_$10 is no formula.
-rcParams["text.parse_math"] = False
+PLAIN: dict[str, Any] = {"parse_math": False}  # of texts with names of classes: $5_$10 is no formula
 
 
 def make_axes(title: str, x_label: str, y_label: str, size_inch: tuple[float, float] = (7.0, 4.0)) -> Axes:
@@ -42,7 +41,7 @@ def name_x_ticks(axes: Axes, names: Sequence[str]) -> None:
     if len(names) > MAX_TICKS:
         axes.set(xticks=[], xlabel=f"{axes.get_xlabel()} ({len(names)} classes)".strip())
         return
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, **PLAIN)
 
 
 def plot_bars(path: Path, counts: Mapping[str, float], *, title: str, y_label: str) -> None:
@@ -72,6 +71,6 @@ def draw_pictures(
     for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(picture, interpolation="nearest")
-        axes.set_title(caption, fontsize=7)
+        axes.set_title(caption, fontsize=7, **PLAIN)
         axes.set_axis_off()
     save_plot(figure.axes[0], path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.learning.metrics import count_confusions, measure_reliability
 from tasks.learning.predictions import Predictions
-from tasks.plots import MAX_TICKS, make_axes, name_x_ticks, save_plot
+from tasks.plots import MAX_TICKS, PLAIN, make_axes, name_x_ticks, save_plot
 from tasks.tables import write_rows
 
 MAX_CLASSES_WITH_COUNTS = 20  # with more classes the counts in the cells are too small to read
@@ -20,7 +20,7 @@ def draw_confusion(path: Path, predictions: Predictions, classes: Sequence[str])
     axes.imshow(counts, cmap="Blues")
     name_x_ticks(axes, classes)
     if len(classes) <= MAX_TICKS:
-        axes.set_yticks(range(len(classes)), classes, fontsize=8)
+        axes.set_yticks(range(len(classes)), classes, fontsize=8, **PLAIN)
     if len(classes) <= MAX_CLASSES_WITH_COUNTS:
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
