@@ -73,8 +73,13 @@ class Runs:
     def _list_rates(self, rates: Mapping[str, float], factor: float) -> dict[str, object]:
         """Return the params that give each rate: of a size for pictures, otherwise of a member."""
         section = "sizes" if self.case.flow == "images" else "members"
-        names = [name for name in self.clone.read_params()[section] if name in rates]
-        return {f"{section}.{name}.lr": rates[name] * factor for name in names}
+        changes: dict[str, object] = {}
+        rate = None
+        for name in self.clone.read_params()[section]:
+            rate = rates.get(name, rate if section == "sizes" else None)  # a cycle over all sizes has a single test
+            if rate is not None:
+                changes[f"{section}.{name}.lr"] = rate * factor
+        return changes
 
     def _read_accuracies(self) -> dict[str, float]:
         members = json.loads((self._data / "evaluate/metrics.json").read_text())["members"]

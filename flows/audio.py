@@ -57,17 +57,16 @@ def audio(p: AudioParams) -> Artifact:
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     clips = clean_clips(archive, p.clean)
     split = split_folds(clips, p.folds)
+    used = {settings.features for settings in p.members.values()}
     features = {}
-    is_crossed = p.folds.mode == "cross_validation"
-    if not is_crossed or any(settings.features == "spectrogram" for settings in p.members.values()):
+    if "spectrogram" in used or p.folds.mode != "cross_validation":  # the audit reads them too
         features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
-    if any(settings.features == "waveform" for settings in p.members.values()):
+    if "waveform" in used:
         features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
 
     fitted = []
     for fold in p.folds.held_out:
-        used = {settings.features for settings in p.members.values()}
-        measured = {kind: measure_bands(features[kind], split, fold=fold) for kind in features if kind in used}
+        measured = {kind: measure_bands(features[kind], split, fold=fold) for kind in sorted(used)}
         for name, settings in p.members.items():
             inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
             lr = find_lr(settings, p.compute, fold=fold, **inputs) if settings.lr == "auto" else None
@@ -75,8 +74,10 @@ def audio(p: AudioParams) -> Artifact:
 
     together = build_ensemble(fitted, p.ensemble)
     evaluate_ensemble(together, clips)
-    if is_crossed:
+    if p.folds.mode == "cross_validation":
         audit_ensemble(together, clips)
     else:
         audit_sounds(features["spectrogram"], clips, split, fold=p.folds.test)
-    return export_ensemble(together, fitted, clips, p.members, p.ensemble, features=list(features.values()))
+    return export_ensemble(
+        together, fitted, clips, p.members, p.ensemble, features=[features[kind] for kind in sorted(used)]
+    )

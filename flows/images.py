@@ -44,7 +44,9 @@ class ImagesParams(Params):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
-        sections.check_sizes(self.sizes, {name: settings.sizes for name, settings in self.members.items()})
+        wanted = {name: settings.sizes for name, settings in self.members.items()}
+        sections.check_sizes(self.sizes, wanted)
+        sections.check_rates(self.sizes, {name: wanted[name] for name in wanted if self.members[name].cycle == "all"})
         return self
 
 

@@ -26,7 +26,7 @@ from tasks.errors import UserError
 from tasks.images.addresses import COLUMNS as ADDRESSES
 from tasks.images.pictures import SUFFIXES as PICTURES
 from tasks.report import Silent
-from tasks.source_tables import list_tables, read_header
+from tasks.source_tables import list_tables, read_header, read_source_table
 from tasks.survey import Survey, list_examples
 
 MAX_BYTES = 1 << 40
@@ -119,8 +119,6 @@ def _find_addresses(folder: Path, files: list[Path]) -> Path | None:
 
 
 def _describe_addresses(table: Path) -> list[str]:
-    from tasks.source_tables import read_source_table
-
     rows = read_source_table(table)
     counts = Counter(f"{kind or 'none'} {name}" for name, kind in zip(rows["class"], rows["type"], strict=True))
     listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())[:MAX_CLASSES])

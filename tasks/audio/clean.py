@@ -53,8 +53,8 @@ def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> No
     _write_tables(out, archive, kept, dropped)
     _draw_plots(out, kept)
     cut = sum(row.sound.is_cut for row in kept)
-    told = f" {cut} of them are cut: their headers claim more samples." if cut else ""
-    report.say(f"{len(kept)} clips kept, {len(dropped)} set aside (dropped.csv says why).{told}")
+    note = f" {cut} of them are cut: their headers claim more samples." if cut else ""
+    report.say(f"{len(kept)} clips kept, {len(dropped)} set aside (dropped.csv says why).{note}")
 
 
 def _split_usable(rows: Sequence[Row], clean: Clean) -> tuple[list[Row], list[Dropped]]:

@@ -55,3 +55,15 @@ def check_sizes(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
     for name, size in wanted.items():
         if size != ALL and size not in sizes:
             raise ValueError(f"members.{name}.sizes is {size!r}; it must be {ALL} or one of {', '.join(sizes)}")
+
+
+def check_rates(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
+    """Raise ValueError if a member (name: `sizes`) with one learning-rate cycle has sizes with different rates."""
+    for name, size in wanted.items():
+        rates = {label: each.lr for label, each in pick_sizes(sizes, size).items()}
+        if len({*rates.values()}) > 1:
+            listed = ", ".join(f"sizes.{label}.lr {rate}" for label, rate in rates.items())
+            raise ValueError(
+                f"members.{name} has cycle all, one learning-rate cycle with one rate, but {listed}: set recipe.lr, "
+                "and lr of no size"
+            )

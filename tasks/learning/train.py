@@ -36,7 +36,9 @@ def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, rep
     lr = choose_lr(limit)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}"), "limit": float(f"{limit:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr=lr, limit=limit)
-    report.say(f"learning rate {lr:.2g}; the loss rises above {limit:.2g}, in {len(curve.lr)} steps of a range test")
+    report.say(
+        f"learning rate {lr:.2g}; at rates above {limit:.2g} the loss rises ({len(curve.lr)} steps of a range test)"
+    )
 
 
 def fit(

@@ -44,7 +44,7 @@ def list_grams(words: Tensor, n_words: int, pad: int = PAD) -> Tensor:
 
 
 def pair_words(words: Tensor, pad: int = PAD) -> Tensor:
-    """Return each word with the one after it, (2, batch, longest + 1); padding stands for a text's start and end."""
+    """Return each word with the one after it, (2, batch, longest + 1); padding marks a text's start and end."""
     edge = torch.full([words.size(0), 1], pad, dtype=words.dtype, device=words.device)
     return torch.stack([torch.cat([edge, words], 1), torch.cat([words, edge], 1)])
 

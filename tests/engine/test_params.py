@@ -59,6 +59,13 @@ def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
         read("text", "", f"{section}.{key}=1")
 
 
+def test_one_cycle_over_all_sizes_has_one_rate() -> None:
+    with pytest.raises(EngineError, match=r"members\.xresnet has cycle all.* sizes\.small\.lr 0\.01, .*set recipe\.lr"):
+        read("images", "imagenette", "sizes.small.lr=0.01")
+    given = load_pipeline("images").trace(read("images", "imagenette", "recipe.lr=0.01"))
+    assert not [stage.name for stage in given if "-lr-" in stage.name], "a rate that is given is not searched for"
+
+
 @pytest.mark.parametrize(("flow", "preset"), PRESETS)
 def test_a_preset_holds_only_what_differs_from_the_committed_file(flow: str, preset: str) -> None:
     committed, model = read_yaml(f"params/{flow}.yaml"), load_pipeline(flow).model

@@ -59,17 +59,17 @@ def test_only_what_beats_the_champion_becomes_champion(root: Path, case: str) ->
 
 
 def test_the_verdict_names_the_metric_and_stands_on_the_version_the_export_and_the_flows_run(root: Path) -> None:
-    (_, told) = register(root, 150, 180, tags=TEST_DATA | {METRIC: "macro_f1"})
-    assert "compared with champion 1, macro F1 90.0% against 75.0% on the same 200 examples, +15.0 points" in told
+    (_, decision) = register(root, 150, 180, tags=TEST_DATA | {METRIC: "macro_f1"})
+    assert "compared with champion 1, macro F1 90.0% against 75.0% on the same 200 examples, +15.0 points" in decision
     version = open_client(root).get_model_version("audio", "2")
-    assert version.description == version.tags["verdict"] == told
+    assert version.description == version.tags["verdict"] == decision
     assert float(version.tags["figure.accuracy"]) == 0.9
     assert float(version.tags["figure.examples"]) == 200
     runs = read_runs(root)
     assert version.run_id == runs["flow1-export"].info.run_id
     for name in ("flow1", "flow1-export"):
-        assert runs[name].data.tags["verdict"] == told
-        assert f"- {told}" in runs[name].data.tags["mlflow.note.content"].splitlines()
+        assert runs[name].data.tags["verdict"] == decision
+        assert f"- {decision}" in runs[name].data.tags["mlflow.note.content"].splitlines()
 
 
 @pytest.mark.parametrize(
