@@ -29,30 +29,35 @@ from benchmarks import (
 from benchmarks.table import MissingDataError, Row, print_table, run_row
 
 ROWS = [
-    Row("orchestration", orchestration.measure, quick=True),
-    Row("training", training.measure, quick=True),
-    Row("spectrograms", spectrograms.measure, quick=True),
-    Row("memory", memory.measure, quick=True),
-    Row("run_memory", run_memory.measure, quick=False),
-    Row("text_input", text_input.measure, quick=True),
-    Row("pictures_input", pictures_input.measure, quick=False),
-    Row("pictures_training", pictures_training.measure, quick=True),
-    Row("pictures_memory", pictures_memory.measure, quick=False),
-    Row("text_training", text_training.measure, quick=False),
-    Row("serving", serving.measure, quick=True),
-    Row("text_accuracy", text_accuracy.measure, quick=False),
-    Row("readme_commands", readme_commands.measure, quick=False),
-    Row("text_augmentation", text_augmentation.measure, quick=False),
-    Row("esc10", esc10.measure, quick=False),
-    Row("ants_and_bees", ants_and_bees.measure, quick=False),
-    Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, quick=False),
-    Row("imagenette", imagenette.measure, quick=False),
-    Row("imagenette_long", imagenette.measure_long, quick=False),
-    Row("progressive_ants", progressive.measure_ants_and_bees, quick=False),
-    Row("lr_finder", lr_finder.measure_samples, quick=False),
-    Row("lr_finder_real", lr_finder.measure_real, quick=False),
-    Row("ablation_sample", ablation.measure_sample, quick=False),
-    Row("ablation_ants", ablation.measure_ants_and_bees, quick=False),
+    Row("orchestration", orchestration.measure, 3),
+    Row("training", training.measure, 4),
+    Row("spectrograms", spectrograms.measure, 0.5),
+    Row("memory", memory.measure, 0.5),
+    Row("run_memory", run_memory.measure, 25, ("audio", "images", "text", "text-sentiment140")),
+    Row("text_input", text_input.measure, 1),
+    Row("pictures_input", pictures_input.measure, 1),
+    Row("pictures_training", pictures_training.measure, 1),
+    Row("pictures_memory", pictures_memory.measure, 6),
+    Row("text_training", text_training.measure, 5),
+    Row("serving", serving.measure, 2),
+    Row("text_accuracy", text_accuracy.measure, 90, ("text-sentiment140",)),
+    Row("readme_commands", readme_commands.measure, 8),
+    Row("text_augmentation", text_augmentation.measure, 3),
+    Row("esc10", esc10.measure, 60, ("audio-esc10",)),
+    Row("ants_and_bees", ants_and_bees.measure, 30, ("images-ants-and-bees",)),
+    Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, 30, ("images-photos",)),
+    Row("imagenette", imagenette.measure, 80, ("images-imagenette",)),
+    Row("imagenette_long", imagenette.measure_long, 35, ("images-imagenette",)),
+    Row("progressive_ants", progressive.measure_ants_and_bees, 20, ("images-ants-and-bees",)),
+    Row("lr_finder", lr_finder.measure_samples, 90, ("audio", "images", "text")),
+    Row(
+        "lr_finder_real",
+        lr_finder.measure_real,
+        600,
+        ("audio-esc10", "images-ants-and-bees", "images-imagenette", "text-sentiment140"),
+    ),
+    Row("ablation_sample", ablation.measure_sample, 25, ("images",)),
+    Row("ablation_ants", ablation.measure_ants_and_bees, 40, ("images-ants-and-bees",)),
 ]
 
 
@@ -61,12 +66,14 @@ def main() -> None:
     names = sys.argv[1:]
     if unknown := set(names) - {row.name for row in ROWS}:
         sys.exit(f"error: there is no row {unknown.pop()!r}; the rows are {', '.join(row.name for row in ROWS)}")
-    for row in ROWS:
-        if row.name in names or (not names and row.quick):
-            try:
-                run_row(row)
-            except MissingDataError as error:
-                sys.stderr.write(f"{row.name}: {error}\n")
+    chosen = [row for row in ROWS if row.name in names or (not names and row.is_quick)]
+    for row in chosen:
+        sys.stderr.write(f"{row.name}: about {row.minutes:g} min on two cores\n")
+    for row in chosen:
+        try:
+            run_row(row)
+        except MissingDataError as error:
+            sys.stderr.write(f"{row.name}: {error}\n")
     print_table(ROWS)
 
 

@@ -13,9 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.engine.graph.definitions import hash_text
+from flows.engine.graph.dvc_yaml import trace_flow
+from flows.engine.graph.fingerprint import fingerprint
+from flows.engine.graph.overrides import read_changed
 from flows.engine.machine import name_cpu
 
 RESULTS = Path(__file__).parent / "results"
+OWN = "benchmarks."
+QUICK_MIN = 4
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,37 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """One benchmark, which measures one figure or more; a quick one takes less than two minutes."""
+    """One benchmark, which measures one figure or more.
+
+    `minutes` is how long it takes on two cores. `runs` names the flows whose results it measures, each with its preset:
+    "audio", "audio-esc10".
+    """
 
     name: str
     measure: Callable[[], list[Figure]]
-    quick: bool
+    minutes: float
+    runs: tuple[str, ...] = ()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether `make bench` without a name measures it."""
+        return self.minutes <= QUICK_MIN
+
+    def digest_code(self) -> str:
+        """Return a digest of the code and settings that the figures depend on.
+
+        Without `runs` that is all code of the project that the measurement reaches. With `runs` it is the code of the
+        flows' stages, their params, and the measurement's own definitions in this folder.
+        """
+        lines = fingerprint([f"{self.measure.__module__}:{self.measure.__name__}"], []).splitlines()
+        if self.runs:
+            lines = [line for line in lines if line.startswith(OWN)]
+        for run in self.runs:
+            flow, _, preset = run.partition("-")
+            params = read_changed(flow, preset=preset, overrides=[])
+            lines.append(params.model_dump_json())
+            lines += [stage.code.make_fingerprint() for stage in trace_flow(flow, params)]
+        return hash_text("\n".join(lines))
 
 
 class MissingDataError(Exception):
@@ -45,12 +77,13 @@ class MissingDataError(Exception):
 
 def run_row(row: Row) -> None:
     """Measure a row and store its figures with commit, machine, date and seconds."""
-    started_s, commit = time.monotonic(), read_commit()
+    started_s, commit, code = time.monotonic(), read_commit(), row.digest_code()
     figures = row.measure()
     record = {
         "row": row.name,
         "figures": [asdict(figure) for figure in figures],
         "commit": commit,
+        "code": code,
         "machine": name_cpu(),
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(time.monotonic() - started_s),
@@ -71,15 +104,17 @@ def _ask_git(*arguments: str) -> str:
 
 
 def print_table(rows: list[Row]) -> None:
-    """Print the figures of every row; figures of another commit show that commit."""
+    """Print the figures of every row, and whether the code that they measured is still the same."""
     table = Table("row", "figure", "peer", "ours", "ratio", "target", "", "measured")
-    now = read_commit()
     for row in rows:
         record = read_record(row)
         if record is None:
-            table.add_row(row.name, "not measured yet", "", "", "", "", "", f"make bench ROW={row.name}")
+            again = f"make bench ROW={row.name}, {row.minutes:g} min"
+            table.add_row(row.name, "not measured yet", "", "", "", "", "", again)
             continue
-        measured = record["date"] if record["commit"] == now else f"{record['date']} at {record['commit']}"
+        measured = f"{record['date']} at {record['commit']}"
+        if record.get("code") != row.digest_code():
+            measured += ", CODE CHANGED"
         for figure in record["figures"]:
             mark = "reached" if figure.pop("reached") else "MISSED"
             table.add_row(row.name, *figure.values(), mark, measured)

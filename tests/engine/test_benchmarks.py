@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from benchmarks import table
 from benchmarks.ablation import list_variants
 from benchmarks.progressive import learn_at_last_size
 from benchmarks.real_data import Clone
+from benchmarks.table import Figure, Row
 from flows.engine.graph.dvc_yaml import trace_flow
 from flows.images import ImagesParams
 from tests.project import REPOSITORY
@@ -54,3 +58,24 @@ def test_each_trick_is_left_out_or_tried_by_a_change_of_valid_params() -> None:
     assert len(variants) == 5
     for changes in variants.values():
         assert ImagesParams.model_validate(clone.read_params(changes)) != ImagesParams.model_validate(given)
+
+
+def test_a_row_is_marked_when_what_it_measured_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    row = Row("sounds", measure_one, 1, ("audio",))
+    table.run_row(row)
+    table.print_table([row])
+    assert "CHANGED" not in capsys.readouterr().out
+    for changed in (replace(row, runs=("audio-esc10",)), replace(row, measure=measure_two)):
+        table.print_table([changed])
+        assert "CHANGED" in capsys.readouterr().out
+
+
+def measure_one() -> list[Figure]:
+    return [Figure("seconds", "2", "1", "2.0", "1.5", True)]
+
+
+def measure_two() -> list[Figure]:
+    return [*measure_one(), *measure_one()]
