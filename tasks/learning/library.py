@@ -29,6 +29,11 @@ class LibraryNetwork(nn.Module):
         self.body = body
         self.head_names = [name for name, module in body.named_modules() if module in heads]
         self.statistics = statistics
+        # Some libraries draw weights for a thousand classes: with two, the first losses would be twenty times too high.
+        for head in self.list_heads():
+            for layer in head.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    layer.reset_parameters()
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return logits."""

@@ -1,6 +1,7 @@
 """Networks of torchvision and timm take weights, head and layer groups; what would fail later is refused at once."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,15 @@ def name_block(name: str) -> str:
     """Return the number of a weight's block, such as 15 or 6.0; empty outside the blocks."""
     found = re.match(r"_?blocks\.([\d.]+)\.", name)
     return found[1] if found else ""
+
+
+@pytest.mark.parametrize(("library", "model"), [("timm", lite0.MODEL), ("torchvision", "efficientnet_b0")])
+def test_a_new_head_for_few_classes_begins_near_the_loss_of_guessing(library: str, model: str) -> None:
+    network = LIBRARIES[library](model, 2, weights="none", dropout=0.0)
+    (head,) = network.list_heads()
+    assert isinstance(head, nn.Linear)
+    logits = head(torch.rand(64, head.in_features, generator=torch.Generator().manual_seed(1)) * 2)
+    assert nn.functional.cross_entropy(logits, torch.arange(64) % 2) < 1.5 * math.log(2)
 
 
 def test_a_package_with_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
