@@ -71,22 +71,16 @@ class Runs:
         return {f"members.{name}.seed": seed for name in self.clone.read_params()["members"]}
 
     def _list_rates(self, rates: Mapping[str, float], factor: float) -> dict[str, object]:
-        """Return the params that give each rate: of a size for pictures, otherwise of a member."""
-        section = "sizes" if self.case.flow == "images" else "members"
-        changes: dict[str, object] = {}
-        rate = None
-        for name in self.clone.read_params()[section]:
-            rate = rates.get(name, rate if section == "sizes" else None)  # a cycle over all sizes has a single test
-            if rate is not None:
-                changes[f"{section}.{name}.lr"] = rate * factor
-        return changes
+        """Return the params that give each member its rate."""
+        members = self.clone.read_params()["members"]
+        return {f"members.{name}.lr": rates[name] * factor for name in members if name in rates}
 
     def _read_accuracies(self) -> dict[str, float]:
         members = json.loads((self._data / "evaluate/metrics.json").read_text())["members"]
         return {name: scores["accuracy"] for name, scores in members.items()}
 
     def _read_rates(self) -> dict[str, float]:
-        """Return the mean over the rounds of the rate of each size or member."""
+        """Return the mean over the rounds of the rate of each member."""
         found: dict[str, list[float]] = {}
         for file in sorted(self._data.glob("lr-*/lr.json")):
             name = file.parent.name.split("-")[-2]

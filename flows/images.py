@@ -44,9 +44,7 @@ class ImagesParams(Params):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
-        wanted = {name: settings.sizes for name, settings in self.members.items()}
-        sections.check_sizes(self.sizes, wanted)
-        sections.check_rates(self.sizes, {name: wanted[name] for name in wanted if self.members[name].cycle == "all"})
+        sections.check_sizes(self.sizes, {name: settings.sizes for name, settings in self.members.items()})
         return self
 
 
@@ -66,7 +64,7 @@ fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE
 clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
-find_lr = stage(train.find_lr, "lr-{member}-{size}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
+find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
 fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
 evaluate_ensemble = stage(evaluate.evaluate_predictions, "evaluate", role=Role.EVALUATION, learns=True, publish=SCORES)
@@ -81,7 +79,7 @@ def images(p: ImagesParams) -> Artifact:
     """Make one TorchScript ensemble that classifies pictures.
 
     Download or fetch, clean, split into folds, resize once to each size;
-    for each fold and member, from the smallest size to the largest, find the learning rate of each cycle and fit;
+    for each fold and member find the learning rate at the smallest size, and fit from the smallest to the largest;
     build and evaluate the ensemble, draw its errors and activation maps, list doubtful labels, export the ensemble.
     """
     archive = get_archive(p)
@@ -111,16 +109,21 @@ def get_archive(p: ImagesParams) -> Artifact:
 
 
 def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact], split: Artifact) -> list[Artifact]:
-    """Fit a member at each of its sizes in the round that holds out `fold`; each fit starts from the previous one."""
+    """Fit a member at each of its sizes in the round that holds out `fold`; each fit starts from the previous one.
+
+    The rate found at the first size serves all: a range test at the largest would take longer than the training there.
+    """
     member = p.members[name]
     sizes = sections.pick_sizes(p.sizes, member.sizes)
+    first = next(iter(sizes.values()))
+    lr = None
+    if member.lr == "auto":
+        lr = find_lr(member, p.compute, fold=fold, features=squares[first.pixels], folds=split, size=first)
     fitted: list[Artifact] = []
     for size_name, size in sizes.items():
         before = fitted[-1] if fitted else None
         inputs = {"features": squares[size.pixels], "folds": split, "size": size, "before": before}
         done, epochs = sections.count_epochs(sizes if member.cycle == "all" else {size_name: size}, size_name)
-        if not done:  # a learning-rate cycle has one peak, which is found before the cycle begins
-            lr = find_lr(member, p.compute, fold=fold, **inputs) if size.lr == "auto" else None
         names = {"name": name, "size_name": size_name, "fold": fold}
         fitted.append(fit(member, p.compute, lr, **names, **inputs, done=done, epochs=epochs))
     return fitted

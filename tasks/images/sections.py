@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -15,6 +16,8 @@ class Size(Schedule):
 
     Networks learn small pictures first, and their weights carry over to larger ones (the book's chapter 4).
     """
+
+    removed: ClassVar[Mapping[str, str]] = {"lr": "a network learns with one rate at all sizes: set members.NAME.lr"}
 
     pixels: int = Field(ge=8, le=1024, description="side of the square that every picture is resized to")
     strength: float = Field(ge=0, le=1, description="factor on the augmentation at this size; 0: flips only")
@@ -55,15 +58,3 @@ def check_sizes(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
     for name, size in wanted.items():
         if size != ALL and size not in sizes:
             raise ValueError(f"members.{name}.sizes is {size!r}; it must be {ALL} or one of {', '.join(sizes)}")
-
-
-def check_rates(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
-    """Raise ValueError if a member (name: `sizes`) with one learning-rate cycle has sizes with different rates."""
-    for name, size in wanted.items():
-        rates = {label: each.lr for label, each in pick_sizes(sizes, size).items()}
-        if len({*rates.values()}) > 1:
-            listed = ", ".join(f"sizes.{label}.lr {rate}" for label, rate in rates.items())
-            raise ValueError(
-                f"members.{name} has cycle all, one learning-rate cycle with one rate, but {listed}: set recipe.lr, "
-                "and lr of no size"
-            )

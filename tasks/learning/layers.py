@@ -46,28 +46,19 @@ def list_layer_groups(network: nn.Module) -> list[list[nn.Module]]:
     return network.layer_groups() if isinstance(network, Grouped) else [[network]]
 
 
-def freeze_all_but(n_groups: int, network: nn.Module, *, batch_norm: BatchNorm) -> None:
-    """Freeze all but the first `n_groups` layer groups; frozen layers keep weights and running statistics.
+def choose_learning(network: nn.Module, n_groups: int, *, batch_norm: BatchNorm) -> None:
+    """Make the first `n_groups` layer groups trainable; frozen layers keep weights and running statistics.
 
-    With `always` every batch normalisation stays trainable and updates its statistics.
+    With `always` every batch normalisation stays trainable and updates its statistics; with `never` none does, because
+    the statistics of a few small batches would spoil published weights.
     """
+    network.requires_grad_(True)
     for group in list_layer_groups(network)[n_groups:]:
         for layer in group:
             layer.requires_grad_(False)
-    if batch_norm == "always":
+    if batch_norm != "with_layers":
         for layer in _list_batch_norms(network):
-            layer.requires_grad_(True)
-
-
-def unfreeze(network: nn.Module, *, batch_norm: BatchNorm) -> None:
-    """Make every layer trainable; with `never`, batch normalisation keeps its weights and running statistics.
-
-    The statistics of a few small batches would spoil published weights.
-    """
-    network.requires_grad_(True)
-    if batch_norm == "never":
-        for layer in _list_batch_norms(network):
-            layer.requires_grad_(False)
+            layer.requires_grad_(batch_norm == "always")
 
 
 def set_training(network: nn.Module) -> None:

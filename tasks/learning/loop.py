@@ -18,7 +18,7 @@ from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.compute import Arithmetic
 from tasks.learning.examples import Examples, check_batch_size
-from tasks.learning.layers import freeze_all_but, list_layer_groups, set_training, unfreeze
+from tasks.learning.layers import choose_learning, list_layer_groups, set_training
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.optimiser import make_optimiser
 from tasks.learning.randomness import isolate_randomness, make_generator
@@ -78,15 +78,16 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
 
 
 def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase]:
-    """Return the phases of a training: the head alone, then one more group at a time, then all layers.
+    """Return the phases of a training: the head alone, then one more group at a time, then all layers that learn.
 
     All but the last are optional (Howard and Ruder 2018, "Universal Language Model Fine-tuning").
     """
     phases: list[Phase] = []
-    for learning, epochs in enumerate([*recipe.list_frozen_epochs(n_groups), schedule.epochs], start=1):
+    for learning, epochs in enumerate(recipe.list_frozen_epochs(n_groups), start=1):
         if epochs:
             phases.append(Phase(sum(phase.epochs for phase in phases), epochs, learning))
-    return phases
+    first = sum(phase.epochs for phase in phases)
+    return [*phases, Phase(first, schedule.epochs, recipe.count_learning(n_groups))]
 
 
 class Learner:
@@ -112,9 +113,7 @@ class Learner:
         """Make the phase's layers learn, with a new optimiser, schedule and patience."""
         self.best.epochs_since = 0
         recipe, schedule = self.lesson.recipe, self.lesson.schedule
-        unfreeze(self.network, batch_norm=recipe.choose_batch_norm())
-        if phase is not self.phases[-1]:
-            freeze_all_but(phase.learning, self.network, batch_norm=recipe.choose_batch_norm())
+        choose_learning(self.network, phase.learning, batch_norm=recipe.choose_batch_norm())
         self.optimiser = make_optimiser(self.network, recipe, self.lr)
         cycle = Cycle(0, phase.epochs)
         if phase is self.phases[-1]:

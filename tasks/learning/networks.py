@@ -5,7 +5,7 @@ from typing import Protocol, Self
 
 from torch import nn
 
-from tasks.learning.layers import unfreeze
+from tasks.learning.layers import choose_learning, list_layer_groups
 from tasks.learning.lesson import Lesson
 from tasks.learning.library import check_network
 from tasks.learning.randomness import isolate_randomness
@@ -43,7 +43,8 @@ def start_network(member: NetworkRecipe, lesson: Lesson, fold: int) -> nn.Module
     """
     with isolate_randomness(lesson.device.torch_device, member.seed, fold, "weights"):
         network = build_network(member, lesson.n_classes, lesson.input_shape)
-    unfreeze(network, batch_norm=member.choose_batch_norm())  # for the range test too
+    n_learning = member.count_learning(len(list_layer_groups(network)))
+    choose_learning(network, n_learning, batch_norm=member.choose_batch_norm())  # for the range test too
     if member.library_model:
         check_network(network, member.library_model, lesson)
     return network

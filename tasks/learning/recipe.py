@@ -26,14 +26,10 @@ Balance = Literal["none", "weights", "oversample"]
 
 
 class Schedule(Section):
-    """The length of a training, its batch size and its learning rate."""
+    """The length of a training and its batch size."""
 
     epochs: int = Field(ge=1, description="passes over the training part with every layer learning")
     batch_size: int = Field(ge=2, description="examples per step")
-    lr: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
-        description="peak learning rate; auto: the range test chooses it"
-    )
-    removed: ClassVar[Mapping[str, str]] = {"lr_scale": "the range test's rate is used as it is; lr may give another"}
 
 
 class Recipe(Section):
@@ -42,6 +38,11 @@ class Recipe(Section):
     rate_divisor: ClassVar[float] = 3.0
     """Of the learning rate, from each layer group to the next one towards the input (fast.ai, the book's chapter 4)."""
 
+    removed: ClassVar[Mapping[str, str]] = {"lr_scale": "the range test's rate is used as it is; lr may give another"}
+
+    lr: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        description="peak learning rate; auto: the range test chooses it"
+    )
     optimiser: Literal["adamw", "muon"] = Field(description="adamw; or muon: Muon for kernels, AdamW for the rest")
     weight_decay: float = Field(ge=0, lt=1, description="of the optimiser, for weight matrices and kernels only")
     dropout: float = Field(ge=0, lt=1, description="share of the head's inputs dropped in training")
@@ -57,6 +58,10 @@ class Recipe(Section):
     def list_frozen_epochs(self, n_groups: int) -> list[int]:
         """Return the epochs in which only the head learns, then those after each further one of `n_groups`."""
         return []
+
+    def count_learning(self, n_groups: int) -> int:
+        """Return how many of `n_groups` layer groups, from the head on, learn in the end."""
+        return n_groups
 
     def count_patience(self) -> int:
         """Return the epochs without a better validation loss before stopping; 0: never."""
@@ -183,6 +188,9 @@ class ConvolutionRecipe(NetworkRecipe):
     model: str = Field(description="name of the model, for network torchvision or timm; empty for other networks")
     width: int = Field(ge=0, le=1024, description="channels of the first layers; 0: the network's own")
     mixup_alpha: float = Field(ge=0, description="of the Beta distribution of mixing shares; 0: no mixup")
+    train_layers: Literal["all", "head"] = Field(
+        description="the layers that learn: all; or head: the others keep the given weights"
+    )
     train_batch_norm: BatchNorm = Field(
         description="when batch normalisation learns and updates its statistics: with_layers: not in the head epochs; "
         "always: in the head epochs too; never: it keeps those of the given weights"
@@ -195,6 +203,11 @@ class ConvolutionRecipe(NetworkRecipe):
             raise ValueError(f"model is {self.model!r}, but must be {fix} with network {self.network}")
         if self.weights == LITE0 and (self.network, self.model) != ("timm", LITE0_MODEL):
             raise ValueError(f"weights {LITE0} are those of network timm with model {LITE0_MODEL} only")
+        if self.train_layers == "head" and (self.weights == "none" or self.head_epochs):
+            raise ValueError(
+                f"train_layers is head, with weights {self.weights} and head_epochs {self.head_epochs}: give weights, "
+                "and set head_epochs to 0, because the head learns alone in all epochs"
+            )
         if self.train_batch_norm == "never" and self.weights == "none":
             raise ValueError("train_batch_norm is never, but with weights none it has nothing to keep: set with_layers")
         return self
@@ -203,6 +216,10 @@ class ConvolutionRecipe(NetworkRecipe):
     def library_model(self) -> str:
         """The name of the model in its library; empty for the project's own networks."""
         return self.model
+
+    def count_learning(self, n_groups: int) -> int:
+        """Return how many of `n_groups` layer groups learn in the end: all of them, or only the head."""
+        return n_groups if self.train_layers == "all" else 1
 
     def choose_batch_norm(self) -> BatchNorm:
         """Return when batch normalisation learns: with the layers around it, always, or never."""

@@ -68,8 +68,8 @@ def fit(
 
 
 def train_at(network: nn.Module, lesson: Lesson, lr: Path | None, *, report: Report, checkpoints: Path) -> Trained:
-    """Train a network at the rate in the folder `lr`, or, without it, at the rate that its schedule gives."""
+    """Train a network at the rate in the folder `lr`, or, without it, at the rate that its recipe gives."""
     from tasks.learning.loop import train_network
 
-    peak = float(lesson.schedule.lr) if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
+    peak = float(lesson.recipe.lr) if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
     return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)

@@ -10,6 +10,7 @@ import pytest
 
 from flows.engine.graph.dvc_yaml import trace_flow
 from flows.engine.graph.params import load_params
+from flows.engine.graph.stage import Role
 from flows.images import ImagesParams
 from tasks.tables import read_rows
 from tests.browser import needs_chromium
@@ -50,16 +51,12 @@ def test_each_size_goes_on_from_the_one_before(project: Project) -> None:
         assert f"data/images/{before.removeprefix('images-')}\n" in stage[: stage.index("outs:")]
 
 
-@pytest.mark.parametrize(("cycle", "tests"), [("each", list(SIZES)), ("all", ["small"])])
-def test_each_cycle_has_one_range_test_before_it(cycle: str, tests: list[str]) -> None:
-    params = load_params("images", ImagesParams)
-    member = params.members["compactnet"].model_copy(update={"cycle": cycle})
-    stages = trace_flow("images", params.model_copy(update={"members": {"compactnet": member}}))
-    paths = [f"data/images/lr-compactnet-{size}-fold5" for size in tests]
-    assert [stage.artifact.path for stage in stages if "-lr-" in stage.name] == paths
-    fits = [stage for stage in stages if "-fit-" in stage.name]
-    read = [[path for path in paths if path in str(stage.inputs)] for stage in fits]
-    assert read == [[paths[min(n, len(paths) - 1)]] for n in range(len(SIZES))]
+def test_the_rate_found_at_the_first_size_serves_all_sizes() -> None:
+    stages = trace_flow("images", load_params("images", ImagesParams))
+    (test,) = [stage for stage in stages if stage.role is Role.RANGE_TEST]
+    fits = [stage for stage in stages if stage.role is Role.FIT]
+    assert test.arguments["size"] == fits[0].arguments["size"]
+    assert len(fits) == len(SIZES) and all(test.artifact in stage.inputs for stage in fits)
 
 
 def test_dvc_computes_nothing_after_prefect(project: Project) -> None:

@@ -16,6 +16,7 @@ from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.params import RECIPE, check_params, dig, is_mapping, read_yaml
+from flows.engine.graph.stage import Role
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.networks import build_network
 from tasks.learning.recipe import list_networks
@@ -59,11 +60,12 @@ def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
         read("text", "", f"{section}.{key}=1")
 
 
-def test_one_cycle_over_all_sizes_has_one_rate() -> None:
-    with pytest.raises(EngineError, match=r"members\.xresnet has cycle all.* sizes\.small\.lr 0\.01, .*set recipe\.lr"):
+def test_a_member_has_one_rate_at_all_sizes() -> None:
+    with pytest.raises(EngineError, match=r"sizes\.small\.lr was removed .*set members\.NAME\.lr"):
         read("images", "imagenette", "sizes.small.lr=0.01")
-    given = load_pipeline("images").trace(read("images", "imagenette", "recipe.lr=0.01"))
-    assert not [stage.name for stage in given if "-lr-" in stage.name], "a rate that is given is not searched for"
+    for changes, tests in ([], 1), (["members.xresnet.lr=0.01"], 0):
+        stages = load_pipeline("images").trace(read("images", "imagenette", *changes))
+        assert len([stage for stage in stages if stage.role is Role.RANGE_TEST]) == tests
 
 
 @pytest.mark.parametrize(("flow", "preset"), PRESETS)

@@ -52,6 +52,8 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
             {"network": "resnet18"},
             "there is no network 'resnet18'; tasks/images/members has ",
         ),
+        ({"train_layers": "head"}, "give weights, and set head_epochs to 0"),
+        ({"train_layers": "head", "weights": "some.pt", "head_epochs": 1}, "give weights, and set head_epochs to 0"),
         ({"train_batch_norm": "never"}, "with weights none it has nothing to keep"),
         ({"network": "timm"}, "model is '', but must be a model's name with network timm"),
         ({"network": "cnnnet", "model": "alexnet"}, "model is 'alexnet', but must be empty with network cnnnet"),
@@ -75,7 +77,7 @@ def test_an_invalid_param_is_refused_by_name(values: dict[str, object], message:
 @pytest.mark.parametrize("values", [{"pixels": 7}, {"pixels": 1025}, {"strength": 1.1}, {"epochs": 0}])
 def test_an_invalid_size_is_refused_by_name(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(values))):
-        Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "lr": "auto", "strength": 1.0} | values)
+        Size.model_validate({"pixels": 64, "epochs": 2, "batch_size": 8, "strength": 1.0} | values)
 
 
 def test_only_its_own_module_belongs_to_a_member() -> None:

@@ -31,7 +31,7 @@ def make_learner(**values: object) -> Member:
 
 def make_size(pixels: int, **values: object) -> Size:
     """Return a toy size with some values changed."""
-    plain = {"pixels": pixels, "epochs": 3, "batch_size": 12, "lr": "auto", "strength": 0.5}
+    plain = {"pixels": pixels, "epochs": 3, "batch_size": 12, "strength": 0.5}
     return Size.model_validate(plain | values)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tasks.audio.members.melnet import MelNet
-from tasks.learning.layers import freeze_all_but, set_training, unfreeze
+from tasks.learning.layers import choose_learning, list_layer_groups, set_training
 from tasks.learning.optimiser import group_parameters
 from tasks.learning.torchvision_networks import build_torchvision
 from tests.tasks.learning.toys import make_member
@@ -24,7 +24,7 @@ def step_once(network: nn.Module, weights: str) -> None:
 
 def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() -> None:
     network = make_network()
-    freeze_all_but(1, network, batch_norm="with_layers")
+    choose_learning(network, 1, batch_norm="with_layers")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -33,7 +33,7 @@ def test_with_a_frozen_body_only_the_head_moves_and_running_statistics_stay() ->
 
 def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -> None:
     network = make_network()
-    freeze_all_but(1, network, batch_norm="always")
+    choose_learning(network, 1, batch_norm="always")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
@@ -43,8 +43,8 @@ def test_in_a_frozen_body_batch_normalisation_learns_and_measures_when_asked() -
 
 def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
     network = make_network()
-    freeze_all_but(1, network, batch_norm="with_layers")
-    unfreeze(network, batch_norm="with_layers")
+    choose_learning(network, 1, batch_norm="with_layers")
+    choose_learning(network, len(list_layer_groups(network)), batch_norm="with_layers")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     same = {name for name, value in network.state_dict().items() if torch.equal(value, before[name])}
@@ -53,7 +53,7 @@ def test_unfrozen_every_parameter_moves_and_running_statistics_too() -> None:
 
 def test_batch_normalisation_that_never_learns_keeps_weights_and_statistics_while_all_else_moves() -> None:
     network = make_network()
-    unfreeze(network, batch_norm="never")
+    choose_learning(network, len(list_layer_groups(network)), batch_norm="never")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     step_once(network, "some.pt")
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}

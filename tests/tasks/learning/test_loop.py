@@ -42,6 +42,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(tmp_path:
     assert not torch.equal(first, other)
 
 
+def test_where_only_the_head_learns_the_rest_keeps_the_given_weights(tmp_path: Path) -> None:
+    _, given = prepare(tmp_path / "given", seed=3)
+    torch.save(given.state_dict(), tmp_path / "given.pt")
+    trained = train(tmp_path / "fit", weights=str(tmp_path / "given.pt"), train_layers="head", ema_decay=0.0)
+    moved = {name for name, value in given.state_dict().items() if not torch.equal(value, trained.weights[name])}
+    assert moved == {"head.1.weight", "head.1.bias"}
+
+
 def test_the_global_random_state_is_left_as_it_was(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     train(tmp_path)

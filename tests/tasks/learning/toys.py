@@ -30,6 +30,7 @@ RECIPE = {
     "mixup_alpha": 0.2,
     "ema_decay": 0.9,
     "clip_norm": 5.0,
+    "train_layers": "all",
     "train_batch_norm": "with_layers",
     "patience": 0,
     "balance": "none",
