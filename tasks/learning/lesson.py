@@ -26,6 +26,7 @@ class Lesson:
     """The examples of a round, the recipe and schedule of the training, and the transforms of a batch.
 
     If `cycle` is given, the last phase, in which all layers learn, runs its share of that cycle, not a whole cycle.
+    `n_words` is given where the answer is a word, not a class.
     """
 
     parts: Parts
@@ -35,6 +36,12 @@ class Lesson:
     device: Device
     seed: int
     cycle: Cycle | None = None
+    n_words: int | None = None
+
+    @property
+    def n_answers(self) -> int:
+        """Number of answers that the network chooses from."""
+        return self.n_words or self.n_classes
 
     @property
     def n_classes(self) -> int:

@@ -31,7 +31,7 @@ from tasks.report import Report
 LOWEST, HIGHEST = 1e-5, 1.0
 STEPS = 100
 USUAL_LR = 0.002  # a rate at which most networks learn with Adam's updates
-RISE = 0.1  # at the limit the smoothed loss begins to rise by this share of the loss of guessing a class
+RISE = 0.1  # at the limit the smoothed loss begins to rise by this share of the loss of guessing
 SMOOTHING_STEPS = 6  # standard deviation of the Gaussian that smooths the losses, a third of a decade
 CLIPPED = 3.0  # losses above this multiple of the first are clipped, so that smoothing spreads them no further
 DIVERGED = 2.0  # the test ends when the mean of the last ten losses is above this multiple of the lowest such mean
@@ -66,9 +66,10 @@ def run_range_test(network: nn.Module, lesson: Lesson, *, report: Report, steps:
         network.zero_grad(set_to_none=True)
 
 
-def find_limit(curve: Curve, n_classes: int) -> float:
+def find_limit(curve: Curve, n_answers: int) -> float:
     """Return the largest rate before the smoothed loss rises above its lowest value, by more than noise.
 
+    The loss of guessing one of `n_answers` is the measure of what is noise.
     It needs no fall of the loss, so it also serves a network that has been trained before, whose loss can only rise.
     Raises UserError when the loss is not finite after a few steps at the lowest rates.
     """
@@ -78,7 +79,7 @@ def find_limit(curve: Curve, n_classes: int) -> float:
             "for values that are not finite, or set precision to fp32"
         )
     lowest = int(curve.smoothed.argmin())
-    risen = np.flatnonzero(curve.smoothed[lowest:] > curve.smoothed[lowest] + RISE * math.log(n_classes))
+    risen = np.flatnonzero(curve.smoothed[lowest:] > curve.smoothed[lowest] + RISE * math.log(n_answers))
     return float(curve.lr[lowest + risen[0] - 1 if len(risen) else -1])
 
 

@@ -32,7 +32,7 @@ def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, rep
 
     lesson, network = member.prepare(compute, fold, **inputs)
     curve = run_range_test(network, lesson, report=report)
-    limit = find_limit(curve, lesson.n_classes)
+    limit = find_limit(curve, lesson.n_answers)
     lr = choose_lr(limit)
     (out / "lr.json").write_text(json.dumps({"lr": float(f"{lr:.4g}"), "limit": float(f"{limit:.4g}")}) + "\n")
     draw_lr_curve(out, curve, lr=lr, limit=limit)

@@ -30,6 +30,7 @@ def prepare(
         transforms=Transforms(prepare=keep_numbers, make_targets=list_next_words, augment=augment_with(pretrain)),
         device=open_device(compute),
         seed=derive_seed(pretrain.seed, fold, "language"),
+        n_words=len(read_vocabulary(tokens)),
     )
     with isolate_randomness(lesson.device.torch_device, pretrain.seed, fold, "language"):
         model = LanguageModel(pretrain, lesson.input_shape[0])

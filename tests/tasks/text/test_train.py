@@ -95,6 +95,13 @@ def test_the_learning_rate_is_found(tmp_path: Path) -> None:
     assert 1e-5 < json.loads((toy.folder("lr") / "lr.json").read_text())["lr"] < 1
 
 
+def test_a_language_model_guesses_among_all_words(tmp_path: Path) -> None:
+    toy = make_texts(tmp_path)
+    lesson, _ = make_pretrain().prepare(COMPUTE, 5, **list_inputs(toy))
+    words = json.loads((list_inputs(toy)["tokens"] / "vocabulary.json").read_text())
+    assert lesson.n_answers == len(words) > lesson.n_classes
+
+
 @pytest.mark.parametrize(("mode", "parts"), [("holdout", {"valid": 4, "test": 5}), ("cross_validation", {"test": 5})])
 def test_a_fit_predicts_each_held_out_text_once_in_order(tmp_path: Path, mode: str, parts: dict[str, int]) -> None:
     out = fit(make_texts(tmp_path, mode=mode))
