@@ -30,7 +30,7 @@ class SampleSection(Section):
 def make_sample(sample: SampleSection, *, out: Path, report: Report) -> None:
     """Write `archive.zip`, a folder of pictures for each class, and `archive.sha256`, its digest.
 
-    The pictures are PNGs of 96 by 96 pixels. Their class is determined by shape or texture, never by colour or
+    The pictures are PNGs of 256 by 256 pixels. Their class is determined by shape or texture, never by colour or
     position. As in real data, the first picture of each class is unusual (grey, with a palette, with alpha, rotated by
     EXIF, larger), and some are unusable: a text, a truncated picture, a tiny one, a copy, and a copy in fewer colours.
     """
@@ -57,7 +57,7 @@ def _make_odd(sample: SampleSection) -> Iterator[File]:
 def _make_unusable(sample: SampleSection) -> Iterator[File]:
     yield _name_file("cross", UNUSABLE), b"<html>The picture has moved.</html>\n"
     yield _name_file("dots", UNUSABLE), encode_png(_draw(sample, "dots", UNUSABLE))[:9000]
-    yield _name_file("ring", UNUSABLE), encode_png(_draw(sample, "ring", UNUSABLE)[44:52, 44:52])
+    yield _name_file("ring", UNUSABLE), encode_png(_draw(sample, "ring", UNUSABLE)[124:132, 124:132])
     yield _name_file("stripes", UNUSABLE), encode_png(_draw(sample, "stripes", 1))
     yield _name_file("triangle", UNUSABLE), encode_png(_draw(sample, "triangle", 1) // 8 * 8)
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tasks.dice import Dice, IntArray
 from tasks.images.png import Pixels
 
-SIDE_PX = 96
+SIDE_PX = 256
+GRAIN_PX = 4  # side of a grain of noise, so that small copies of a picture are noisy too
 ONE = 1024  # an object's radius, in the units of its own coordinates
 _SINES = np.rint(np.sin(2 * np.pi * np.arange(256) / 256) * ONE).astype(np.int64)
 _ROWS, _COLUMNS = np.mgrid[:SIDE_PX, :SIDE_PX].astype(np.int64)
@@ -18,15 +19,14 @@ Shape = Callable[[IntArray, IntArray], Mask]
 
 
 def draw_picture(shape: Shape, dice: Dice) -> Pixels:
-    """Return a picture (96, 96, 3): an object of `shape`, random position and colours, with specks and noise."""
+    """Return a picture (256, 256, 3): an object of `shape`, random position and colours, with specks and noise."""
     background, foreground = _draw_colours(dice)
     canvas = _draw_background(dice, background)
     _add_specks(canvas, dice, dice.draw(2, 7))
-    u, v = _compute_coordinates(dice, radius=dice.draw(22, 36))
+    u, v = _compute_coordinates(dice, radius=dice.draw(58, 96))
     canvas[shape(u, v)] = foreground
     _add_specks(canvas, dice, dice.draw(1, 3))
-    noise = dice.draw_noise(canvas.size).reshape(canvas.shape) * dice.draw(4, 18)
-    return np.clip(canvas + (noise >> 13), 0, 255).astype(np.uint8)
+    return np.clip(canvas + _draw_noise(dice, strength=dice.draw(4, 18)), 0, 255).astype(np.uint8)
 
 
 def draw_ring(u: IntArray, v: IntArray) -> Mask:
@@ -75,10 +75,17 @@ def _draw_colours(dice: Dice) -> tuple[IntArray, IntArray]:
 
 
 def _draw_background(dice: Dice, colour: IntArray) -> IntArray:
-    """Return a background with a gradient in a random direction: (96, 96, 3)."""
+    """Return a background with a gradient in a random direction: (256, 256, 3)."""
     across, down = dice.draw(-60, 60), dice.draw(-60, 60)
     light = (across * (_COLUMNS - SIDE_PX // 2) + down * (_ROWS - SIDE_PX // 2)) // SIDE_PX
     return colour + light[:, :, None]
+
+
+def _draw_noise(dice: Dice, strength: int) -> IntArray:
+    """Return grains of noise of up to 4 times `strength` either way: (256, 256, 3)."""
+    side = SIDE_PX // GRAIN_PX
+    grains = dice.draw_noise(side * side * 3).reshape(side, side, 3) * strength >> 13
+    return grains.repeat(GRAIN_PX, axis=0).repeat(GRAIN_PX, axis=1)
 
 
 def _compute_coordinates(dice: Dice, radius: int) -> tuple[IntArray, IntArray]:
@@ -94,5 +101,5 @@ def _add_specks(canvas: IntArray, dice: Dice, count: int) -> None:
     """Draw small specks at random positions, in random colours."""
     for _ in range(count):
         row, column = dice.draw(0, SIDE_PX - 1), dice.draw(0, SIDE_PX - 1)
-        height, width = dice.draw(3, 10), dice.draw(3, 10)
+        height, width = dice.draw(8, 27), dice.draw(8, 27)
         canvas[row : row + height, column : column + width] = [dice.draw(0, 255) for _ in range(3)]
