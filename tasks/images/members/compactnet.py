@@ -25,7 +25,7 @@ class CompactNet(nn.Module):
     def __init__(self, n_classes: int, *, width: int, colour: str, dropout: float) -> None:
         super().__init__()
         self.colour = ColourSpace(colour)
-        self.trunk = Trunk(3, width=width, strides=[1] + [2] * N_STAGES)
+        self.trunk = Trunk(3, width=width, strides=[2] * (N_STAGES + 1))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * self.trunk.n_outputs, n_classes))
 
     def forward(self, pictures: Tensor) -> Tensor:
