@@ -76,9 +76,9 @@ def audio(p: AudioParams) -> Artifact:
     used = {settings.features for settings in p.members.values()}
     features = {}
     if "spectrogram" in used or p.folds.mode != "cross_validation":  # the audit reads them too
-        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
+        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram, trim_db=p.clean.trim_db)
     if "waveform" in used:
-        features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
+        features["waveform"] = precompute_waveforms(archive, clips, p.waveform, trim_db=p.clean.trim_db)
 
     fitted = []
     for fold in p.folds.held_out:
