@@ -40,8 +40,9 @@ CPU = torch.device("cpu")
 # The same augmentation as the transforms below, as the section of a member.
 MEMBER = Member(
     network="xresnet", model="", width=0, weights="none", head_epochs=0, optimiser="adamw", weight_decay=0.0,
-    dropout=0.0, label_smoothing=0.0, mixup_alpha=0.0, ema_decay=0.0, clip_norm=1.0, train_batch_norm="with_layers",
-    patience=0, balance="none", seed=1, colour="rgb", sizes="all", cycle="each", flip_share=0.5,
+    dropout=0.0, label_smoothing=0.0, mixup_alpha=0.0, ema_decay=0.0, clip_norm=1.0, train_layers="all",
+    train_batch_norm="with_layers", lr="auto", patience=0, balance="none", seed=1, colour="rgb", sizes="all",
+    cycle="each", flip_share=0.5,
     vertical_flip_share=0.0, crop_scale=0.08, rotation_deg=15.0, jitter=0.4, hue=0.1, rand_augment_ops=0,
     rand_augment_magnitude=0.0, erase_share=0.5, noise_std=0.0, cutmix_alpha=0.0, gradient_checkpointing=False,
     test_flip=False,

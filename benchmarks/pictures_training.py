@@ -37,7 +37,7 @@ from tasks.report import Silent
 PIXELS = 128
 N_ROUNDS = 3
 LOOP_TARGET, LIMIT_TARGET = 2, 0.9
-SIZE = Size(pixels=PIXELS, epochs=N_ROUNDS, batch_size=BATCH_SIZE, lr="auto", strength=1.0)
+SIZE = Size(pixels=PIXELS, epochs=N_ROUNDS, batch_size=BATCH_SIZE, strength=1.0)
 
 
 def measure() -> list[Figure]:

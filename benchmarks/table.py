@@ -20,7 +20,6 @@ from flows.engine.graph.overrides import read_changed
 from flows.engine.machine import name_cpu
 
 RESULTS = Path(__file__).parent / "results"
-OWN = "benchmarks."
 QUICK_MIN = 4
 
 
@@ -60,9 +59,10 @@ class Row:
         Without `runs` that is all code of the project that the measurement reaches. With `runs` it is the code of the
         flows' stages, their params, and the measurement's own definitions in this folder.
         """
-        lines = fingerprint([f"{self.measure.__module__}:{self.measure.__name__}"], []).splitlines()
+        module = self.measure.__module__
+        lines = fingerprint([f"{module}:{self.measure.__name__}"], []).splitlines()
         if self.runs:
-            lines = [line for line in lines if line.startswith(OWN)]
+            lines = [line for line in lines if line.startswith(module.partition(".")[0])]
         for run in self.runs:
             flow, _, preset = run.partition("-")
             params = read_changed(flow, preset=preset, overrides=[])
