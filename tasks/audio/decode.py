@@ -102,8 +102,16 @@ def trim_silence(samples: Samples, rate_hz: int, trim_db: float) -> Samples:
     return trimmed
 
 
-def make_reader(script: Any) -> Callable[[Source], Samples]:
+def make_reader(waveform: Waveform, trim_db: float) -> Callable[[Source], Samples]:
+    """Return `read_clip` with these settings, for several threads."""
+    if trim_db:
+        # Imports librosa here: threads that import it at the same time may see an unfinished module.
+        trim_silence(np.zeros(1, np.float32), waveform.sample_rate_hz, trim_db)
+    return partial(read_clip, waveform=waveform, trim_db=trim_db)
+
+
+def open_reader(script: Any) -> Callable[[Source], Samples]:
     """Return a function that reads a sound file as an exported model expects it: (n_samples,)."""
     waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
     # Models that an earlier version exported have no `trim_db`.
-    return partial(read_clip, waveform=waveform, trim_db=getattr(script, "trim_db", 0.0))
+    return make_reader(waveform, getattr(script, "trim_db", 0.0))

@@ -26,12 +26,12 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
     """
     import torch
 
-    from tasks.audio.decode import make_reader
+    from tasks.audio.decode import open_reader
     from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
-    read = make_reader(script)
+    read = open_reader(script)
 
     def explain(source: Source) -> NDArray[np.uint8] | None:
         clip = torch.from_numpy(read(source))[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,28 +34,41 @@ def measure_clips(archive: Path, clips: Path, *, out: Path, report: Report) -> N
     """
     import pandas as pd
 
-    from tasks.plots import plot_boxes
-
     table = pd.read_csv(clips / "examples.csv", dtype=str, keep_default_na=False)
     chosen = choose_clips(table)
     figures = []
-    rates_hz = chosen["sample_rate_hz"].astype(int)
-    paths = (archive / name for name in chosen["file"])
-    for pair in map_cores(_measure_clip, zip(paths, rates_hz, strict=True)):
-        figures.append(pair)
+    for figures_of_one in _measure_each(archive, chosen):
+        figures.append(figures_of_one)
         report.progress(len(figures), len(chosen), "clips")
     measured = chosen[["example", "category"]].assign(**dict(zip(FIGURES, np.round(figures, 1).T, strict=True)))
     measured.to_csv(out / "measures.csv", index=False, lineterminator="\n")
-    for column, (title, unit) in FIGURES.items():
-        of_class, name = measured.groupby("category")[column], column.partition("_")[0]
-        quartiles = of_class.quantile(np.array([0.25, 0.5, 0.75])).unstack().set_axis(["low", "middle", "high"], axis=1)
-        quartiles.round(1).to_csv(out / f"{name}.csv", lineterminator="\n")
-        groups = {str(category): values.tolist() for category, values in of_class}
-        plot_boxes(out / f"{name}.png", groups, title=title, y_label=unit)
+    for column in FIGURES:
+        _describe_classes(out, measured, column)
     if len(chosen) < len(table):
         report.say(
-            f"loudness and tempo of {len(chosen)} of {len(table)} clips, {CLIPS_PER_CLASS} or fewer of each class"
+            f"loudness and tempo of {len(chosen)} of {len(table)} clips, at most {CLIPS_PER_CLASS} of each class"
         )
+
+
+def _measure_each(archive: Path, chosen: pd.DataFrame) -> Iterator[tuple[float, float]]:
+    """Yield the loudness and the tempo of each clip; only reading is left to several threads."""
+    rates_hz = chosen["sample_rate_hz"].astype(int).tolist()
+    paths = [archive / name for name in chosen["file"]]
+    sounds = map_cores(lambda clip: read_mono(*clip, LONGEST_S), zip(paths, rates_hz, strict=True))
+    for samples, rate_hz in zip(sounds, rates_hz, strict=True):
+        yield measure_loudness(samples, rate_hz), measure_tempo(samples, rate_hz)
+
+
+def _describe_classes(out: Path, measured: pd.DataFrame, column: str) -> None:
+    """Write the quartiles of each class as CSV, and a plot."""
+    from tasks.plots import plot_boxes
+
+    (title, unit), name = FIGURES[column], column.partition("_")[0]
+    of_class = measured.groupby("category")[column]
+    quartiles = of_class.quantile(np.array([0.25, 0.5, 0.75])).unstack().set_axis(["low", "middle", "high"], axis=1)
+    quartiles.round(1).to_csv(out / f"{name}.csv", lineterminator="\n")
+    groups = {str(category): values.tolist() for category, values in of_class}
+    plot_boxes(out / f"{name}.png", groups, title=title, y_label=unit)
 
 
 def choose_clips(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,13 +77,6 @@ def choose_clips(table: pd.DataFrame) -> pd.DataFrame:
     place = of_class.cumcount() * CLIPS_PER_CLASS // of_class.transform("size")
     is_repeated = table.assign(place=place).duplicated(["category", "place"])
     return table[~is_repeated]
-
-
-def _measure_clip(clip: tuple[Path, int]) -> tuple[float, float]:
-    """Return loudness and tempo of a sound file of a sample rate, Hz."""
-    path, rate_hz = clip
-    samples = read_mono(path, rate_hz, LONGEST_S)
-    return measure_loudness(samples, rate_hz), measure_tempo(samples, rate_hz)
 
 
 def measure_loudness(samples: Samples, rate_hz: int) -> float:

@@ -27,10 +27,10 @@ def open_model(model: Path) -> Served:
     """Open an exported model for sound files. Raises UserError when it cannot be read."""
     import torch
 
-    from tasks.audio.decode import make_reader
+    from tasks.audio.decode import open_reader
 
     script = load_script(model)
-    read = make_reader(script)
+    read = open_reader(script)
 
     def predict_proba(sounds: Sequence[Source]) -> NDArray[np.float32]:
         return predict_each(script, sounds, lambda sound: torch.from_numpy(read(sound)))

@@ -1,13 +1,12 @@
 """Compute every clip's log-mel spectrogram once, and store the spectrograms on disk."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.audio.decode import Samples, list_clips, read_clip
+from tasks.audio.decode import Samples, list_clips, make_reader
 from tasks.audio.sections import Spectrogram, write_front_end
 from tasks.features import write_features
 from tasks.parallel import map_cores
@@ -28,7 +27,7 @@ def precompute_spectrograms(
     """
     paths = list_clips(archive, clips)
     shape = (len(paths), spectrogram.n_mels, spectrogram.n_frames)
-    read = partial(read_clip, waveform=spectrogram, trim_db=trim_db)
+    read = make_reader(spectrogram, trim_db)
     write_features(out, _compute_blocks(paths, spectrogram, read, report), shape=shape, dtype=np.float16)
     write_front_end(out, spectrogram, trim_db)
 

@@ -1,13 +1,12 @@
 """Read every clip's samples once, mono at one rate and of one length, and store them on disk."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.audio.decode import Samples, list_clips, read_clip
+from tasks.audio.decode import Samples, list_clips, make_reader
 from tasks.audio.sections import Waveform, write_front_end
 from tasks.features import write_features
 from tasks.parallel import map_cores
@@ -26,7 +25,7 @@ def precompute_waveforms(
     """
     paths = list_clips(archive, clips)
     shape = (len(paths), waveform.n_samples)
-    read = partial(read_clip, waveform=waveform, trim_db=trim_db)
+    read = make_reader(waveform, trim_db)
     write_features(out, _read_blocks(paths, read, report), shape=shape, dtype=np.float16)
     write_front_end(out, waveform, trim_db)
 

@@ -79,7 +79,7 @@ def test_the_stage_writes_each_clip_and_the_quartiles_of_each_class(tmp_path: Pa
         "high": "-11.0",
     }
     assert [row["category"] for row in read_rows(folders[0] / "tempo.csv")] == ["loud", "nan"]
-    assert report.messages[0] == "loudness and tempo of 28 of 32 clips, 20 or fewer of each class"
+    assert report.messages[0] == "loudness and tempo of 28 of 32 clips, at most 20 of each class"
     assert {path.name for path in folders[0].iterdir()} == {
         "measures.csv", "loudness.csv", "loudness.png", "tempo.csv", "tempo.png",
     }  # fmt: skip
