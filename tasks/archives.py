@@ -112,21 +112,21 @@ def _write_entries(entries: Iterator[_Entry], job: _Job, report: Report) -> None
         target = _find_target(entry, job)
         if count > MAX_ENTRIES:
             raise UserError(f"{job.archive} holds more than {MAX_ENTRIES} files, the limit: use a smaller archive.")
-        if entry.is_folder:
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        written = _write_file(entry, job, target=target, written=written)
+        written = _write_entry(entry, job, target=target, written=written)
         report.progress(written, max(written, job.claimed_bytes), "bytes")
     if job.too_long:
         report.say(
-            f"{len(job.too_long)} files of {job.archive} are set aside: their names are longer than the disk allows, "
-            f"255 bytes (such as {job.too_long[0][:80]!r}...). To use them, shorten their names."
+            f"{len(job.too_long)} names in {job.archive} are set aside: they are longer than the disk allows, 255 "
+            f"bytes (such as {job.too_long[0][:80]!r}...). To use their files, shorten them."
         )
 
 
-def _write_file(entry: _Entry, job: _Job, *, target: Path, written: int) -> int:
-    """Write a file and return the bytes of all files so far."""
+def _write_entry(entry: _Entry, job: _Job, *, target: Path, written: int) -> int:
+    """Write a file or folder and return the bytes of all files so far."""
     try:
+        if entry.is_folder:
+            target.mkdir(parents=True, exist_ok=True)
+            return written
         target.parent.mkdir(parents=True, exist_ok=True)
         with entry.content or _open_linked(entry, job) as content, target.open("xb") as file:
             while block := content.read(BLOCK_BYTES):

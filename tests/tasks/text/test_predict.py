@@ -1,6 +1,7 @@
 """Raw texts, on the command line or in files, get the answer that their words would."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,18 +83,26 @@ def test_an_empty_text_is_refused_with_its_place(exported: Path, text: str) -> N
 
 def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
     (tmp_path / "tweets.txt").write_text("so good\n\n  \nbad, bad\r\n", encoding="utf-8-sig")
-    assert read_given(["tweets.txt", "what a day", ""], tmp_path) == ["so good", "bad, bad", "what a day", ""]
+    assert read_given(["tweets.txt", "what a day", ""], tmp_path, Silent()) == ["so good", "bad, bad", "what a day", ""]
     long = "no file has so long a name, " * 500
-    assert read_given([long, "a\x00b", "."], tmp_path) == [long, "a\x00b", "."]
+    assert read_given([long, "a\x00b", "."], tmp_path, Silent()) == [long, "a\x00b", "."]
+
+
+def test_a_pipe_stands_for_its_lines(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"so good\nso sad\n")
+    os.close(writing)
+    assert read_given([f"/dev/fd/{reading}"], tmp_path, Silent()) == ["so good", "so sad"]
+    os.close(reading)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "UTF-8")]
+    ("content", "message"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "is not UTF-8 .*`iconv")]
 )
 def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "tweets.txt").write_bytes(content)
     with pytest.raises(UserError, match=rf"tweets\.txt .*{message}"):
-        read_given(["tweets.txt"], tmp_path)
+        read_given(["tweets.txt"], tmp_path, Silent())
 
 
 @pytest.mark.parametrize(
