@@ -47,11 +47,15 @@ def print_results(rows: list[tuple[str, str, float]]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print a plain table; a cell's text is shown as it is, also `[bold]` and `:cat:`."""
+    """Print a plain table; a cell's text is shown as it is, also `[bold]` and `:cat:`; bytes of no text are escaped."""
     table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(_escape(cell)) if isinstance(cell, str) else cell for cell in row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _escape(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def say(text: str) -> None:

@@ -19,11 +19,13 @@ def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.C
     assert capsys.readouterr().err.splitlines() == ["audio-fit: 3/3 epochs loss 0.3333"]
 
 
-@pytest.mark.parametrize("cell", ["love it [/sarcasm]", "[rant] so tired [/rant]", "img[copy].jpg", "[INST]", ":cat:"])
+@pytest.mark.parametrize(
+    "cell", ["love it [/sarcasm]", "[rant] so tired [/rant]", "img[copy].jpg", "[INST]", ":cat:", "caf\udce9.jpg"]
+)
 def test_a_table_shows_a_text_as_it_is(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["given"], [[cell]])
     print_results([(cell, "ran", 1.0)])
-    assert capsys.readouterr().out.count(cell) == 2
+    assert capsys.readouterr().out.count(cell.replace("\udce9", r"\udce9")) == 2
 
 
 @pytest.mark.parametrize("text", ["-_- so bored", "--- what a day", "-1 for this"])

@@ -69,7 +69,7 @@ def test_a_batch_of_texts_is_neither_too_many_nor_too_wide() -> None:
     assert len(batches) < 1.1 * sum(lengths) / BATCH_WORDS + len(lengths) / BATCH_TEXTS
 
 
-@pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])
+@pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00", "caf\udce9"])
 def test_a_text_of_unknown_words_gets_an_answer(exported: Path, text: str) -> None:
     (answer,) = ask_model(open_model(exported), [text], top=3)
     assert sum(share for _, share in answer.classes) == pytest.approx(1, abs=1e-5)
