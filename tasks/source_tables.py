@@ -51,10 +51,11 @@ def read_source_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     encoding = _find_encoding(path)
+    separator = find_separator(_read_line(path, encoding))
     try:
         table = pd.read_csv(
             path,
-            sep=find_separator(_read_line(path, encoding)),
+            sep=separator,
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
@@ -63,6 +64,11 @@ def read_source_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         cause = " ".join(str(error).split())
         raise UserError(f"{path.name} is not a table (CSV with a header): {cause}. Save it as CSV in UTF-8.") from error
+    if table.index.nlevels > 1:  # pandas takes the values that the header does not name for names of rows
+        raise UserError(
+            f"{path.name} has rows with {table.index.nlevels} values more than its header: put values that hold "
+            f"{separator!r} in quotes."
+        )
     table.columns = [_clean_value(str(name)) for name in table.columns]
     return table.map(_clean_value)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain, is_fixable
@@ -28,6 +31,7 @@ runs = typer.Typer(help="List the newest runs of flows; compare two of them.")
 app.add_typer(runs, name="runs", invoke_without_command=True)
 # Relative paths on the command line refer to the caller's folder, not to the project's.
 STARTED_IN = Path.cwd()
+LONGEST_SHOWN = 300  # characters of a text or path; a tweet is shown whole
 Flow = Annotated[str, typer.Argument(help="The flow: audio, ...")]
 Model = Annotated[str, typer.Argument(help="The registered model: audio, ...")]
 
@@ -115,7 +119,21 @@ def graph(
         print_graph(trace_all())
 
 
-@app.command()
+class _WithTexts(TyperCommand):
+    """A command that takes texts: where a text is mistaken for an option, the error says how to give it."""
+
+    def parse_args(self, context: Any, words: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, words)
+        except TyperException as error:
+            if error.message.startswith("No such option"):
+                error.message += (
+                    ". Put -- before what is given if it begins with a dash: predict text -- '-_- so bored'"
+                )
+            raise
+
+
+@app.command(cls=_WithTexts)
 def predict(
     flow: Flow,
     given: Annotated[
@@ -129,19 +147,21 @@ def predict(
 ) -> None:
     """Print the most probable classes of files or texts, predicted by the flow's champion."""
     from flows.commands.exported import open_exported
-    from flows.engine.console import print_table
+    from flows.engine.console import ConsoleReport, print_table
     from tasks.learning.answers import ask_model
 
     with open_exported(flow, version=version, latest=latest) as exported:
         typer.echo(f"model: {exported.name}", err=True)
         served = exported.loader.open_model(exported.model)
-        answers = ask_model(served, exported.loader.read_given(given, STARTED_IN), top=top)
+        items = exported.loader.read_given(given, STARTED_IN, ConsoleReport("predict"))
+        answers = ask_model(served, items, top=top)
     rows = [[_name(answer.file), *(f"{name} {share:.1%}" for name, share in answer.classes)] for answer in answers]
     print_table(["given", *(f"{place}." for place in range(1, len(rows[0])))], rows)
 
 
 def _name(given: Path | str) -> str:
-    return given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
+    name = given if isinstance(given, str) else os.path.relpath(given, STARTED_IN)
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]} ... ({len(name)} characters)"
 
 
 @app.command("try")
@@ -289,6 +309,8 @@ def main() -> None:
     bypass_proxy(os.environ)
     name_user(os.environ, STATE / "home")
     end_at_hangup()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as on stderr: a name may hold bytes that are no text
     try:
         app()
     except Exception as error:

@@ -25,7 +25,7 @@ from tasks.class_folders import shorten
 from tasks.errors import UserError
 from tasks.images.addresses import COLUMNS as ADDRESSES
 from tasks.images.pictures import SUFFIXES as PICTURES
-from tasks.report import Silent
+from tasks.report import Report, Silent
 from tasks.source_tables import list_tables, read_header, read_source_table
 from tasks.survey import Survey, list_examples
 
@@ -65,7 +65,8 @@ def inspect_path(path: Path) -> list[str]:
     """
     if not path.exists():
         raise EngineError(f"{path} does not exist: give the path of a folder, an archive or a table")
-    with _open(path) as folder:
+    opening = _Opening()
+    with _open(path, opening) as folder:
         files = [each for each in folder.rglob("*") if each.is_file() and not each.name.startswith(".")]
         size_mb = sum(each.stat().st_size for each in files) / 1e6
         head = f"{path}: {'a folder' if path.is_dir() else 'a file'} with {len(files)} files, {size_mb:.1f} MB"
@@ -82,17 +83,28 @@ def inspect_path(path: Path) -> list[str]:
     wanted |= {**survey.settings, **_choose_folds(survey, params.folds)}
     if path.is_file() and size_mb > params.source.max_unpacked_mb:
         wanted["source.max_unpacked_mb"] = round(1.2 * size_mb) + 1
-    return [head, f"domain: {domain.flow}", *_describe(survey), "to run:", _make_command(domain, wanted, params)]
+    lines = [head, *opening.remarks, f"domain: {domain.flow}", *_describe(survey), "to run:"]
+    return [*lines, _make_command(domain, wanted, params)]
+
+
+class _Opening(Silent):
+    """A report that keeps what is said while an archive is unpacked, such as which names are set aside."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.remarks.append(text)
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Path]:
+def _open(path: Path, report: Report) -> Iterator[Path]:
     """Yield a folder with the files of a folder, an archive, or a lone file."""
     if path.is_dir():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="trifold-inspect-") as folder:
-        unpack_archive(path, Path(folder), max_bytes=MAX_BYTES, report=Silent())
+        unpack_archive(path, Path(folder), max_bytes=MAX_BYTES, report=report)
         yield Path(folder)
 
 

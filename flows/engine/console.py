@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 from rich.tree import Tree
 
 from flows.engine.graph.stage import Stage
@@ -39,18 +40,22 @@ def print_graph(flows: Mapping[str, list[Stage]]) -> None:
 def print_results(rows: list[tuple[str, str, float]]) -> None:
     """Print the stages of a run: how each ended, and its seconds."""
     colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
-    rows_shown = [
-        [name, f"[{colours.get(result, 'yellow')}]{result}[/]", f"{seconds:.1f}"] for name, result, seconds in rows
+    rows_shown: list[list[str | Text]] = [
+        [name, Text(result, colours.get(result, "yellow")), f"{seconds:.1f}"] for name, result, seconds in rows
     ]
     print_table(["stage", "", "seconds"], rows_shown)
 
 
-def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a plain table."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print a plain table; a cell's text is shown as it is, also `[bold]` and `:cat:`; bytes of no text are escaped."""
     table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(_escape(cell)) if isinstance(cell, str) else cell for cell in row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _escape(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def say(text: str) -> None:

@@ -33,6 +33,10 @@ COLUMNS = {
 }  # fmt: skip
 SAMPLED_ROWS = 500  # of a table, to find the column with the names of files
 MISSING = "missing: no such file in the archive"
+LONGEST_NAME_BYTES = 255
+TOO_LONG = (
+    f"name too long: more than the {LONGEST_NAME_BYTES} bytes that a disk allows; shorten it here and in the archive"
+)
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,12 @@ def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: b
     paths = [find_sound(name, fold, files) for name, fold in zip(names, folds, strict=True)]
     clips = [
         Clip(
-            path or table.path.parent / "missing", name, category, target, group or name, fault="" if path else MISSING
+            path or table.path.parent / "missing",
+            name,
+            category,
+            target,
+            group or name,
+            fault="" if path else _explain_missing(name),
         )
         for path, name, category, target, group in zip(paths, names, categories, targets, groups, strict=True)
     ]
@@ -177,6 +186,10 @@ def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: b
     alone = sum(not group for group in groups)
     column = table.roles.get("group", "src_file")
     return Layout(clips, [f"{alone} clips have no {column}: each is taken for a recording of its own"] * (alone > 0))
+
+
+def _explain_missing(name: str) -> str:
+    return TOO_LONG if len(PurePosixPath(name).name.encode()) > LONGEST_NAME_BYTES else MISSING
 
 
 def _check_roles(table: _Table, *, only_esc10: bool) -> None:

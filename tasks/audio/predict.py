@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.learning.answers import list_files
 from tasks.learning.served import BINARY, FILE, Served, load_example, load_script, predict_each
+from tasks.report import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 GIVEN = "sound (wav, ogg, flac, mp3)"
 
 
-def read_given(given: Sequence[str], folder: Path) -> list[Path]:
-    """Return the sound files that a command line names, from `folder`."""
-    return [folder / name for name in given]
+def read_given(given: Sequence[str], folder: Path, report: Report) -> list[Path]:
+    """Return the files that a command line names, from `folder`; of a folder all with a sound's suffix."""
+    from tasks.audio.sounds import SUFFIXES
+
+    return list_files(given, folder, report, kind=GIVEN, is_kind=lambda path: path.suffix.lower() in SUFFIXES)
 
 
 def open_model(model: Path) -> Served:

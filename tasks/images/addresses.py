@@ -18,13 +18,14 @@ from tasks.errors import UserError
 from tasks.origin import Digest, Origin, Place, list_inputs, obtain
 from tasks.report import Report
 from tasks.section import Section
+from tasks.splits import name_splits
 from tasks.tables import read_rows, write_rows
 
 if TYPE_CHECKING:
     from tasks.images.web_picture import Limits
 
 COLUMNS = ("url", "class", "type")
-SPLITS = ("train", "val", "test")
+FOLDERS = {"train": "train", "valid": "val", "test": "test"}  # of the splits
 MAX_HOST_FAULTS = 12  # connection faults in a row after which the host's other pictures are given up
 HOST_FAULTS = ("dead", "timed out", "broke off")
 
@@ -54,7 +55,7 @@ class Addresses(Section):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table; `number` counts from 1, below the header."""
+    """One row of the table; `number` counts from 1, below the header. `split` is its folder, or an unknown type."""
 
     number: int
     url: str
@@ -73,11 +74,11 @@ class Row:
 def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, downloads: Path, checkpoints: Path) -> None:
     """Fetch pictures into `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
 
-    The extension fits the content, whatever the address says. Set aside are rows without a valid address, class or
-    type, and addresses that are dead, slow, endless, too large, no picture, or lead, also by a redirect, to this
-    machine or a private network (unless allowed). Fetched pictures stay in `checkpoints` for the next run, a fetched
-    table in `downloads`.
-    Connections ignore any proxy. Raises UserError when the table cannot be read or no picture could be fetched.
+    The extension fits the content, whatever the address says. A type is any word for a split, such as Train or valid,
+    as in the names of folders. Set aside are rows without a valid address, class or type, and addresses that are dead,
+    slow, endless, too large, no picture, or lead, also by a redirect, to this machine or a private network (unless
+    allowed). Fetched pictures stay in `checkpoints` for the next run, a fetched table in `downloads`. Connections
+    ignore any proxy. Raises UserError when the table cannot be read or no picture could be fetched.
     """
     rows = _read_table(addresses, downloads, report)
     reasons = {row.number: _find_fault(row) for row in rows}
@@ -104,15 +105,16 @@ def _read_table(addresses: Addresses, downloads: Path, report: Report) -> list[R
     table = obtain(origin, downloads=downloads, report=report)
     if table.is_dir():
         raise UserError(f"addresses.file {table} is a folder: set it to the path of a CSV table.")
-    listed = read_rows(table, COLUMNS)
+    listed = [{name: row[name].strip() for name in COLUMNS} for row in read_rows(table, COLUMNS)]
+    splits = name_splits({row["type"] for row in listed})
     return [
-        Row(number, row["url"].strip(), row["class"].strip(), row["type"].strip())
+        Row(number, row["url"], row["class"], FOLDERS.get(splits[row["type"]], row["type"]))
         for number, row in enumerate(listed, start=1)
     ]
 
 
 def _find_fault(row: Row) -> str:
-    if row.split not in SPLITS:
+    if row.split not in FOLDERS.values():
         return f"unknown type: {row.split!r} is not train, val or test"
     if not row.category:
         return "empty class"

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.learning.answers import list_files
 from tasks.learning.served import BINARY, FILE, Served, load_example, load_script, predict_each
+from tasks.report import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 GIVEN = "picture (jpeg, png, webp, ...)"
 
 
-def read_given(given: Sequence[str], folder: Path) -> list[Path]:
-    """Return the files that a command line names, from `folder`; of a folder all files below it except hidden ones."""
-    pictures: list[Path] = []
-    for file in (folder / name for name in given):
-        below = [path for path in sorted(file.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-        pictures += below if file.is_dir() else [file]
-    return pictures
+def read_given(given: Sequence[str], folder: Path, report: Report) -> list[Path]:
+    """Return the files that a command line names, from `folder`; of a folder all that begin as a picture."""
+    return list_files(given, folder, report, kind=GIVEN, is_kind=_is_picture)
+
+
+def _is_picture(path: Path) -> bool:
+    from tasks.images.decode import starts_as_picture
+
+    with path.open("rb") as file:
+        return starts_as_picture(file.read(16))
 
 
 def open_model(model: Path) -> Served:

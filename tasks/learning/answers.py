@@ -1,10 +1,13 @@
-"""The answers of an exported model about files or texts."""
+"""The answers of an exported model about files or texts, and which files a command line names."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.errors import UserError
 from tasks.learning.served import Served
+from tasks.report import Report
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,23 @@ def ask_model(served: Served, given: Sequence[Path | str], *, top: int) -> list[
         Answer(item, tuple((served.labels[place], float(shares[place])) for place in (-shares).argsort()[:top]))
         for item, shares in zip(given, served.predict_proba(given), strict=True)
     ]
+
+
+def list_files(
+    given: Sequence[str], folder: Path, report: Report, *, kind: str, is_kind: Callable[[Path], bool]
+) -> list[Path]:
+    """Return the files of these names, from `folder`; of a folder, all files of the `kind` below it.
+
+    Hidden files are left out; so are files of another kind, which `report` says. Raises UserError when none is left.
+    """
+    files: list[Path] = []
+    for path in (folder / name for name in given):
+        below = [each for each in sorted(path.rglob("*")) if each.is_file() and not each.name.startswith(".")]
+        of_kind = {each for each in below if is_kind(each)}
+        if others := Counter(each.suffix.lower() or "without suffix" for each in below if each not in of_kind):
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+            report.say(f"{path.name}: {others.total()} files are left out, because they are no {kind}: {kinds}")
+        files += sorted(of_kind) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{', '.join(given)} holds no {kind}: give a file, or a folder with files of that kind")
+    return files

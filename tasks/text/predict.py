@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import UserError
 from tasks.learning.served import FILE, Served, load_example, load_script
+from tasks.report import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,10 +88,11 @@ def _draw_text(model: Path) -> str:
     return " ".join(words[number] for number in load_example(model)[0])
 
 
-def read_given(given: Sequence[str], folder: Path) -> list[str]:
+def read_given(given: Sequence[str], folder: Path, report: Report) -> list[str]:
     """Return the texts of a command line; the name of a file (in `folder`) stands for its lines without blank ones.
 
-    Raises UserError when a file cannot be read as UTF-8, or holds no text.
+    A pipe, such as /dev/stdin, is a file too. `report` is for domains that leave files out. Raises UserError when a
+    file cannot be read as UTF-8, or holds no text.
     """
     texts: list[str] = []
     for text in given:
@@ -100,10 +102,10 @@ def read_given(given: Sequence[str], folder: Path) -> list[str]:
 
 
 def find_file(given: str, folder: Path) -> Path | None:
-    """Return the file of this name, or None."""
+    """Return the file or pipe of this name, or None."""
     try:
         path = folder / given
-        return path if given.strip() and path.is_file() else None
+        return path if given.strip() and path.exists() and not path.is_dir() else None
     except (OSError, ValueError):  # too long for a name, or with a zero byte
         return None
 
@@ -113,7 +115,10 @@ def read_lines(path: Path) -> list[str]:
     try:
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise UserError(f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+        raise UserError(
+            f"{path.name} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8, for example with "
+            "`iconv -f CP1252 -t UTF-8 FILE`"
+        ) from error
     if not lines:
         raise UserError(f"{path.name} holds no text: write one text per line")
     return lines

@@ -1,10 +1,12 @@
-"""What a run prints where there is no terminal."""
+"""What commands print where there is no terminal."""
 
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
-from flows.engine.console import ConsoleReport
+from flows.commands.app import app
+from flows.engine.console import ConsoleReport, print_results, print_table
 
 
 def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,3 +17,19 @@ def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.C
     for done in (1, 2, 3):
         report.progress(done, 3, "epochs", loss=1 / done)
     assert capsys.readouterr().err.splitlines() == ["audio-fit: 3/3 epochs loss 0.3333"]
+
+
+@pytest.mark.parametrize(
+    "cell", ["love it [/sarcasm]", "[rant] so tired [/rant]", "img[copy].jpg", "[INST]", ":cat:", "caf\udce9.jpg"]
+)
+def test_a_table_shows_a_text_as_it_is(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["given"], [[cell]])
+    print_results([(cell, "ran", 1.0)])
+    assert capsys.readouterr().out.count(cell.replace("\udce9", r"\udce9")) == 2
+
+
+@pytest.mark.parametrize("text", ["-_- so bored", "--- what a day", "-1 for this"])
+def test_a_text_that_begins_with_a_dash_is_refused_with_the_way_to_give_it(text: str) -> None:
+    refused = CliRunner().invoke(app, ["predict", "text", text], env={"COLUMNS": "200"})
+    assert refused.exit_code == 2
+    assert "No such option" in refused.output and "Put -- before what is given" in refused.output

@@ -1,6 +1,7 @@
 """An archive is unpacked inside its folder, whole, or not at all."""
 
 import io
+import re
 import stat
 import tarfile
 import zipfile
@@ -11,9 +12,10 @@ import pytest
 
 from tasks.archives import unpack_archive
 from tasks.errors import UserError
-from tasks.report import Silent
+from tasks.report import Report, Silent
 
 LIMIT_BYTES = 1_000_000
+SILENT = Silent()
 
 
 def write_zip(path: Path, *members: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP_STORED) -> None:
@@ -32,9 +34,41 @@ def write_tar(path: Path, *members: tuple[str, bytes], kind: bytes = tarfile.REG
             archive.addfile(info, io.BytesIO(content))
 
 
-def unpack(archive: Path, out: Path, max_bytes: int = LIMIT_BYTES) -> dict[str, bytes]:
+def add_hard_link(path: Path, linked: str) -> None:
+    """Write a tar with the files, then a second name of the file `linked`."""
+    write_tar(path, *FILES)
+    with tarfile.open(path, "a") as archive:
+        info = tarfile.TarInfo("again.txt")
+        info.type, info.linkname = tarfile.LNKTYPE, linked
+        archive.addfile(info)
+
+
+def write_unmarked_zip(path: Path, name: bytes) -> None:
+    """Write a zip with a name whose encoding it does not say."""
+    write_zip(path, ("N" * len(name), b"x"))
+    path.write_bytes(path.read_bytes().replace(b"N" * len(name), name))
+
+
+def write_method(path: Path, method: int) -> None:
+    """Write a zip whose headers say that its member is compressed by this method."""
+    write_zip(path, GOOD)
+    for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        content = path.read_bytes()
+        at = content.index(mark) + place
+        path.write_bytes(content[:at] + method.to_bytes(2, "little") + content[at + 2 :])
+
+
+class Listener(Silent):
+    def __init__(self) -> None:
+        self.said = ""
+
+    def say(self, text: str) -> None:
+        self.said += text
+
+
+def unpack(archive: Path, out: Path, max_bytes: int = LIMIT_BYTES, report: Report = SILENT) -> dict[str, bytes]:
     out.mkdir()
-    unpack_archive(archive, out, max_bytes=max_bytes, report=Silent())
+    unpack_archive(archive, out, max_bytes=max_bytes, report=report)
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
@@ -58,6 +92,42 @@ def test_zip_and_tar_are_unpacked(tmp_path: Path, write: Callable[[Path], None])
 
 
 GOOD = ("good.txt", b"good")
+SHEET = io.BytesIO()
+with zipfile.ZipFile(SHEET, "w") as sheet:
+    sheet.writestr("sheet.xml", "<sheet/>")
+OTHER_PROGRAMS: dict[str, tuple[Callable[[Path], object], dict[str, bytes], str]] = {
+    "backslashes": (lambda path: write_zip(path, ("set\\", b""), ("set\\a.txt", b"x")), {"set/a.txt": b"x"}, ""),
+    "UTF-8": (lambda path: write_unmarked_zip(path, "caf\u00e9".encode()), {"caf\u00e9": b"x"}, ""),
+    "GBK": (
+        lambda path: write_unmarked_zip(path, "\u82f9\u679c".encode("gbk")),
+        {"\u82f9\u679c".encode("gbk").decode("cp437"): b"x"},
+        r"1 names in archive are not UTF-8 .*\(such as '.*'\).*`unzip -O gbk",
+    ),
+    "long name": (
+        lambda path: write_zip(path, ("n" * 300 + "/", b""), ("n" * 300 + "/a.txt", b"x"), GOOD),
+        dict([GOOD]),
+        "2 names in archive are set aside: they are longer than the disk allows, 255 bytes .*'nnn.*shorten them",
+    ),
+    "tar that ends in a zip": (
+        lambda path: write_tar(path, GOOD, ("sheet.xlsx", SHEET.getvalue())),
+        dict([GOOD, ("sheet.xlsx", SHEET.getvalue())]),
+        "",
+    ),
+    "hard link": (
+        lambda path: add_hard_link(path, "set/b/c.txt"),
+        dict([*FILES, ("again.txt", b"two")]),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_PROGRAMS)
+def test_what_other_programs_write_is_unpacked_and_what_is_guessed_is_said(tmp_path: Path, case: str) -> None:
+    write, expected, said = OTHER_PROGRAMS[case]
+    write(tmp_path / "archive")
+    listener = Listener()
+    assert unpack(tmp_path / "archive", tmp_path / "out", report=listener) == expected
+    assert re.match(said, listener.said) if said else not listener.said
 
 
 def write_bomb_that_lies(path: Path) -> None:
@@ -95,12 +165,19 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("tar slip", lambda path: write_tar(path, GOOD, ("../evil", b"x")), "outside its own folder"),
     ("tar absolute", lambda path: write_tar(path, GOOD, ("/tmp/evil", b"x")), "outside its own folder"),
     ("tar symlink", lambda path: write_tar(path, ("link", b""), kind=tarfile.SYMTYPE), "a link or device"),
-    ("tar hard link", lambda path: write_tar(path, ("link", b""), kind=tarfile.LNKTYPE), "a link or device"),
+    ("tar hard link", lambda path: write_tar(path, ("link", b""), kind=tarfile.LNKTYPE), "outside its own folder"),
+    ("tar hard link to nothing", lambda path: add_hard_link(path, "c.txt"), "'again.txt', a link to 'c.txt', which"),
     ("tar device", lambda path: write_tar(path, ("null", b""), kind=tarfile.CHRTYPE), "a link or device"),
     ("tar bomb", lambda path: write_tar(path, GOOD, ("b", b"0" * 2_000_000), mode="w:gz"), "more than 1 MB"),
     ("tar truncated", lambda path: write_cut(path, "w"), "truncated or damaged"),
     ("tar.gz truncated", lambda path: write_cut(path, "w:gz"), "truncated or damaged"),
     ("tar.xz truncated", lambda path: write_cut(path, "w:xz"), "truncated or damaged"),
+    ("Deflate64", lambda path: write_method(path, 9), "'good.txt', compressed by Deflate64, which .*with `zip`"),
+    ("PPMd", lambda path: write_method(path, 98), "compressed by PPMd"),
+    ("unknown method", lambda path: write_method(path, 77), "compressed by method 77"),
+    ("RAR", lambda path: path.write_bytes(b"Rar!\x1a\x07\x01\0" + b"\0" * 99), "is RAR: cannot be read; .*`unrar x"),
+    ("7z", lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c" + b"\0" * 99), "is 7z: cannot be read; .*`7z x"),
+    ("zstd", lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + b"\0" * 99), "is Zstandard: .*`zstd -d"),
     ("text", lambda path: path.write_text("<html>Not found</html>"), "no zip or tar, or truncated"),
     ("nothing", lambda path: path.write_bytes(b""), "no zip or tar, or truncated"),
 ]

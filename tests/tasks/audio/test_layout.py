@@ -66,6 +66,30 @@ def test_each_table_is_read(tmp_path: Path, table: str, content: bytes, sounds: 
     assert [describe(clip) for clip in clips] == EXPECTED
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("e.wav", "missing: no such file in the archive"),
+        (
+            f"sounds/{'e' * 252}.wav",
+            "name too long: more than the 255 bytes that a disk allows; shorten it here and in",
+        ),
+        ("\u00e9" * 126 + ".wav", "name too long"),
+        (f"sounds/{'e' * 251}.wav", "missing"),
+    ],
+)
+def test_a_row_without_its_file_says_why(tmp_path: Path, name: str, fault: str) -> None:
+    content = ESC50 + f"{name},1,0,dog,7\n"
+    clips = find_layout(write_source(tmp_path, "esc50.csv", content.encode()), only_esc10=False).clips
+    assert [clip.fault.startswith(fault) for clip in clips if clip.fault] == [True]
+
+
+def test_names_with_commas_that_are_not_quoted_are_told(tmp_path: Path) -> None:
+    content = ESC50.replace(".wav,", ", two, three.wav,").encode()
+    with pytest.raises(UserError, match=r"esc50\.csv has rows with 2 values more than its header: .* ',' in quotes"):
+        find_layout(write_source(tmp_path, "esc50.csv", content), only_esc10=False)
+
+
 @pytest.mark.parametrize("source", ["", "nan", "None"])
 def test_a_clip_without_a_recording_is_one_of_its_own(tmp_path: Path, source: str) -> None:
     rows = [f"{name},0,dog,{source}" for name in NAMES]

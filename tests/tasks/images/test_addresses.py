@@ -94,6 +94,12 @@ def test_every_kind_of_address_is_fetched_or_set_aside(stage: FetchStage, web: W
     assert reasons == dict(enumerate(BAD.values(), start=len(good) + 1))
 
 
+def test_a_type_is_any_word_for_a_split(stage: FetchStage, web: Web) -> None:
+    types = ["Train", "TRAINING", "val ", "valid", "Validation", "Test", "eval"]
+    assert not stage.fetch_rows([(f"{web.address}/good.png", "cat", each) for each in types])
+    assert [name.split("/")[0] for name in stage.fetched()] == ["test", "train", "train", "val", "val", "val", "val"]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -105,7 +111,7 @@ def test_every_kind_of_address_is_fetched_or_set_aside(stage: FetchStage, web: W
         (("http://[::1/a.png", "cat", "train"), "malformed"),
         (("http://127.0.0.1:port/a.png", "cat", "train"), "malformed"),
         (("http://*.127.0.0.1/a.png", "cat", "train"), "malformed"),
-        (("{web}/good.png", "cat", "training"), "unknown type: 'training' is not train, val or test"),
+        (("{web}/good.png", "cat", "train_test"), "unknown type: 'train_test' is not train, val or test"),
         (("{web}/good.png", "cat", ""), "unknown type: ''"),
         (("{web}/good.png", "", "val"), "empty class"),
         (("{web}/good.png", "cat/../dog", "val"), "class is no folder name: 'cat/../dog'"),

@@ -134,12 +134,12 @@ def test_files_and_folders_are_predicted(trained: tuple[Toy, list[Path]], tmp_pa
     for n in (0, 1):
         Image.fromarray(pictures[n]).save(tmp_path / f"{n}.png")
     served = open_model(toy.folder("export") / "model.pt")
-    answers = ask_model(served, read_given([".", "1.png"], tmp_path), top=2)
+    answers = ask_model(served, read_given([".", "1.png"], tmp_path, Silent()), top=2)
     assert [answer.file.name for answer in answers] == ["0.png", "1.png", "1.png"]
     assert answers[1].classes == answers[2].classes and len(answers[0].classes) == 2
     (tmp_path / "2.png").write_text("no picture")
     with pytest.raises(UserError, match=r"2\.png"):
-        ask_model(served, read_given(["."], tmp_path), top=2)
+        ask_model(served, read_given(["2.png"], tmp_path, Silent()), top=2)
 
 
 def test_a_mirrored_picture_gets_the_same_answer_when_both_are_looked_at() -> None:

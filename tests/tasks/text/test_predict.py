@@ -1,6 +1,7 @@
 """Raw texts, on the command line or in files, get the answer that their words would."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_a_batch_of_texts_is_neither_too_many_nor_too_wide() -> None:
     assert len(batches) < 1.1 * sum(lengths) / BATCH_WORDS + len(lengths) / BATCH_TEXTS
 
 
-@pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00"])
+@pytest.mark.parametrize("text", ["zorp blib", "?!", "\U0001f600", "x" * 100_000, "\x00", "caf\udce9"])
 def test_a_text_of_unknown_words_gets_an_answer(exported: Path, text: str) -> None:
     (answer,) = ask_model(open_model(exported), [text], top=3)
     assert sum(share for _, share in answer.classes) == pytest.approx(1, abs=1e-5)
@@ -82,18 +83,26 @@ def test_an_empty_text_is_refused_with_its_place(exported: Path, text: str) -> N
 
 def test_a_file_stands_for_its_lines(tmp_path: Path) -> None:
     (tmp_path / "tweets.txt").write_text("so good\n\n  \nbad, bad\r\n", encoding="utf-8-sig")
-    assert read_given(["tweets.txt", "what a day", ""], tmp_path) == ["so good", "bad, bad", "what a day", ""]
+    assert read_given(["tweets.txt", "what a day", ""], tmp_path, Silent()) == ["so good", "bad, bad", "what a day", ""]
     long = "no file has so long a name, " * 500
-    assert read_given([long, "a\x00b", "."], tmp_path) == [long, "a\x00b", "."]
+    assert read_given([long, "a\x00b", "."], tmp_path, Silent()) == [long, "a\x00b", "."]
+
+
+def test_a_pipe_stands_for_its_lines(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"so good\nso sad\n")
+    os.close(writing)
+    assert read_given([f"/dev/fd/{reading}"], tmp_path, Silent()) == ["so good", "so sad"]
+    os.close(reading)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "UTF-8")]
+    ("content", "message"), [(b"", "holds no text"), (b" \n", "holds no text"), (b"caf\xe9", "is not UTF-8 .*`iconv")]
 )
 def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "tweets.txt").write_bytes(content)
     with pytest.raises(UserError, match=rf"tweets\.txt .*{message}"):
-        read_given(["tweets.txt"], tmp_path)
+        read_given(["tweets.txt"], tmp_path, Silent())
 
 
 @pytest.mark.parametrize(
