@@ -5,7 +5,19 @@ from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
 from flows.shared import CURVE, DOUBTS, HISTORY, SCORES, register
 from tasks import download, folds
-from tasks.audio import bands, clean, explain, label_audit, member, predict, sample, sections, spectrograms, waveforms
+from tasks.audio import (
+    bands,
+    clean,
+    explain,
+    label_audit,
+    measures,
+    member,
+    predict,
+    sample,
+    sections,
+    spectrograms,
+    waveforms,
+)
 from tasks.audio.ensemble import SoundEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 from tasks.learning.label_audit import audit_predictions
@@ -29,10 +41,13 @@ class AudioParams(Params):
 
 # DVC's plots of the clips.
 BALANCE = Published(plots={"balance.png": {}, "durations.png": {}})
+# And of some clips of each class.
+MEASURES = Published(plots={"loudness.png": {}, "tempo.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
 download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
 clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
+measure_clips = stage(measures.measure_clips, "measures", publish=MEASURES)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
 precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
 precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
@@ -50,19 +65,20 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=r
 def audio(p: AudioParams) -> Artifact:
     """Make one TorchScript ensemble that classifies environmental sounds.
 
-    Download, clean, split into folds, precompute the members' features;
+    Download, clean, measure loudness and tempo for the report, split into folds, precompute the members' features;
     for each fold measure mean and deviation of each frequency band, then find each member's learning rate and fit it;
     build and evaluate the ensemble, list doubtful labels, export the ensemble.
     """
     archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     clips = clean_clips(archive, p.clean)
+    measure_clips(archive, clips)
     split = split_folds(clips, p.folds)
     used = {settings.features for settings in p.members.values()}
     features = {}
     if "spectrogram" in used or p.folds.mode != "cross_validation":  # the audit reads them too
-        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram)
+        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram, trim_db=p.clean.trim_db)
     if "waveform" in used:
-        features["waveform"] = precompute_waveforms(archive, clips, p.waveform)
+        features["waveform"] = precompute_waveforms(archive, clips, p.waveform, trim_db=p.clean.trim_db)
 
     fitted = []
     for fold in p.folds.held_out:

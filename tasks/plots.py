@@ -60,6 +60,25 @@ def plot_histogram(path: Path, values: Sequence[float], *, title: str, x_label: 
     save_plot(axes, path)
 
 
+def plot_boxes(path: Path, groups: Mapping[str, Sequence[float]], *, title: str, y_label: str) -> None:
+    """Draw median, quartiles and range of each group, from left to right, with the median as a number above it."""
+    axes = make_axes(title, "", y_label, size_inch=(max(5.0, 0.35 * min(len(groups), MAX_TICKS) + 2), 4.0))
+    axes.boxplot(list(groups.values()), positions=range(len(groups)), whis=(0, 100), widths=0.6)
+    if len(groups) <= MAX_TICKS:
+        for place, values in enumerate(groups.values()):
+            axes.annotate(
+                f"{np.median(values):.0f}",
+                (place, float(np.median(values))),
+                (0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
+    name_x_ticks(axes, list(groups))
+    axes.grid(visible=False, axis="x")
+    save_plot(axes, path)
+
+
 def draw_pictures(
     path: Path, pictures: Sequence[NDArray[np.uint8]], captions: Sequence[str], *, title: str, columns: int
 ) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
-from flows.report.blocks import Block, Chapter, Exhibit, Gallery
+from flows.report.blocks import Block, Chapter, Chart, Exhibit, Gallery
+from flows.report.charts import draw_ranges
 from flows.report.frame import render_run
 from flows.report.labels import describe_doubt, show_labels
 from flows.report.media import embed_picture, embed_sound
 from flows.report.training import show_training
+from tasks.audio.measures import FIGURES, measure_clips
 from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.audio.waveforms import precompute_waveforms
 from tasks.tables import read_classes, read_rows
@@ -27,7 +29,23 @@ SHOWN = 8
 def render_report(record: FlowRecord) -> str:
     """Return the report of a run as HTML."""
     examples = Chapter("Examples", (*show_sounds(record), *_show_doubts(record)))
-    return render_run(record, training=show_training(record), examples=examples)
+    return render_run(record, training=show_training(record), examples=examples, data=show_measures(record))
+
+
+def show_measures(record: FlowRecord) -> Iterator[Block]:
+    """Yield the quartiles of the loudness and the tempo of each class."""
+    folder = record.folder(measure_clips)
+    if folder is None:
+        return
+    clips = len(read_rows(folder / "measures.csv"))
+    for column, (_, unit) in FIGURES.items():
+        name = column.partition("_")[0]
+        ranges = [
+            {"class": row["category"], **{key: float(row[key]) for key in ("low", "middle", "high")}}
+            for row in read_rows(folder / f"{name}.csv")
+        ]
+        note = f"{unit}: median and middle half of each class; {clips} clips were measured"
+        yield Chart(name.capitalize(), draw_ranges(ranges, name="class", title=unit), note=note)
 
 
 def show_sounds(record: FlowRecord) -> Iterator[Block]:

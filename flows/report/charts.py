@@ -85,6 +85,24 @@ def draw_bars(rows: Sequence[Row], *, name: str, value: str, tooltip: Sequence[s
     return _chart(rows, mark=bar, encoding={"x": across, "y": down, "tooltip": tips}, height=ROW_PX * len(rows))
 
 
+def draw_ranges(rows: Sequence[Row], *, name: str, title: str) -> Any:
+    """Return a chart with a horizontal line from `low` to `high` for each row, and the number `middle` at its place."""
+    across = {"type": "quantitative", "title": title, "scale": {"zero": False}}
+    down = {"field": name, "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
+    tips = [{"field": field} for field in (name, "low", "middle", "high")]
+    line = {
+        "mark": {"type": "rule", "strokeWidth": 6, "color": SERIES[0], "opacity": 0.35},
+        "encoding": {"x": across | {"field": "low"}, "x2": {"field": "high"}, "y": down, "tooltip": tips},
+    }
+    middle = {"x": across | {"field": "middle"}, "y": down, "tooltip": tips}
+    point = {
+        "mark": {"type": "point", "filled": True, "color": SERIES[0], "size": 60, "opacity": 1},
+        "encoding": middle,
+    }
+    number = {"mark": {"type": "text", "dy": -9, "fontSize": 10}, "encoding": middle | {"text": {"field": "middle"}}}
+    return _chart(rows, layer=[line, point, number], height=ROW_PX * len(rows))
+
+
 def draw_confusion(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
     """Return a heat map of `examples` by `actual` (rows) and `predicted` (columns); `share` is the share of the row."""
     axis = {"domain": False, "ticks": False, "grid": False}

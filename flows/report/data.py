@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ SHOWN = 8  # dropped rows
 APART = ("classes", "dropped", "examples", "groups")
 
 
-def show_data(record: FlowRecord) -> Chapter:
-    """Return the counts of the clean table, its classes, the dropped examples, and the folds."""
+def show_data(record: FlowRecord, more: Iterable[Block]) -> Chapter:
+    """Return the counts of the clean table, its classes, what the domain adds, the dropped examples, and the folds."""
     folder = record.folder(Role.CLEAN_TABLE)
     if folder is None:
         return Chapter("Data")
     report = json.loads((folder / "report.json").read_text())
-    blocks = [*_list_blocks(folder, report), *_list_folds(record)]
+    blocks = [*_list_blocks(folder, report), *more, *_list_folds(record)]
     if report.get("dropped"):
         blocks.append(_show_dropped(folder / "dropped.csv"))
     return Chapter("Data", blocks)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flows.engine.drivers.record import FlowRecord
-from flows.report.blocks import Chapter
+from flows.report.blocks import Block, Chapter
 from flows.report.data import show_data
 from flows.report.load import show_load
 from flows.report.page import render_page
@@ -11,13 +13,16 @@ from flows.report.run import show_overview, show_stages
 from flows.report.scores import show_ensemble, show_scores
 
 
-def render_run(record: FlowRecord, *, training: Chapter, examples: Chapter) -> str:
-    """Return the report of a run as HTML, with the domain's chapters on training and examples."""
+def render_run(record: FlowRecord, *, training: Chapter, examples: Chapter, data: Iterable[Block] = ()) -> str:
+    """Return the report of a run as HTML, with the domain's chapters on training and examples.
+
+    `data` is what the domain adds to the chapter on the data.
+    """
     chapters = [
         show_overview(record),
         show_stages(record),
         show_load(record),
-        show_data(record),
+        show_data(record, data),
         training,
         show_scores(record),
         show_ensemble(record),

@@ -2,7 +2,9 @@
 
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchaudio.functional import mask_along_axis_iid
@@ -11,11 +13,15 @@ from tasks.audio.member import Member
 from tasks.learning.transforms import AugmentInputs
 
 TONE_POINTS = 4
+SEMITONES = 12  # of an octave
+VOCODER_SAMPLES = 1024  # window of the phase vocoder: 64 ms at 16 kHz
 
 
 def make_augment(member: Member) -> AugmentInputs:
     """Return the member's augmentation of spectrograms (batch, bands, frames) in dB or waveforms (batch, samples)."""
     changes: list[AugmentInputs] = []
+    if member.time_stretch or member.pitch_shift:
+        changes.append(partial(stretch_waves, largest=member.time_stretch, largest_semitones=member.pitch_shift))
     if member.time_shift:
         changes.append(partial(shift_time, largest=member.time_shift))
     if member.gain_db:
@@ -61,6 +67,28 @@ def change_gain(spectrograms: Tensor, generator: torch.Generator, *, largest_db:
 def scale_waves(waveforms: Tensor, generator: torch.Generator, *, largest_db: float) -> Tensor:
     """Make each waveform louder or softer."""
     return waveforms * 10 ** (_draw_db(waveforms, generator, largest_db) / 20)
+
+
+def stretch_waves(waveforms: Tensor, generator: torch.Generator, *, largest: float, largest_semitones: float) -> Tensor:
+    """Change the speed of each waveform by up to `largest`, a share, and its pitch by up to `largest_semitones`."""
+    speed, semitones = (2 * torch.rand((2, len(waveforms)), generator=generator) - 1).double().tolist()
+    changed = [
+        change_speed(wave, speed=1 + largest * faster, pitch=2 ** (largest_semitones * higher / SEMITONES))
+        for wave, faster, higher in zip(waveforms.cpu().numpy(), speed, semitones, strict=True)
+    ]
+    return torch.from_numpy(np.stack(changed)).to(waveforms)
+
+
+def change_speed(wave: NDArray[np.float32], *, speed: float, pitch: float) -> NDArray[np.float32]:
+    """Return a waveform with its speed and its frequencies multiplied, padded with zeros or trimmed to its length.
+
+    It is librosa's `pitch_shift` after its `time_stretch`, but with a single phase vocoder, which takes half the time.
+    """
+    import librosa
+
+    stretched = librosa.effects.time_stretch(wave, rate=speed / pitch, n_fft=VOCODER_SAMPLES)
+    moved = librosa.resample(stretched, orig_sr=pitch, target_sr=1.0)
+    return librosa.util.fix_length(moved, size=len(wave))
 
 
 def change_tone(spectrograms: Tensor, generator: torch.Generator, *, largest_db: float) -> Tensor:

@@ -21,9 +21,12 @@ CLIP_COLUMNS = (
 
 
 class Clean(Section):
-    """The conditions that a usable clip meets."""
+    """The conditions that a usable clip meets, and how its silent ends are cut where it is read."""
 
     silence_db: float = Field(ge=-200, le=0, description="a clip whose loudest sample is below this is silent, dBFS")
+    trim_db: float = Field(
+        ge=0, le=200, description="at its ends, what is so much softer than the loudest is cut; 0: nothing"
+    )
     only_esc10: bool = Field(description="use only the rows that the column esc10 marks")
 
 

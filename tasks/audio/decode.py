@@ -1,7 +1,10 @@
 """Decode sound files to mono samples at one rate: features and predictions both use this module."""
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -17,6 +20,7 @@ Samples = NDArray[np.float32]
 # A file, or its content.
 Source = Path | BytesIO
 LOUDEST = 64.0  # full scale is 1; samples beyond it are whole numbers in a file for fractions
+TRIM_HOP_S = 0.016  # silence is cut in such steps, whatever the rate
 LOW_FREQUENCY = 3  # the channel of 5.1 and 7.1 that is for the subwoofer
 
 
@@ -74,10 +78,40 @@ def _read_samples(sound: soundfile.SoundFile, frames: int) -> Samples:
     return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
 
 
-def read_clip(path: Source, waveform: Waveform) -> Samples:
-    """Return the first `clip_s` of a sound file, zero padded when it is shorter: (n_samples,)."""
+def read_clip(path: Source, waveform: Waveform, trim_db: float = 0.0) -> Samples:
+    """Return the first `clip_s` of a sound file, zero padded when it is shorter: (n_samples,).
+
+    With `trim_db` the silent ends of the whole file are cut first.
+    """
     clip = np.zeros(waveform.n_samples, np.float32)
     # A second more than needed, so that the end effects of the resampler are outside the clip.
-    samples = read_mono(path, waveform.sample_rate_hz, max_s=waveform.clip_s + 1)[: waveform.n_samples]
+    samples = read_mono(path, waveform.sample_rate_hz, max_s=None if trim_db else waveform.clip_s + 1)
+    if trim_db and len(samples):
+        samples = trim_silence(samples, waveform.sample_rate_hz, trim_db)
+    samples = samples[: waveform.n_samples]
     clip[: len(samples)] = samples
     return clip
+
+
+def trim_silence(samples: Samples, rate_hz: int, trim_db: float) -> Samples:
+    """Return a sound without the frames at its ends that are more than `trim_db` softer than its loudest frame."""
+    import librosa
+
+    hop = max(1, round(TRIM_HOP_S * rate_hz))
+    trimmed: Samples = librosa.effects.trim(samples, top_db=trim_db, frame_length=4 * hop, hop_length=hop)[0]
+    return trimmed
+
+
+def make_reader(waveform: Waveform, trim_db: float) -> Callable[[Source], Samples]:
+    """Return `read_clip` with these settings, for several threads."""
+    if trim_db:
+        # Imports librosa here: threads that import it at the same time may see an unfinished module.
+        trim_silence(np.zeros(1, np.float32), waveform.sample_rate_hz, trim_db)
+    return partial(read_clip, waveform=waveform, trim_db=trim_db)
+
+
+def open_reader(script: Any) -> Callable[[Source], Samples]:
+    """Return a function that reads a sound file as an exported model expects it: (n_samples,)."""
+    waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
+    # Models that an earlier version exported have no `trim_db`.
+    return make_reader(waveform, getattr(script, "trim_db", 0.0))

@@ -26,16 +26,15 @@ def open_explainer(model: Path) -> Callable[[Source], NDArray[np.uint8] | None]:
     """
     import torch
 
-    from tasks.audio.decode import read_clip
-    from tasks.audio.sections import Waveform
+    from tasks.audio.decode import open_reader
     from tasks.learning.attribution import attribute, make_map, overlay_map
     from tasks.learning.served import load_script
 
     script = load_script(model)
-    waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
+    read = open_reader(script)
 
     def explain(source: Source) -> NDArray[np.uint8] | None:
-        clip = torch.from_numpy(read_clip(source, waveform))[None]
+        clip = torch.from_numpy(read(source))[None]
         for view in script.views.children():
             with torch.no_grad():
                 (features,) = view.front_end(clip)

@@ -31,14 +31,13 @@ def open_model(model: Path) -> Served:
     """Open an exported model for sound files. Raises UserError when it cannot be read."""
     import torch
 
-    from tasks.audio.decode import read_clip
-    from tasks.audio.sections import Waveform
+    from tasks.audio.decode import open_reader
 
     script = load_script(model)
-    waveform = Waveform(sample_rate_hz=script.sample_rate_hz, clip_s=script.n_samples / script.sample_rate_hz)
+    read = open_reader(script)
 
     def predict_proba(sounds: Sequence[Source]) -> NDArray[np.float32]:
-        return predict_each(script, sounds, lambda sound: torch.from_numpy(read_clip(sound, waveform)))
+        return predict_each(script, sounds, lambda sound: torch.from_numpy(read(sound)))
 
     return Served(BINARY, script.labels, predict_proba, lambda: _draw_wav(model, script.sample_rate_hz))
 

@@ -32,23 +32,12 @@ class FixedLength(nn.Module):
         return pad_or_trim(self.resample(waveforms), self.n_samples)
 
 
-class SoundClassifier(Classifier):
-    """Waveforms (batch, samples) float32 at `sample_rate_hz` to probabilities (batch, classes).
-
-    `n_samples` is the clip length in training; other lengths are padded with zeros or trimmed.
-    """
-
-    def __init__(self, views: list[View], labels: list[str], sample_rate_hz: int, n_samples: int) -> None:
-        super().__init__(views, labels)
-        self.sample_rate_hz = sample_rate_hz
-        self.n_samples = n_samples
-
-
 @dataclass(frozen=True)
 class FrontEnds:
-    """The settings of each kind of features that members read."""
+    """The settings of each kind of features that members read, and how the silent ends of a sound are cut."""
 
     by_kind: Mapping[str, Waveform]
+    trim_db: float = 0.0
 
     @property
     def rate_hz(self) -> int:
@@ -67,11 +56,26 @@ class FrontEnds:
         return nn.Sequential(fixed_length, LogMel(settings)) if isinstance(settings, Spectrogram) else fixed_length
 
 
+class SoundClassifier(Classifier):
+    """Waveforms (batch, samples) float32 at `sample_rate_hz` to probabilities (batch, classes).
+
+    `n_samples` is the clip length in training; other lengths are padded with zeros or trimmed. Where `trim_db` is
+    above 0, whoever reads a sound cuts its silent ends first, as `read_clip` does.
+    """
+
+    def __init__(self, views: list[View], labels: list[str], front_ends: FrontEnds) -> None:
+        super().__init__(views, labels)
+        self.sample_rate_hz = front_ends.rate_hz
+        self.n_samples = front_ends.n_samples
+        self.trim_db = front_ends.trim_db
+
+
 def assemble(voters: list[Voter[Member]], labels: list[str], *, features: list[Path]) -> Assembled:
     """Return the mean of the ensembles of all rounds, in evaluation mode.
 
-    The model takes waveforms (batch, samples) and has the attributes `sample_rate_hz` and `n_samples`; waveforms of
-    another length are padded or trimmed. `features` lists the folder of spectrograms, of waveforms, or both.
+    The model takes waveforms (batch, samples) and has the attributes `sample_rate_hz`, `n_samples` and `trim_db`;
+    waveforms of another length are padded or trimmed. `features` lists the folder of spectrograms, of waveforms, or
+    both.
     """
     front_ends = read_front_ends(features)
     views = []
@@ -80,21 +84,23 @@ def assemble(voters: list[Voter[Member]], labels: list[str], *, features: list[P
         if chosen:
             networks, shares = [voter.network for voter in chosen], [voter.share for voter in chosen]
             views.append(View(front_ends.make(kind), networks, shares))
-    facts = {"sample_rate_hz": front_ends.rate_hz, "n_samples": front_ends.n_samples}
-    model = SoundClassifier(views, labels, front_ends.rate_hz, front_ends.n_samples).eval()
+    model = SoundClassifier(views, labels, front_ends).eval()
+    facts = {name: getattr(model, name) for name in ("sample_rate_hz", "n_samples", "trim_db")}
     return Assembled(model, draw_example(front_ends), facts)
 
 
 def read_front_ends(features: list[Path]) -> FrontEnds:
     """Read the settings of each folder of features."""
     settings: dict[str, Waveform] = {}
+    trim_db = 0.0
     for folder in features:
         values = json.loads((folder / "front_end.json").read_text())
+        trim_db = values.pop("trim_db", 0.0)  # the same in all
         if "n_mels" in values:
             settings["spectrogram"] = Spectrogram(**values)
         else:
             settings["waveform"] = Waveform(**values)
-    return FrontEnds(settings)
+    return FrontEnds(settings, trim_db)
 
 
 def draw_example(front_ends: FrontEnds) -> NDArray[np.float32]:

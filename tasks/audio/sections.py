@@ -1,5 +1,7 @@
 """The two sections of the features of a sound: read by the feature stages, training and the export."""
 
+import json
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -62,6 +64,12 @@ class Spectrogram(Waveform):
                 "raise n_fft, or lower n_mels"
             )
         return self
+
+
+def write_front_end(out: Path, settings: Waveform, trim_db: float) -> None:
+    """Write `front_end.json`, from which the export builds the same front end."""
+    values = settings.model_dump() | {"trim_db": trim_db}
+    (out / "front_end.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def count_empty_bands(spectrogram: Spectrogram) -> int:

@@ -1,14 +1,13 @@
 """Compute every clip's log-mel spectrogram once, and store the spectrograms on disk."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.audio.decode import list_clips, read_clip
-from tasks.audio.sections import Spectrogram
+from tasks.audio.decode import Samples, list_clips, make_reader
+from tasks.audio.sections import Spectrogram, write_front_end
 from tasks.features import write_features
 from tasks.parallel import map_cores
 from tasks.report import Report
@@ -18,19 +17,24 @@ BLOCK = 8  # clips computed at once
 __all__ = ["Spectrogram", "precompute_spectrograms"]
 
 
-def precompute_spectrograms(archive: Path, clips: Path, spectrogram: Spectrogram, *, out: Path, report: Report) -> None:
+def precompute_spectrograms(
+    archive: Path, clips: Path, spectrogram: Spectrogram, *, trim_db: float = 0.0, out: Path, report: Report
+) -> None:
     """Write `features.npy`, float16 (clips, n_mels, frames) in decibels, and the settings as `front_end.json`.
 
-    `archive` is the unpacked archive, `clips` the clean table. Raises UserError when a file cannot be read or
-    the disk is full.
+    `archive` is the unpacked archive, `clips` the clean table, `trim_db` says how silent ends are cut. Raises UserError
+    when a file cannot be read or the disk is full.
     """
     paths = list_clips(archive, clips)
     shape = (len(paths), spectrogram.n_mels, spectrogram.n_frames)
-    write_features(out, _compute_blocks(paths, spectrogram, report), shape=shape, dtype=np.float16)
-    (out / "front_end.json").write_text(json.dumps(spectrogram.model_dump(), indent=2, sort_keys=True) + "\n")
+    read = make_reader(spectrogram, trim_db)
+    write_features(out, _compute_blocks(paths, spectrogram, read, report), shape=shape, dtype=np.float16)
+    write_front_end(out, spectrogram, trim_db)
 
 
-def _compute_blocks(paths: list[Path], spectrogram: Spectrogram, report: Report) -> Iterator[NDArray[np.float16]]:
+def _compute_blocks(
+    paths: list[Path], spectrogram: Spectrogram, read: Callable[[Path], Samples], report: Report
+) -> Iterator[NDArray[np.float16]]:
     """Yield (clips, n_mels, frames), a block of clips at a time, because fewer hand-overs between threads cost less."""
     import torch
 
@@ -39,7 +43,7 @@ def _compute_blocks(paths: list[Path], spectrogram: Spectrogram, report: Report)
     front_end = LogMel(spectrogram).eval()
 
     def compute(block: tuple[Path, ...]) -> NDArray[np.float16]:
-        waveforms = torch.from_numpy(np.stack([read_clip(path, spectrogram) for path in block]))
+        waveforms = torch.from_numpy(np.stack([read(path) for path in block]))
         with torch.inference_mode():
             spectrograms: NDArray[np.float16] = front_end(waveforms).to(torch.float16).numpy()
         return spectrograms

@@ -26,7 +26,8 @@ class Lesson:
     """The examples of a round, the recipe and schedule of the training, and the transforms of a batch.
 
     If `cycle` is given, the last phase, in which all layers learn, runs its share of that cycle, not a whole cycle.
-    `n_words` is given where the answer is a word, not a class.
+    `n_words` is given where the answer is a word, not a class. `note` says what the network starts from, if it is
+    worth a line of the log.
     """
 
     parts: Parts
@@ -37,6 +38,7 @@ class Lesson:
     seed: int
     cycle: Cycle | None = None
     n_words: int | None = None
+    note: str = ""
 
     @property
     def n_answers(self) -> int:

@@ -71,5 +71,7 @@ def train_at(network: nn.Module, lesson: Lesson, lr: Path | None, *, report: Rep
     """Train a network at the rate in the folder `lr`, or, without it, at the rate that its recipe gives."""
     from tasks.learning.loop import train_network
 
+    if lesson.note:
+        report.say(lesson.note)
     peak = float(lesson.recipe.lr) if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
     return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)

@@ -1,5 +1,6 @@
 """The lesson of a network for texts in one round."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -13,9 +14,10 @@ from tasks.learning.transforms import Transforms
 from tasks.text.augment import Augment
 from tasks.text.augment_batches import make_augment
 from tasks.text.language import load_encoder
-from tasks.text.member import Measuring, Member
+from tasks.text.member import NONE, Measuring, Member
 from tasks.text.texts import read_texts
 from tasks.text.transforms import augment_with, keep_numbers
+from tasks.text.vectors import load_vectors
 
 
 def prepare(
@@ -49,4 +51,6 @@ def prepare(
         network.measure(lesson.parts.train)
     if member.weights == "pretrained":
         load_encoder(network, member, language)
+    if member.vectors != NONE:
+        lesson = replace(lesson, note=load_vectors(network, member, tokens))
     return lesson, network

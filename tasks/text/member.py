@@ -12,6 +12,8 @@ from tasks.learning.recipe import LessonRecipe, NetworkRecipe, Schedule
 if TYPE_CHECKING:
     from tasks.learning.examples import Examples
 
+NONE = "none"
+
 
 class Reader(LessonRecipe, Schedule):
     """How a network is trained on texts, as rows of word numbers."""
@@ -39,6 +41,7 @@ class Member(Reader, NetworkRecipe):
     lesson: ClassVar[str] = "tasks.text.lesson"
     renamed: ClassVar[Mapping[str, str]] = {"thaw_epochs": "unfreeze_epochs"}
 
+    vectors: str = Field(min_length=1, description="none, or the path of a text file of word vectors to start from")
     unfreeze_epochs: int = Field(
         ge=0, description="epochs before each further group of layers is unfrozen; 0: all at once"
     )
@@ -47,10 +50,22 @@ class Member(Reader, NetworkRecipe):
         """Return the epochs in which only the head learns, then those after unfreezing each further group of layers."""
         return [self.head_epochs, *[self.unfreeze_epochs] * max(0, n_groups - 2)]
 
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of the initial weights and of the word vectors, if there are any."""
+        return super().files() if self.vectors == NONE else (*super().files(), self.vectors)
+
     @property
     def own_weights(self) -> str:
         """The weights that the network is built with; a language model's encoder is loaded afterwards."""
         return "none" if self.weights == "pretrained" else self.weights
+
+    @model_validator(mode="after")
+    def _check_vectors(self) -> Self:
+        if NONE not in (self.vectors, self.weights):
+            raise ValueError(
+                f"vectors is {self.vectors} and weights {self.weights}, which have word vectors too: set one to none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_unfreezing(self) -> Self:

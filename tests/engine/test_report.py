@@ -12,10 +12,12 @@ from flows.engine.drivers.record import FlowRecord, StageRecord
 from flows.engine.graph.stage import Role
 from flows.engine.project import list_flows
 from flows.engine.tracking.ledger import Cost, keep_cost, keep_decision, pick_samples, read_cost, read_decision
+from flows.report.audio import show_measures
 from flows.report.blocks import Table
 from flows.report.load import Training, measure_training, name_bottleneck
 from flows.report.run import show_stages
 from flows.report.text import render_report
+from tasks.audio.measures import measure_clips
 from tasks.tables import write_rows
 from tasks.text.slices import score_slices
 from tests.browser import needs_chromium, open_page
@@ -71,6 +73,17 @@ def test_texts_stay_texts(evil: FlowRecord, tmp_path: Path) -> None:
         assert opened.page.title().startswith("text, ")
         assert find_texts(opened.page, "blockquote") == [EVIL]
         assert opened.errors == []
+
+
+def test_loudness_and_tempo_of_the_classes_are_drawn(tmp_path: Path) -> None:
+    ranges = [{"category": EVIL, "low": -30.5, "middle": -20.0, "high": -10.0}]
+    for name in ("loudness", "tempo"):
+        write_rows(tmp_path / f"{name}.csv", list(ranges[0]), ranges)
+    write_rows(tmp_path / "measures.csv", ["example"], [{"example": n} for n in range(7)])
+    charts = list(show_measures(make_record(make_stage("any-name", tmp_path, function=measure_clips))))
+    assert [chart.title for chart in charts] == ["Loudness", "Tempo"]
+    assert charts[0].note == "dB: median and middle half of each class; 7 clips were measured"
+    assert charts[1].spec["data"]["values"] == [{"class": EVIL, "low": -30.5, "middle": -20.0, "high": -10.0}]
 
 
 @pytest.mark.parametrize("flow", list_flows())

@@ -68,7 +68,9 @@ def make_sounds(root: Path) -> Sample:
     toy = Toy(root)
     make_sample(SampleSection(clips_per_fold=8, seed=2), out=toy.folder("sample"), report=Silent())
     archive = unpack(toy)
-    clean_clips(archive, Clean(silence_db=-60, only_esc10=False), out=toy.folder("examples"), report=Silent())
+    clean_clips(
+        archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), out=toy.folder("examples"), report=Silent()
+    )
     front_end = Spectrogram(
         sample_rate_hz=8000, clip_s=1.0, n_fft=512, hop_samples=128, n_mels=32, f_min_hz=0.0, f_max_hz=4000.0
     )

@@ -1,16 +1,20 @@
 """Each clip gets random numbers of its own, and an augmentation changes only what its name says."""
 
+import numpy as np
 import pytest
 import torch
 
 from tasks.audio.augment import (
     TONE_POINTS,
+    VOCODER_SAMPLES,
     change_gain,
+    change_speed,
     change_tone,
     mask_stripes,
     scale_waves,
     shift_pitch,
     shift_time,
+    stretch_waves,
 )
 from tasks.audio.mixing import mix_spectrograms
 from tasks.audio.transforms import make_batch_augment
@@ -19,6 +23,7 @@ from tests.tasks.learning.toys import PLAIN, make_member
 BANDS = torch.stack([torch.linspace(-50, -20, 16), torch.full((16,), 5.0)])
 
 
+WAVES = {"features": "waveform", "network": "audionet", **PLAIN}
 UNCHANGED = {**PLAIN, "mixup_alpha": 0.0}
 
 
@@ -77,6 +82,35 @@ def test_pitch_shift_moves_bands_and_fills_from_the_edge() -> None:
     assert moved.min() == 0 and moved.max() == 15
 
 
+def make_beeps(pitch_hz: float) -> np.ndarray:
+    """A second at 8 kHz with two beeps, which begin after 0.1 and 0.6 s."""
+    time_s = np.arange(8000) / 8000
+    sounds = (time_s % 0.5 >= 0.1) & (time_s % 0.5 < 0.3)
+    return (np.sin(2 * np.pi * pitch_hz * time_s) * sounds).astype(np.float32)
+
+
+@pytest.mark.parametrize(("speed", "semitones"), [(1.0, 0), (1.25, 0), (0.8, 0), (1.0, 12), (1.0, -7), (1.2, 5)])
+def test_speed_and_pitch_change_apart(speed: float, semitones: int) -> None:
+    moved = change_speed(make_beeps(500), speed=speed, pitch=2 ** (semitones / 12))
+    assert moved.shape == (8000,) and moved.dtype == np.float32
+    loudest_hz = np.abs(np.fft.rfft(moved)).argmax()
+    assert loudest_hz == pytest.approx(500 * 2 ** (semitones / 12), rel=0.02)
+    loud = np.abs(moved[: round(0.98 * 8000 / speed)]) > 0.3
+    starts = [n for n in np.flatnonzero(loud) if not loud[max(0, n - 800) : n].any()]
+    assert starts == pytest.approx([800 / speed, 4800 / speed], abs=VOCODER_SAMPLES / 2)
+
+
+def test_each_wave_is_stretched_by_numbers_of_its_own_within_the_limits() -> None:
+    waves = torch.from_numpy(make_beeps(500)).expand(12, -1)
+    moved = stretch_waves(waves, seeded(), largest=0.0, largest_semitones=4.0)
+    pitches = torch.fft.rfft(moved).abs().argmax(1) / 500
+    assert pitches.unique().numel() > 8
+    assert 2 ** (-4.1 / 12) < pitches.min() < 0.9 < 1.1 < pitches.max() < 2 ** (4.1 / 12)
+    same_pitch = stretch_waves(waves, seeded(), largest=0.3, largest_semitones=0.0)
+    torch.testing.assert_close(torch.fft.rfft(same_pitch).abs().argmax(1) / 500, torch.ones(12), atol=0.02, rtol=0)
+    assert (same_pitch[:, -800:] == 0).all(1).any() and (same_pitch.abs().sum(1).unique().numel() > 8)
+
+
 def test_masks_are_filled_with_the_bands_means_and_are_no_wider_than_asked() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -89,12 +123,12 @@ def test_masks_are_filled_with_the_bands_means_and_are_no_wider_than_asked() -> 
 
 
 @pytest.mark.parametrize(
-    "values", [{}, UNCHANGED, {"features": "waveform", "network": "audionet", **PLAIN, "gain_db": 3.0}]
+    "values", [{}, UNCHANGED, {**WAVES, "gain_db": 3.0}, {**WAVES, "time_stretch": 0.1, "pitch_shift": 1.0}]
 )
 def test_the_same_seed_gives_the_same_batch_of_the_same_shape(values: dict[str, object]) -> None:
     member = make_member(**values)
     bands = BANDS if member.features == "spectrogram" else BANDS[:, :1]
-    batch = torch.randn(8, 16, 40) if member.features == "spectrogram" else torch.randn(8, 400)
+    batch = torch.randn(8, 16, 40) if member.features == "spectrogram" else torch.randn(8, 2000)
     augmented = []
     for _ in range(2):
         with torch.random.fork_rng():

@@ -24,7 +24,7 @@ def clean(tmp_path: Path, rows: list[dict[str, object]], **keys: object) -> Path
 
 def run_clean(archive: Path, out: Path, **keys: object) -> Path:
     out.mkdir()
-    section = Clean.model_validate({"silence_db": -60.0, "only_esc10": False} | keys)
+    section = Clean.model_validate({"silence_db": -60.0, "trim_db": 0.0, "only_esc10": False} | keys)
     clean_clips(archive, section, out=out, report=Silent())
     return out
 

@@ -33,7 +33,7 @@ class Pitch(nn.Module):
 
 def save_model(path: Path, front_ends: FrontEnds, kind: str, network: nn.Module) -> Path:
     view = View(front_ends.make(kind), [network], [1.0])
-    model = SoundClassifier([view], ["low", "high"], front_ends.rate_hz, front_ends.n_samples)
+    model = SoundClassifier([view], ["low", "high"], front_ends)
     torch.jit.script(model.eval()).save(path)
     return path
 

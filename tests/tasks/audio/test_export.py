@@ -10,10 +10,12 @@ import pytest
 import soundfile
 import torch
 
+from tasks.audio.decode import read_clip
 from tasks.audio.ensemble import SoundEnsemble
 from tasks.audio.member import Member
 from tasks.audio.predict import open_model
 from tasks.audio.script import assemble, read_front_ends
+from tasks.audio.sections import Waveform
 from tasks.errors import UserError
 from tasks.learning.answers import ask_model
 from tasks.learning.checkpoints import save_to_bytes
@@ -164,6 +166,23 @@ def test_predict_names_the_most_probable_classes_of_any_sound_file(exported: Pat
         (first, high), (second, low) = each.classes
         assert {first, second} < set(LABELS) and 1 >= high >= low >= 0
     assert len(ask_model(open_model(exported / "model.pt"), files[:1], top=99)[0].classes) == 3
+
+
+def test_predict_cuts_silent_ends_as_the_features_were_cut(tmp_path: Path) -> None:
+    ensemble, fitted, features, _ = make_stages(tmp_path)
+    for folder in features:
+        values = json.loads((folder / "front_end.json").read_text())
+        (folder / "front_end.json").write_text(json.dumps(values | {"trim_db": 40.0}))
+    assembled = assemble(gather_voters(ensemble, fitted, MEMBERS), LABELS, features=features)
+    script = torch.jit.script(assembled.model)
+    script.save(tmp_path / "model.pt")
+    noise = np.random.default_rng(0).normal(0, 0.1, 3000)
+    soundfile.write(tmp_path / "late.wav", np.concatenate([np.zeros(20_000), noise]), 8000)
+    clip = read_clip(tmp_path / "late.wav", Waveform(sample_rate_hz=8000, clip_s=0.5), trim_db=40.0)
+    with torch.inference_mode():
+        expected = script(torch.from_numpy(clip)[None]).numpy()
+    np.testing.assert_allclose(open_model(tmp_path / "model.pt").predict_proba([tmp_path / "late.wav"]), expected)
+    assert clip.any() and assembled.facts["trim_db"] == 40.0
 
 
 def test_sounds_in_one_call_are_predicted_as_each_alone_in_their_order(exported: Path, tmp_path: Path) -> None:

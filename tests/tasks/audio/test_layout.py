@@ -118,7 +118,7 @@ def test_class_folders_need_no_table(tmp_path: Path) -> None:
         write_sound(tmp_path / "set" / name, make_noise(seed))
     out = tmp_path / "out"
     out.mkdir()
-    clean_clips(tmp_path / "set", Clean(silence_db=-60, only_esc10=False), out=out, report=Silent())
+    clean_clips(tmp_path / "set", Clean(silence_db=-60, trim_db=0, only_esc10=False), out=out, report=Silent())
     rows = read_rows(out / "examples.csv")
     assert [(row["file"], row["split"], row["category"]) for row in rows] == [
         ("test/cat/2.wav", "test", "cat"), ("test/dog/2.wav", "test", "dog"), ("train/cat/1.wav", "train", "cat"),
@@ -131,7 +131,7 @@ def test_the_same_sound_under_two_labels_is_set_aside_twice(tmp_path: Path) -> N
         write_sound(tmp_path / "set" / name, make_noise(seed % 3))
     out = tmp_path / "out"
     out.mkdir()
-    clean_clips(tmp_path / "set", Clean(silence_db=-60, only_esc10=False), out=out, report=Silent())
+    clean_clips(tmp_path / "set", Clean(silence_db=-60, trim_db=0, only_esc10=False), out=out, report=Silent())
     assert [(row["file"], row["reason"]) for row in read_rows(out / "dropped.csv")] == [
         ("cat/2.wav", "under two labels: the same samples as dog/1.wav (dog)"),
         ("dog/1.wav", "under two labels: the same samples as cat/2.wav (cat)"),

@@ -32,6 +32,8 @@ def make(network: str, **values: object):
             {"features": "waveform"},
             "tone_db, pitch_shift_bands, freq_mask_bands, time_mask_frames must be 0 with features waveform",
         ),
+        ({"time_stretch": 0.1, "pitch_shift": 1.0}, "time_stretch, pitch_shift must be 0 with features spectrogram"),
+        ({"time_stretch": 0.6}, "time_stretch"),
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 1}, "batch_size"),
         ({"lr": 0.0}, "lr"),

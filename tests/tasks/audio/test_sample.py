@@ -48,7 +48,7 @@ def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) 
         folder.mkdir()
     source = Source(archive="sample", digest="", max_unpacked_mb=10, timeout_s=1)
     download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
-    clean_clips(archive, Clean(silence_db=-60, only_esc10=False), out=clips, report=Silent())
+    clean_clips(archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), out=clips, report=Silent())
     split_folds(clips, Folds(mode="cross_validation", n_folds=5, valid=4, test=5, seed=1), out=folds)
     rows = read_rows(clips / "examples.csv")
     assert len(rows) == 150

@@ -1,6 +1,5 @@
 """The spectrograms equal librosa's, are stored in order, and are the same as in the exported model."""
 
-import json
 from pathlib import Path
 
 import librosa
@@ -10,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from tasks.audio.bands import measure_bands
-from tasks.audio.decode import read_clip, read_mono
+from tasks.audio.decode import TRIM_HOP_S, read_clip, read_mono
 from tasks.audio.front_end import LogMel, pad_or_trim
+from tasks.audio.script import FrontEnds, read_front_ends
 from tasks.audio.sections import Spectrogram, Waveform
 from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.audio.waveforms import precompute_waveforms
@@ -102,7 +102,7 @@ def test_what_is_on_disk_is_each_clip_s_own_spectrogram_in_order(data: tuple[Pat
 
 def test_the_settings_are_kept_beside_the_features(data: tuple[Path, Path], tmp_path: Path) -> None:
     compute(data, tmp_path / "out")
-    assert Spectrogram(**json.loads((tmp_path / "out/front_end.json").read_text())) == SMALL
+    assert read_front_ends([tmp_path / "out"]) == FrontEnds({"spectrogram": SMALL}, trim_db=0.0)
 
 
 def test_the_features_are_the_same_bytes_each_time(data: tuple[Path, Path], tmp_path: Path) -> None:
@@ -145,6 +145,38 @@ def test_a_clip_is_the_file_s_start_padded_or_trimmed(tmp_path: Path, duration_s
     kept = min(4000, len(whole))
     np.testing.assert_allclose(clip[:kept], whole[:kept], atol=1e-4)
     assert not clip[kept:].any()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+@pytest.mark.parametrize(
+    ("before_s", "after_s", "softer_db", "trim_db", "cut_s"),
+    [
+        (0.5, 0.5, 200, 40, 0.5),
+        (2.0, 0.0, 200, 40, 2.0),  # the sound begins after what is read without trimming
+        (0.5, 0.5, 60, 40, 0.5),
+        (0.5, 0.5, 30, 40, 0.0),
+        (0.5, 0.5, 200, 0, 0.0),
+        (0.0, 0.0, 0, 40, 0.0),
+    ],
+)
+def test_the_silent_ends_of_the_whole_file_are_cut_before_it_is_trimmed_to_length(
+    tmp_path: Path, rate_hz: int, before_s: float, after_s: float, softer_db: float, trim_db: float, cut_s: float
+) -> None:
+    sound, rest = make_noise(1, 0.3, rate_hz), 10 ** (-softer_db / 20)
+    before, after = (make_noise(2, seconds, rate_hz) * rest for seconds in (before_s, after_s))
+    write_sound(tmp_path / "noise.flac", np.concatenate([before, sound, after]), rate_hz)
+    trimmed = read_clip(tmp_path / "noise.flac", WAVE, trim_db)
+    begins = max(0, round((before_s - cut_s) * 8000))
+    loud = np.flatnonzero(np.abs(trimmed) > 0.1)
+    expected = [begins, min(begins + 2400, 4000)] if begins < 4000 else []
+    found = [loud[0], loud[-1]] if len(loud) else []
+    assert found == pytest.approx(expected, abs=4 * TRIM_HOP_S * 8000)
+
+
+def test_a_silent_or_empty_file_is_not_cut(tmp_path: Path) -> None:
+    for seconds in (0.0, 0.3):
+        write_sound(tmp_path / "silence.wav", 0 * make_noise(1, seconds))
+        assert not read_clip(tmp_path / "silence.wav", WAVE, 40.0).any()
 
 
 def test_pad_or_trim_keeps_the_start() -> None:

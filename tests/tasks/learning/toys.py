@@ -42,6 +42,8 @@ RECIPE = {
     "pitch_shift_bands": 1,
     "freq_mask_bands": 2,
     "time_mask_frames": 3,
+    "time_stretch": 0.0,
+    "pitch_shift": 0.0,
 }
 PLAIN = {
     "time_shift": 0.0,
@@ -50,6 +52,8 @@ PLAIN = {
     "pitch_shift_bands": 0,
     "freq_mask_bands": 0,
     "time_mask_frames": 0,
+    "time_stretch": 0.0,
+    "pitch_shift": 0.0,
 }
 FRONT_END = {
     "sample_rate_hz": 8000,

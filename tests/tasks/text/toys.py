@@ -20,6 +20,7 @@ RECIPE = {
     "embedding": 6,
     "layers": 0,
     "weights": "none",
+    "vectors": "none",
     "epochs": 4,
     "head_epochs": 0,
     "unfreeze_epochs": 0,
