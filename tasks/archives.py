@@ -102,7 +102,9 @@ def refuse_damaged(file: Path) -> None:
         raise UserError(f"{file.name} is {kind}, and use the result.")
     if _is_tar(file) or zipfile.is_zipfile(file):
         return
-    if not start or start.startswith(_ZIP_START) or _ARCHIVE_NAME.search(file.name):
+    if not start:
+        raise UserError(f"{file.name} is empty (0 bytes): download or create it again.")
+    if start.startswith(_ZIP_START) or _ARCHIVE_NAME.search(file.name):
         raise UserError(f"{file.name} ({file.stat().st_size} bytes) is no zip or tar, or truncated: download it again.")
 
 

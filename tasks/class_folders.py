@@ -168,7 +168,7 @@ class _Tree:
             f"contains {'no folder, ' * (not subfolders)}only {shorten(contents) or 'nothing'}. The archive must "
             "contain a folder for each class, or train, val and test with a folder for each class in each of them, or "
             "files named after their class (cat.1.jpg, dog.1.jpg). Sort the files into folders named after their "
-            "classes."
+            "classes, two or more."
         )
 
 

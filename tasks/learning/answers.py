@@ -31,10 +31,13 @@ def list_files(
 ) -> list[Path]:
     """Return the files of these names, from `folder`; of a folder, all files of the `kind` below it.
 
-    Hidden files are left out; so are files of another kind, which `report` says. Raises UserError when none is left.
+    Hidden files are left out; so are files of another kind, which `report` says. Raises UserError for a
+    path that does not exist, and when no file is left.
     """
     files: list[Path] = []
     for path in (folder / name for name in given):
+        if not path.exists():
+            raise UserError(f"{path} does not exist: give the path of a file or a folder")
         below = [each for each in sorted(path.rglob("*")) if each.is_file() and not each.name.startswith(".")]
         of_kind = {each for each in below if is_kind(each)}
         if others := Counter(each.suffix.lower() or "without suffix" for each in below if each not in of_kind):

@@ -60,6 +60,27 @@ def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
         read("text", "", f"{section}.{key}=1")
 
 
+@pytest.mark.parametrize(
+    ("flow", "override", "message"),
+    [
+        ("audio", "recipe.lr=fast", "recipe.lr is 'fast': input should be 'auto', or a valid number"),
+        ("audio", "compute.threads=0", "compute.threads is 0: input should be greater than or equal to 1, or 'auto'"),
+        ("audio", "recipe=3", "recipe is 3, but has keys of its own: write recipe.KEY=VALUE"),
+        ("audio", "source=3", "source is 3, but has keys of its own: write source.KEY=VALUE"),
+        ("images", "sizes.tiny=32", "sizes.tiny is 32, but has keys of its own: write sizes.tiny.KEY=VALUE"),
+    ],
+)
+def test_a_wrong_value_has_one_message(flow: str, override: str, message: str) -> None:
+    with pytest.raises(EngineError) as error:
+        read(flow, "", override)
+    assert str(error.value) == f"params/{flow}.yaml: {message}"
+
+
+def test_an_unknown_flow_is_named_before_anything_is_read() -> None:
+    with pytest.raises(EngineError, match="there is no flow 'sound'; the flows are audio, images, text"):
+        read("sound")
+
+
 def test_a_member_has_one_rate_at_all_sizes() -> None:
     with pytest.raises(EngineError, match=r"sizes\.small\.lr was removed .*set members\.NAME\.lr"):
         read("images", "imagenette", "sizes.small.lr=0.01")

@@ -125,12 +125,12 @@ CASES: dict[str, tuple[Change, dict[str, tuple[str, list[str]]], list[str]]] = {
     ),
     "a missing output": (
         lambda p: shutil.rmtree(p.output("change-upper").parent),
-        {"change-upper": ("missing", ["data/tiny/change-upper is missing: the next run restores it"])},
+        {"change-upper": ("missing", ["data/tiny/change-upper is missing: the next run restores it, or computes it"])},
         [],
     ),
     "an altered output": (
         lambda p: p.output("read").write_text("other words\n"),
-        {"read": ("altered", ["data/tiny/read is altered: the next run restores it"])},
+        {"read": ("altered", ["data/tiny/read is altered: the next run restores it, or computes it"])},
         [],
     ),
     "a new member": (

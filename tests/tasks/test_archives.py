@@ -179,7 +179,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("7z", lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c" + b"\0" * 99), "is 7z: cannot be read; .*`7z x"),
     ("zstd", lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + b"\0" * 99), "is Zstandard: .*`zstd -d"),
     ("text", lambda path: path.write_text("<html>Not found</html>"), "no zip or tar, or truncated"),
-    ("nothing", lambda path: path.write_bytes(b""), "no zip or tar, or truncated"),
+    ("nothing", lambda path: path.write_bytes(b""), "is empty"),
 ]
 
 

@@ -63,7 +63,7 @@ def _explain(opened: OpenRepo, stage: Stage, found: dict[str, Status]) -> Status
         return Status(stage.name, State.STALE, reasons, md5)
     if output.status():
         state = State.ALTERED if output.exists else State.MISSING
-        return Status(stage.name, state, [f"{output} is {state}: the next run restores it"], md5)
+        return Status(stage.name, state, [f"{output} is {state}: the next run restores it, or computes it"], md5)
     return Status(stage.name, State.FRESH, [], md5)
 
 

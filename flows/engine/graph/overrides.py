@@ -75,6 +75,7 @@ def _keep_edited(flow: str, text: str) -> str:
 
 def read_changed(flow: str, *, preset: str, overrides: list[str]) -> Params:
     """Return the params that `apply_overrides` would write; nothing is written."""
+    load_pipeline(flow)  # names the flows when there is no such flow
     return _check(flow, _change_file(flow, preset, overrides))
 
 

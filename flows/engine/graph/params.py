@@ -86,13 +86,16 @@ def read_yaml(name: str) -> dict[str, Any]:
 
 def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
     """Convert plain values to typed params. Raises EngineError with all errors in one message."""
+    recipe = content.get(RECIPE, {})
+    if model.heirs and not isinstance(recipe, Mapping):
+        raise EngineError(f"{name}: {RECIPE} is {recipe!r}, but has keys of its own: write {RECIPE}.KEY=VALUE")
     filled = fill_in(content, model)
     found = [detail for detail in _list_faults(model, filled) if not _is_renamed(detail, model, content)]
     faults = [_explain(detail, model, content) for detail in found]
     if model.heirs:
         faults += [
             _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
-            for detail in _list_faults(make_recipe(model), content.get(RECIPE, {}))
+            for detail in _list_faults(make_recipe(model), recipe)
         ]
     if faults:
         raise EngineError(f"{name}: " + "; ".join(dict.fromkeys(faults)))
@@ -105,8 +108,23 @@ def _list_faults(model: type[BaseModel], content: Any) -> list[ErrorDetails]:
     try:
         model.model_validate(content)
     except ValidationError as error:
-        return error.errors()
+        return _join_branches(error.errors(), content)
     return []
+
+
+def _join_branches(faults: list[ErrorDetails], content: Any) -> list[ErrorDetails]:
+    """Return one fault for a value that fits none of several types; pydantic has one for each, with the type's name."""
+    joined: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for fault in faults:
+        loc = fault["loc"]
+        parent = dig(content, [str(part) for part in loc[:-1]])
+        if len(loc) > 1 and parent is not None and not isinstance(parent, Mapping):
+            loc = loc[:-1]
+        rule = fault["msg"]
+        if loc in joined:
+            rule = joined[loc]["msg"] + ", or " + rule.removeprefix("Input should be ")
+        joined[loc] = {**fault, "loc": loc, "msg": rule}
+    return list(joined.values())
 
 
 def fill_in(content: Mapping[str, Any], model: type[Params]) -> dict[str, Any]:
@@ -215,6 +233,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     if detail["type"] == "missing":
         inherits = issubclass(model, Params) and where[0] in model.heirs
         return f"{key} is missing: add it" + (f", or add it to {RECIPE} for all {where[0]}" if inherits else "")
+    if detail["type"] in ("model_type", "dict_type"):
+        return f"{key} is {strip_secrets(repr(detail['input']))}, but has keys of its own: write {key}.KEY=VALUE"
     rule = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], Mapping | BaseModel):
         return f"{key}: {rule}" if key else rule

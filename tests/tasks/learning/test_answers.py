@@ -38,6 +38,7 @@ def test_of_a_folder_the_files_of_the_domain_are_read_and_the_others_counted(
     (folder / "deep/no suffix.png").rename(folder / "deep/no suffix")
     for name in ("broken.png", "clip.mov", "Thumbs.db", "c.WAV", ".hidden.png"):
         (folder / name).write_text("neither")
+    (tmp_path / "other.txt").touch()
     listener = Listener()
     files = domain.read_given(["holiday", "other.txt"], tmp_path, listener)
     assert files == [*(folder / name for name in listed), tmp_path / "other.txt"]
@@ -49,3 +50,9 @@ def test_a_folder_without_such_files_is_refused(tmp_path: Path, domain: ModuleTy
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match=r"^\. holds no (picture|sound) .*: give a file, or a folder"):
         domain.read_given(["."], tmp_path, Silent())
+
+
+@pytest.mark.parametrize("domain", [images, audio])
+def test_a_path_that_does_not_exist_is_named(tmp_path: Path, domain: ModuleType) -> None:
+    with pytest.raises(UserError, match=r"gone\.wav does not exist: give the path"):
+        domain.read_given(["gone.wav"], tmp_path, Silent())
