@@ -23,7 +23,7 @@ CLIPS_PER_CLASS = 20  # more change the medians little, and all 2000 clips of ES
 LONGEST_S = 30.0  # of a clip that is measured
 FRAME_S = 0.4  # of the loudness, as in EBU R 128
 SILENCE_POWER = 1e-7  # -70 dB: frames below it do not count
-TEMPO_RATE_HZ, TEMPO_HOP = 8000, 256  # onsets are found in steps of 32 ms
+TEMPO_RATE_HZ, TEMPO_FRAME, TEMPO_HOP = 8000, 2048, 256  # onsets are found in steps of 32 ms
 
 
 def measure_clips(archive: Path, clips: Path, *, out: Path, report: Report) -> None:
@@ -96,8 +96,12 @@ def measure_loudness(samples: Samples, rate_hz: int) -> float:
 
 
 def measure_tempo(samples: Samples, rate_hz: int) -> float:
-    """Return the tempo, beats per minute, of the strongest period between the onsets of a sound."""
+    """Return the tempo, beats per minute, of the strongest period between the onsets of a sound.
+
+    A sound shorter than one frame is followed by silence.
+    """
     import librosa
 
     low = librosa.resample(samples, orig_sr=rate_hz, target_sr=TEMPO_RATE_HZ)
+    low = np.pad(low, (0, max(0, TEMPO_FRAME - len(low))))
     return float(librosa.feature.tempo(y=low, sr=TEMPO_RATE_HZ, hop_length=TEMPO_HOP)[0])

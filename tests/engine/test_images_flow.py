@@ -112,7 +112,7 @@ def test_figures_and_predictions_are_there_for_every_size(project: Project) -> N
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("sizes.medium.pixels=16", "sizes decrease: medium with 16 px follows small with 32 px"),
+        ("sizes.medium.pixels=16", "sizes decrease: medium with 16 px follows small with 64 px"),
         ("members.compactnet.sizes=huge", "members.compactnet.sizes is 'huge'; it must be all or one of small"),
     ],
 )

@@ -52,6 +52,10 @@ def test_the_tempo_is_that_of_the_beats(bpm: float) -> None:
     assert measure_tempo(make_beats(bpm), 16000) == pytest.approx(bpm, rel=0.05)
 
 
+def test_a_sound_shorter_than_a_frame_has_a_tempo_too() -> None:
+    assert measure_tempo(make_tone(0.05), RATE_HZ) > 0
+
+
 def test_at_most_some_clips_of_each_class_are_chosen_evenly() -> None:
     counts = {"many": 3 * CLIPS_PER_CLASS, "more": CLIPS_PER_CLASS + 1, "few": 3}
     table = pd.DataFrame(
