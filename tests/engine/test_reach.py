@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "images": {
         "sample": {"pictures_per_class": 20},
-        "sizes": {"small": {"epochs": 1, "pixels": 16, "batch_size": 8}},
+        "sizes": {"small": {"epochs": 1, "pixels": 32, "batch_size": 8}},
         "members": {"compactnet": {"width": 4}},
     },
     "text": {
