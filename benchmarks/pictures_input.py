@@ -17,6 +17,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.table import Figure, MissingDataError
+from flows.engine.graph.overrides import read_changed
 from tasks.images.augment import make_augment
 from tasks.images.member import Member
 from tasks.images.resize import resize_pictures
@@ -37,16 +38,11 @@ INPUT_TARGETS = {64: 10, 128: 5}
 RESIZE_PIXELS = (64, 128, 256)
 RESIZE_TARGET = 2
 CPU = torch.device("cpu")
-# The same augmentation as the transforms below, as the section of a member.
-MEMBER = Member(
-    network="xresnet", model="", width=0, weights="none", head_epochs=0, optimiser="adamw", weight_decay=0.0,
-    dropout=0.0, label_smoothing=0.0, mixup_alpha=0.0, ema_decay=0.0, clip_norm=1.0, train_layers="all",
-    train_batch_norm="with_layers", lr="auto", patience=0, balance="none", seed=1, colour="rgb", sizes="all",
-    cycle="each", flip_share=0.5,
-    vertical_flip_share=0.0, crop_scale=0.08, rotation_deg=15.0, jitter=0.4, hue=0.1, rand_augment_ops=0,
-    rand_augment_magnitude=0.0, erase_share=0.5, noise_std=0.0, cutmix_alpha=0.0, gradient_checkpointing=False,
-    test_flip=False,
-)  # fmt: skip
+# The augmentation of the transforms below; the other settings are those of the committed file.
+AUGMENTATION = {
+    "flip_share": 0.5, "vertical_flip_share": 0.0, "crop_scale": 0.08, "rotation_deg": 15.0,
+    "jitter": 0.4, "hue": 0.1, "rand_augment_ops": 0, "erase_share": 0.5, "noise_std": 0.0, "cutmix_alpha": 0.0,
+}  # fmt: skip
 
 
 def measure() -> list[Figure]:
@@ -167,7 +163,8 @@ def read_by_loader(loader: DataLoader) -> None:
 
 def read_ours(examples: Examples) -> None:
     """Read epochs as training does: random rows of the file on disk, converted to float, augmented."""
-    augment = make_augment(MEMBER)
+    member = next(iter(read_changed("images", preset="", overrides=[]).model_dump()["members"].values()))
+    augment = make_augment(Member.model_validate(member | AUGMENTATION))
     generator = make_generator(CPU, "benchmark")
     for _ in range(OUR_EPOCHS):
         for batch, _ in examples.shuffled(BATCH_SIZE, generator):

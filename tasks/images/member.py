@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from tasks.errors import UserError
 from tasks.learning.recipe import ConvolutionRecipe
 
 
@@ -33,3 +34,12 @@ class Member(ConvolutionRecipe):
     cutmix_alpha: float = Field(ge=0, description="of the Beta distribution of pasted shares; 0: no CutMix")
     gradient_checkpointing: bool = Field(description="less memory for more time; torchvision and timm only")
     test_flip: bool = Field(description="predict each picture and its mirror image, and use the mean")
+
+    def require_pixels(self, input_shape: tuple[int, ...], smallest: int) -> None:
+        """Raise UserError if a side of the pictures (height, width, 3) has fewer pixels than the network can use."""
+        side = min(input_shape[:2])
+        if side < smallest:
+            raise UserError(
+                f"{self.network} needs pictures of {smallest} px or more, not {side}: raise pixels of the size, "
+                "or set the member's sizes to the name of a larger size"
+            )

@@ -35,9 +35,6 @@ class Schedule(Section):
 class Recipe(Section):
     """The settings of a training, without its schedule, that the shared loop reads."""
 
-    rate_divisor: ClassVar[float] = 3.0
-    """Of the learning rate, from each layer group to the next one towards the input (fast.ai, the book's chapter 4)."""
-
     removed: ClassVar[Mapping[str, str]] = {"lr_scale": "the range test's rate is used as it is; lr may give another"}
 
     lr: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
@@ -74,6 +71,13 @@ class Recipe(Section):
     def choose_batch_norm(self) -> BatchNorm:
         """Return when batch normalisation learns: with the layers around it, always, or never."""
         return "with_layers"
+
+    def get_rate_divisor(self) -> float:
+        """Return the divisor of the learning rate from each layer group to the next one towards the input.
+
+        From random weights all layers learn at the same rate; else it is that of fast.ai and the book's chapter 4.
+        """
+        return 1.0 if self.is_from_scratch() else 3.0
 
 
 class LessonRecipe(Recipe):
@@ -191,6 +195,9 @@ class ConvolutionRecipe(NetworkRecipe):
     train_layers: Literal["all", "head"] = Field(
         description="the layers that learn: all; or head: the others keep the given weights"
     )
+    rate_divisor: float = Field(
+        ge=1, le=100, description="of the learning rate, from a layer group to the next one towards the input"
+    )
     train_batch_norm: BatchNorm = Field(
         description="when batch normalisation learns and updates its statistics: with_layers: not in the head epochs; "
         "always: in the head epochs too; never: it keeps those of the given weights"
@@ -224,6 +231,10 @@ class ConvolutionRecipe(NetworkRecipe):
     def choose_batch_norm(self) -> BatchNorm:
         """Return when batch normalisation learns: with the layers around it, always, or never."""
         return self.train_batch_norm
+
+    def get_rate_divisor(self) -> float:
+        """Return the setting; from random weights all layers learn at the same rate."""
+        return 1.0 if self.is_from_scratch() else self.rate_divisor
 
 
 def list_networks(domain: str) -> list[str]:

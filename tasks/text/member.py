@@ -18,7 +18,6 @@ NONE = "none"
 class Reader(LessonRecipe, Schedule):
     """How a network is trained on texts, as rows of word numbers."""
 
-    rate_divisor: ClassVar[float] = 2.6  # Howard and Ruder 2018, section 3.2
     removed: ClassVar[Mapping[str, str]] = {
         **Schedule.removed,
         "mixup_alpha": "words cannot be blended",
@@ -32,6 +31,10 @@ class Reader(LessonRecipe, Schedule):
     layers: int = Field(ge=0, le=8, description="number of stacked recurrent layers; 0: the network's own")
     word_dropout: float = Field(ge=0, lt=1, description="share of the words replaced by <unk> in training")
     embedding_dropout: float = Field(ge=0, lt=1, description="share of the word vectors' numbers dropped in training")
+
+    def get_rate_divisor(self) -> float:
+        """Return that of Howard and Ruder 2018, section 3.2; from random weights all layers learn at the same rate."""
+        return 1.0 if self.is_from_scratch() else 2.6
 
 
 class Member(Reader, NetworkRecipe):

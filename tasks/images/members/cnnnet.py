@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from tasks.errors import UserError
 from tasks.images.colour import ColourSpace
 from tasks.images.member import Member
 from tasks.learning.weights import start_from
@@ -15,11 +14,7 @@ SMALLEST_PX = 63  # smaller pictures have no pixel left after the convolutions a
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3) or larger ones."""
     member.require(gradient_checkpointing=False)
-    if input_shape[0] < SMALLEST_PX:
-        raise UserError(
-            f"cnnnet needs pictures of {SMALLEST_PX} px or more, not {input_shape[0]}: raise the size's pixels, "
-            "or set the member's sizes to the name of a larger size"
-        )
+    member.require_pixels(input_shape, SMALLEST_PX)
     network = CNNNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
     return network

@@ -3,24 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from tasks.errors import UserError
 from tasks.images.colour import ColourSpace
 from tasks.images.member import Member
 from tasks.learning.trunk import N_STAGES, OWN_WIDTH, Trunk
 from tasks.learning.weights import start_from
 
 HEAD = ("head.",)
-# The stride of the whole network. Where a map of a single pixel is halved, torch's gradients in bf16 are not finite.
-SMALLEST_PX = 32
+STRIDE = 32  # of the whole network; where a map of one pixel is halved, torch's gradients in bf16 are not finite
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3) or any other size."""
     member.require(gradient_checkpointing=False)
-    if min(input_shape[:2]) < SMALLEST_PX:
-        raise UserError(
-            f"compactnet needs pictures of {SMALLEST_PX} px or more, not {min(input_shape[:2])}: raise pixels of the size"
-        )
+    member.require_pixels(input_shape, STRIDE)
     network = CompactNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
     return network

@@ -10,11 +10,13 @@ from tasks.learning.weights import start_from
 OWN_WIDTH = 64
 BLOCKS = (2, 3, 4, 2)
 HEAD = ("head.",)
+STRIDE = 32  # of the whole network; where a map of one pixel is halved, torch's gradients in bf16 are not finite
 
 
 def build(member: Member, n_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Make the network for pictures of `input_shape` (pixels, pixels, 3) or any other size."""
     member.require(gradient_checkpointing=False)
+    member.require_pixels(input_shape, STRIDE)
     network = XResNet(n_classes, width=member.width or OWN_WIDTH, colour=member.colour, dropout=member.dropout)
     start_from(network, member.weights, head=HEAD)
     return network

@@ -20,6 +20,7 @@ RECIPE = {
     "ema_decay": 0.9,
     "clip_norm": 5.0,
     "train_layers": "all",
+    "rate_divisor": 3.0,
     "train_batch_norm": "with_layers",
     "patience": 0,
     "balance": "none",

@@ -125,6 +125,7 @@ def test_weights_of_one_size_load_at_another(network: str, pixels: int) -> None:
         ("xresnet", {"gradient_checkpointing": True}, "set gradient_checkpointing to false"),
         ("cnnnet", {"pixels": 62}, "63 px or more, not 62"),
         ("compactnet", {"pixels": 31}, "32 px or more, not 31"),
+        ("xresnet", {"pixels": 31}, "32 px or more, not 31"),
         ("timm", {"width": 16}, "timm cannot use width 16: set width to 0"),
         ("simplenet", {"weights": "pretrained"}, "there are no published weights for SimpleNet"),
         ("cnnnet", {"weights": "gone.pt"}, "gone.pt: there is no such file"),

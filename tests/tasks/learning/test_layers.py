@@ -62,12 +62,12 @@ def test_batch_normalisation_that_never_learns_keeps_weights_and_statistics_whil
 
 
 @pytest.mark.parametrize(
-    ("weights", "rates"),
-    [("none", {0.9}), ("some.pt", {0.9, 0.9 / 3, 0.9 / 9, 0.9 / 27})],
+    ("weights", "divisor", "rates"),
+    [("none", 3.0, {0.9}), ("some.pt", 3.0, {0.9, 0.9 / 3, 0.9 / 9, 0.9 / 27}), ("some.pt", 1.0, {0.9})],
 )
-def test_given_weights_learn_slower_towards_the_input(weights: str, rates: set[float]) -> None:
+def test_given_weights_learn_slower_towards_the_input(weights: str, divisor: float, rates: set[float]) -> None:
     for network in (make_network(), build_torchvision("resnet18", 3, weights="none", dropout=0.0)):
-        groups = group_parameters(network, make_member(weights=weights), lr=0.9)
+        groups = group_parameters(network, make_member(weights=weights, rate_divisor=divisor), lr=0.9)
         assert sorted({group["lr"] for group in groups}) == pytest.approx(sorted(rates))
 
 
