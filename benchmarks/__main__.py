@@ -47,7 +47,7 @@ ROWS = [
     Row("ants_and_bees", ants_and_bees.measure, 30, ("images-ants-and-bees",)),
     Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, 30, ("images-photos",)),
     Row("imagenette", imagenette.measure, 80, ("images-imagenette",)),
-    Row("imagenette_long", imagenette.measure_long, 35, ("images-imagenette",)),
+    Row("imagenette_long", imagenette.measure_long, 100, ("images-imagenette",)),
     Row("progressive_ants", progressive.measure_ants_and_bees, 20, ("images-ants-and-bees",)),
     Row("lr_finder", lr_finder.measure_samples, 90, ("audio", "images", "text")),
     Row(

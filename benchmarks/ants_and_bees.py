@@ -6,7 +6,7 @@ from benchmarks.real_data import clone_for, find_archive, run_seeds, summarise
 from benchmarks.table import Figure
 
 SEEDS = (1, 2, 3, 4, 5)
-TARGET = 0.80
+TARGET = 0.82
 WEIGHTS_TARGET = 0.97
 OWN_TEST_PART = {"folds.mode": "own", "folds.n_folds": 2, "folds.valid": 0, "folds.test": 2}
 TUTORIALS = "with pretrained weights, tutorials 93.5 to 96.1 %"

@@ -25,9 +25,10 @@ SEEDS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class FlowResult:
-    """The figures of the evaluation, and the minutes of all learning-rate searches and trainings."""
+    """The figures of the ensemble and of each member, and the minutes of all learning-rate searches and trainings."""
 
     figures: dict[str, Any]
+    members: dict[str, dict[str, Any]]
     minutes: float
 
 
@@ -48,8 +49,8 @@ class Clone:
         # A preset starts from the committed files; so must the sample, whatever the run before changed.
         subprocess.run(["git", "restore", "params", "dvc.yaml"], cwd=self.root, check=True)
         self.call("run", self.flow, *(["--preset", self.preset] if self.preset else []), *overrides)
-        figures = json.loads((self.root / "data" / self.flow / "evaluate/metrics.json").read_text())["ensemble"]
-        return FlowResult(figures, sum(self._read_seconds()) / 60)
+        metrics = json.loads((self.root / "data" / self.flow / "evaluate/metrics.json").read_text())
+        return FlowResult(metrics["ensemble"], metrics["members"], sum(self._read_seconds()) / 60)
 
     def read_params(self, changes: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Return the params that a run with these changes has."""
