@@ -26,6 +26,7 @@ from flows.engine.graph.params import (
     params_file,
     read_yaml,
 )
+from flows.engine.machine import explain_refusal
 from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 
@@ -140,6 +141,8 @@ def _holds(path: Path, text: str) -> bool:
 def _read_committed(name: str) -> str:
     shown = _show_committed(name)
     if shown.returncode:
+        if refusal := explain_refusal(ROOT):
+            raise EngineError(refusal)
         raise EngineError(
             f"a preset or a deployment starts from the committed {name}, but git has none ({shown.stderr.strip()}): "
             f"commit it with `git add {name}` and `git commit`"
