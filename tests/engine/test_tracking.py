@@ -249,6 +249,7 @@ def test_telemetry_is_off_unless_someone_has_turned_it_on() -> None:
     assert env == {
         "MLFLOW_DISABLE_TELEMETRY": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "true",
     }
 
