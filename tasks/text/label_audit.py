@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # No n-grams of characters: of a million texts they would take several gigabytes.
-NGRAMS = Ngrams(shortest_chars=1, longest_chars=0, min_texts=2, c=0.1)
+NGRAMS = Ngrams(shortest_chars=1, longest_chars=0, min_texts=2, c=0.1, balance="none")
 TOKEN = r"\w+|[^\w\s]+"  # emoticons and punctuation are tokens too
 WORD = re.compile(r"[\w'’]+|[^\w\s]+")
 SCOPE = 4  # words after a negation

@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, hstack, identity, vstack
 from scipy.special import log_softmax
 from sklearn.feature_extraction.text import CountVectorizer
 
+from tasks.learning.balance import weigh_classes
 from tasks.learning.examples import Examples
 from tasks.learning.ragged import PAD, UNK
 from tasks.text.grams import PAIR_BUCKETS, hash_pairs, list_grams, pair_words
@@ -82,14 +83,16 @@ def list_features(words: list[str], ngrams: Ngrams) -> csr_matrix:
 def fit_classifier(table: GramTable, features: csr_matrix, ngrams: Ngrams) -> Solution:
     """Minimise c times the log loss, summed over the texts, plus the sum of the squared weights.
 
-    With two classes this is scikit-learn's logistic regression with the same `c`.
+    With two classes this is scikit-learn's logistic regression with the same `c`, and with the balance `weights` that
+    with `class_weight="balanced"`.
     """
     counts = features.T @ (table.grams.T @ table.targets)
     is_frequent = counts.sum(1) >= ngrams.min_texts
     frequent, ratio = features[:, is_frequent], measure_ratio(counts[is_frequent], table.targets.sum(0))
     used, n_classes = np.flatnonzero(frequent.getnnz(1)), table.targets.shape[1]
     small = GramTable(table.grams[:, used], table.targets)
-    loss, start = make_loss(small, frequent[used], ratio, ngrams.c), np.zeros((len(ratio) + 1) * n_classes)
+    weights = weigh_texts(table.targets) if ngrams.balance == "weights" else np.ones((1, 1))
+    loss, start = make_loss(small, frequent[used], ratio, ngrams.c * weights), np.zeros((len(ratio) + 1) * n_classes)
     limits = {"maxiter": PASSES, "ftol": LEAST_GAIN}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits).x.reshape(-1, n_classes)
     return Solution(frequent @ (ratio * found[:-1]), found[-1])
@@ -106,16 +109,25 @@ def measure_ratio(counts: Floats, texts: Floats) -> Floats:
     return ratio
 
 
-def make_loss(table: GramTable, features: csr_matrix, ratio: Floats, c: float) -> Loss:
-    """Return the function from weights, with the biases in a last row, to the loss and its gradient."""
+def weigh_texts(targets: Floats) -> Floats:
+    """Return a weight per text, (texts, 1), so that all classes weigh the same together."""
+    labels = torch.from_numpy(targets.argmax(1))
+    return weigh_classes(labels, targets.shape[1])[labels].double().unsqueeze(1).numpy()
+
+
+def make_loss(table: GramTable, features: csr_matrix, ratio: Floats, costs: Floats) -> Loss:
+    """Return the function from weights, with the biases in a last row, to the loss and its gradient.
+
+    `costs`, (texts, 1) or (1, 1), is what one unit of each text's log loss costs.
+    """
 
     def measure(flat: Floats) -> tuple[float, Floats]:
         weights, bias = flat.reshape(-1, ratio.shape[1])[:-1], flat[-ratio.shape[1] :]
         logs = log_softmax(table.grams @ (features @ (ratio * weights)) + bias, axis=1)
-        wrong = np.exp(logs) - table.targets
-        slope = c * ratio * (features.T @ (table.grams.T @ wrong)) + 2 * weights
-        loss = (weights**2).sum() - c * (logs * table.targets).sum()
-        return float(loss), np.concatenate([slope.ravel(), c * wrong.sum(0)])
+        wrong = costs * (np.exp(logs) - table.targets)
+        slope = ratio * (features.T @ (table.grams.T @ wrong)) + 2 * weights
+        loss = (weights**2).sum() - (costs * logs * table.targets).sum()
+        return float(loss), np.concatenate([slope.ravel(), wrong.sum(0)])
 
     return measure
 

@@ -65,6 +65,7 @@ class Ngrams(Section):
     c: float = Field(
         gt=0, description="inverse of the regularisation, as in scikit-learn; larger: closer to the training part"
     )
+    balance: Literal["none", "weights"] = Field(description="none; weights: rare classes weigh more in the loss")
 
     def modules(self) -> tuple[str, ...]:
         """Return the network's module, which the stages that fit and export it import by name."""

@@ -19,9 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.cache import shared
 from flows.engine.cache.faults import explain_faults, refuse_foreign_lock, refuse_links
 from flows.engine.cache.lockfile import replace_lock_access
-from flows.engine.compute.guard import DisturbedError
+from flows.engine.compute.guard import DisturbedError, InputDisturbedError
 from flows.engine.errors import EngineError
 from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.params import params_file
@@ -60,6 +61,39 @@ class Outcome:
 Signature = tuple[str, int, int]
 
 
+@dataclass
+class _Task:
+    """What DVC calls for a stage that its cache does not have, and how that made the stage fresh; None: not called."""
+
+    work: Callable[[], object]
+    force: bool
+    check: Callable[[], None]
+    verdict: Verdict | None = None
+
+    def do(self, found: PipelineStage) -> None:
+        """Fetch the stage's output from DVC's remote, or compute it; meanwhile other threads may use DVC."""
+        _begun.value = True
+        key = None if self.force else shared.make_key(found)
+        self.verdict = Verdict.RESTORED
+        with _leave_gate():
+            outputs = shared.fetch(found.name, key, self.check) if key else None
+            if outputs is None:
+                self.verdict = Verdict.RAN
+                self.work()
+        if outputs is not None:
+            _place(found, outputs, str(key))
+
+
+@contextmanager
+def _leave_gate() -> Iterator[None]:
+    """Let other threads use DVC in this block."""
+    _gate.release()
+    try:
+        yield
+    finally:
+        _gate.acquire()
+
+
 class BusyError(Exception):
     """Another DVC command works on this stage; try again later."""
 
@@ -70,8 +104,8 @@ _gate = threading.RLock()
 _asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 # Opening a repository takes half a second, so idle ones are reused.
 _idle: list[OpenRepo] = []
-# The work functions of running stages, by name: DVC calls back through `_run_in_process`.
-_works: dict[str, Callable[[], object]] = {}
+# The functions that make running stages fresh, by name: DVC calls back through `_run_in_process`.
+_works: dict[str, Callable[[PipelineStage], None]] = {}
 # Whether this thread has begun to compute: from then on, others that need the same stage wait for this thread.
 _begun = threading.local()
 
@@ -84,7 +118,7 @@ def bring_up_to_date(
     on_wait: Callable[[], None] = lambda: None,
     check: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Make a stage fresh: keep it, restore it from DVC's cache, or compute it with `work` and commit it.
+    """Make a stage fresh: keep it, restore it from DVC's cache or remote, or compute it with `work` and commit it.
 
     When the work fails, the stage's earlier output is restored and the error is raised. Raises EngineError
     when the stage differs from dvc.yaml, and whatever `check` raises while another process computes the stage.
@@ -93,7 +127,10 @@ def bring_up_to_date(
     while True:
         with hold_lock(stage_lock(stage.name), on_wait, check):
             try:
-                return _reproduce(stage, work, force)
+                outcome = _reproduce(stage, _Task(work, force, check))
+                if outcome.verdict is Verdict.RAN:
+                    shared.send_in_background()
+                return outcome
             except BusyError:
                 pass
             except DisturbedError as error:
@@ -105,25 +142,49 @@ def bring_up_to_date(
         time.sleep(BUSY_WAIT_S)
 
 
-def bring_back(stage: Stage) -> None:
-    """Restore the output that dvc.lock records, if DVC's cache still has it."""
-    with open_repo() as opened:
-        _check_out(opened, stage.name)
+def compute_for_repro(stage: Stage, work: Callable[[], object]) -> Outcome:
+    """Fetch a stage's output from DVC's remote, or compute it with `work`, for `dvc repro`, which records it.
 
-
-def read_md5s(stage: Stage) -> Outcome:
-    """Return the current md5 of a stage's inputs and output, for a stage that was just computed."""
+    When the work fails, the stage's earlier output is restored and the error is raised.
+    """
     with open_repo() as opened:
         found = opened.load(stage.name)
         found.save_deps()
+        key = shared.make_key(found)
+    outputs = shared.fetch(stage.name, key, lambda: None) if key else None
+    try:
+        if outputs is None:
+            work()
+    except BaseException:
+        with open_repo() as opened:
+            _check_out(opened, stage.name)
+        raise
+    with open_repo() as opened:
+        found = opened.load(stage.name)
+        if outputs is not None:
+            _place(found, outputs, str(key))
+        found.save_deps()
         found.save_outs()
-        return _describe(found, Verdict.RAN)
+        if key and outputs is None:
+            # Now, because DVC records the output after this process has ended.
+            found.commit()
+            found.repo.stage_cache.save(found)
+            shared.note_result(found)
+        return _describe(found, Verdict.RAN if outputs is None else Verdict.RESTORED)
 
 
 def read_recorded(names: list[str]) -> dict[str, str]:
     """Return the md5 of stages' outputs in dvc.lock, by name; empty for a stage that was never computed."""
     with open_repo() as opened:
         return {name: _md5(opened.load(name).outs[0]) for name in names}
+
+
+def _place(found: PipelineStage, outputs: dict[str, str], key: str) -> None:
+    """Put a fetched result where the stage has its output. Raises InputDisturbedError when the stage's key changed."""
+    shared.place(found, outputs)
+    found.save_deps()
+    if shared.make_key(found) != key:
+        raise InputDisturbedError(f"{found.name}: an input changed while the output was fetched: run again")
 
 
 def _mark_recorded(name: str) -> None:
@@ -133,38 +194,29 @@ def _mark_recorded(name: str) -> None:
     mark.touch()
 
 
-def _reproduce(stage: Stage, work: Callable[[], object], force: bool) -> Outcome:
-    ran = False
-
-    def compute() -> None:
-        nonlocal ran
-        ran = _begun.value = True
-        _gate.release()
-        try:
-            work()
-        finally:
-            _gate.acquire()
-
+def _reproduce(stage: Stage, task: _Task) -> Outcome:
     _find_inputs(stage)
-    if fresh := _asker.submit(_find_fresh, stage, force).result():
+    if fresh := _asker.submit(_find_fresh, stage, task.force).result():
         return fresh
     with open_repo() as opened:
         found = opened.load(stage.name)
-        _works[stage.name] = compute
+        _works[stage.name] = task.do
         try:
-            done = found.reproduce(force=force)
+            done = found.reproduce(force=task.force)
         except BaseException:
-            if ran:
+            if task.verdict is not None:
                 _check_out(opened, stage.name)
             raise
         finally:
             del _works[stage.name]
             _begun.value = False
-        if done:
-            found.dump(update_pipeline=False)
-            _mark_recorded(stage.name)
-        verdict = Verdict.RAN if ran else Verdict.RESTORED if done else Verdict.CACHED
-        return _describe(found, verdict)
+        if not done:
+            return _describe(found, Verdict.CACHED)
+        if task.verdict is Verdict.RAN:
+            shared.note_result(found)
+        found.dump(update_pipeline=False)
+        _mark_recorded(stage.name)
+        return _describe(found, task.verdict or Verdict.RESTORED)
 
 
 def _find_fresh(stage: Stage, force: bool) -> Outcome | None:
@@ -292,7 +344,7 @@ def _replace_dvc_parts() -> None:
 
 
 def _run_in_process(stage: PipelineStage, dry: bool = False, run_env: Any = None) -> None:
-    _works[stage.name]()
+    _works[stage.name](stage)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """One deployed run in a container that may be new: `python -m flows.engine.drivers.container`, see deploy/pool.json.
 
-First it fetches the results of earlier runs from DVC's remote. Before the container ends, it pushes its own results and
-sends all runs to MLflow, because the container's disk may be lost. SIGTERM is forwarded: the run stops at its next
-batch.
+Each stage asks DVC's remote for its result before it computes, and sends it afterwards. Before the container ends, what
+is not yet sent goes to DVC's remote and to MLflow, because the container's disk may be lost. SIGTERM is forwarded: the
+run stops at its next batch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ SEND_S = 600.0
 
 
 def main() -> int:
-    """Return the run's exit status, or that of `dvc push` when the run succeeded."""
-    if _call("flows.engine.cache.remote"):
-        say("DVC's remote could not deliver all earlier results (see above): the missing ones are computed")
+    """Return the run's exit status; 1 when the run succeeded, but DVC's remote lacks a result of it."""
     ended = _call("prefect.engine")
-    kept = _call("dvc", "push", "--run-cache")
+    kept = _call("flows.engine.cache.shared")
     if count_waiting(ROOT).journals and (waiting := wait_sent(ROOT, start_sender(ROOT), timeout_s=SEND_S)).journals:
         say(str(waiting))
     stop_sender(ROOT)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 
 from flows.engine.cache.faults import refuse_links
-from flows.engine.cache.store import bring_back, bring_up_to_date, read_md5s
+from flows.engine.cache.shared import send_all
+from flows.engine.cache.store import bring_up_to_date, compute_for_repro
 from flows.engine.console import ConsoleReport
 from flows.engine.drivers.first import announce_upgrade, update_code
 from flows.engine.drivers.recorder import Recorder
@@ -47,11 +47,11 @@ def run_stage_command(name: str, values: list[str]) -> None:
         if decided_s is not None:
             with hold_lock(stage_lock(name), lambda: report.say("waiting: another run computes this stage")) as waited:
                 if not waited and not _is_recorded_since(name, decided_s):
-                    _work_or_bring_back(stage, work)
-                    if stage.learns:
-                        recorder.record(read_md5s(stage))
+                    recorder.record(compute_for_repro(stage, work))
+                    send_all()
                     return
         recorder.record(bring_up_to_date(stage, work))
+        send_all()
 
 
 def _is_recorded_since(name: str, decided_s: float) -> bool:
@@ -66,14 +66,6 @@ def _compare_values(stage: Stage, values: list[str]) -> None:
             f"{stage.name} was called with {' '.join(values)}, but the flow has {' '.join(traced)}: dvc.yaml is older "
             "than the flow, run `python -m flows graph --write`"
         )
-
-
-def _work_or_bring_back(stage: Stage, work: Callable[[], None]) -> None:
-    try:
-        work()
-    except BaseException:
-        bring_back(stage)
-        raise
 
 
 def _find_decision_time() -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.cache.shared import send_all, stop_sending
 from flows.engine.cache.store import Verdict
 from flows.engine.console import print_results, say
 from flows.engine.drivers.failure import notify_failure
@@ -101,6 +102,10 @@ def execute(run: Run) -> State[Any] | None:
         _run_stages(run)
         finished = not run.errors and not run.stop.asked
     finally:
+        if run.stop.asked:
+            stop_sending()
+        else:
+            send_all()
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             try:

@@ -181,7 +181,7 @@ def _set(content: Any, override: str, flow: str) -> None:
         content = content[where.pop(0)]
     for part in reversed(where[1:]):
         value = CommentedMap({part: value})
-    _put(content, where[0], value)
+    _put(content, where[0], _convert(value))
 
 
 def _put(section: CommentedMap, key: str, value: Any) -> None:

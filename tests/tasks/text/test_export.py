@@ -25,7 +25,7 @@ from tests.tasks.text.toys import WORDS, make_reader, write_tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 LABELS = ["negative", "positive", "so, so"]
-GRAMS = Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)
+GRAMS = Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1, balance="none")
 MEMBERS = {**{network: make_reader(network) for network in NETWORKS}, "nbsvm": GRAMS}
 OTHER_WORDS = ["<unk>", "<pad>", "tea", "good", "bad", "moon"]
 VOCABULARIES = [WORDS, OTHER_WORDS]

@@ -22,7 +22,7 @@ from tasks.text.texts import read_texts
 from tests.tasks.learning.toys import RecordingReport, Toy
 from tests.tasks.text.toys import N_WORDS, TELLING, WORDS, make_texts, write_tokens
 
-PLAIN = {"shortest_chars": 2, "longest_chars": 4, "min_texts": 1, "c": 1.0}
+PLAIN = {"shortest_chars": 2, "longest_chars": 4, "min_texts": 1, "c": 1.0, "balance": "none"}
 
 
 def make_ngrams(**values: object) -> Ngrams:
@@ -68,10 +68,13 @@ def test_the_largest_weights_are_listed_by_name(tmp_path: Path) -> None:
         assert WORDS[word] in first.split()
 
 
-def test_with_two_classes_it_is_scikit_learn_s_regression_on_weighted_n_grams(tmp_path: Path) -> None:
-    toy, ngrams = make_texts(tmp_path), make_ngrams(longest_chars=0, c=0.3)
+@pytest.mark.parametrize(("balance", "class_weight"), [("none", None), ("weights", "balanced")])
+def test_with_two_classes_it_is_scikit_learn_s_regression_on_weighted_n_grams(
+    tmp_path: Path, balance: str, class_weight: str | None
+) -> None:
+    toy, ngrams = make_texts(tmp_path), make_ngrams(longest_chars=0, c=0.3, balance=balance)
     train = read_texts(toy.folder("tokens"), toy.folder("folds"), 5).train
-    train.labels[:] = train.labels % 2
+    train.labels[:] = train.labels.clamp(max=1)  # twice as many texts of one class
     table = count_grams(train, N_WORDS)
     features = list_features(WORDS, ngrams)
     ratio = measure_ratio(table.grams.T @ table.targets, table.targets.sum(0))
@@ -80,7 +83,8 @@ def test_with_two_classes_it_is_scikit_learn_s_regression_on_weighted_n_grams(tm
     np.testing.assert_allclose(ratio[:, 0], -ratio[:, 1])
     seen = np.flatnonzero(table.grams.getnnz(0))
     weighted = table.grams[:, seen].multiply(ratio[seen, 1]).tocsr()
-    peer = LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000).fit(weighted, table.targets.argmax(1))
+    peer = LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000, class_weight=class_weight)
+    peer.fit(weighted, table.targets.argmax(1))
     ours = table.grams @ (solution.table[:, 1] - solution.table[:, 0]) + solution.bias[1] - solution.bias[0]
     np.testing.assert_allclose(ours, peer.decision_function(weighted), atol=0.02)
 

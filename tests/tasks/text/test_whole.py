@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:Deprec
 CLEAN = PLAIN | {"max_chars": 2000}
 SMALL = {"width": 16, "embedding": 16, "epochs": 6, "batch_size": 16, "label_smoothing": 0.0}
 MEMBERS = {"cnn": make_reader("cnn", **SMALL, balance="oversample")}
-GRAMS = {"nbsvm": Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1)}
+GRAMS = {"nbsvm": Ngrams(shortest_chars=2, longest_chars=4, min_texts=2, c=0.1, balance="none")}
 
 
 def prepare(toy: Toy, folds: Folds, neutral: str) -> None:
