@@ -44,7 +44,7 @@ ROWS = [
     Row("ulmfit", text_accuracy.measure_ulmfit, 50, ("text-sentiment140",)),
     Row("readme_commands", readme_commands.measure, 8),
     Row("text_augmentation", text_augmentation.measure, 3),
-    Row("esc10", esc10.measure, 60, ("audio-esc10",)),
+    Row("esc10", esc10.measure, 100, ("audio-esc10",)),
     Row("ants_and_bees", ants_and_bees.measure, 30, ("images-ants-and-bees",)),
     Row("ants_and_bees_weights", ants_and_bees.measure_from_weights, 30, ("images-photos",)),
     Row("imagenette", imagenette.measure, 80, ("images-imagenette",)),

@@ -38,15 +38,15 @@ INPUT_TARGETS = {64: 10, 128: 5}
 RESIZE_PIXELS = (64, 128, 256)
 RESIZE_TARGET = 2
 CPU = torch.device("cpu")
-# The committed settings, but with the augmentation of the transforms below and nothing else that slows a step.
+# The settings of the images flow, but with the augmentation of the transforms below and nothing else that slows a step.
 OWN = {
     "flip_share": 0.5, "vertical_flip_share": 0.0, "crop_scale": 0.08, "rotation_deg": 15.0,
     "jitter": 0.4, "hue": 0.1, "rand_augment_ops": 0, "erase_share": 0.5, "noise_std": 0.0, "cutmix_alpha": 0.0,
     "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0, "mixup_alpha": 0.0, "ema_decay": 0.0,
     "clip_norm": 1.0, "test_flip": False,
 }  # fmt: skip
-_COMMITTED = read_changed("images", preset="", overrides=[]).members["compactnet"]
-MEMBER = Member.model_validate(_COMMITTED.model_dump() | OWN)
+_SETTINGS = read_changed("images", preset="", overrides=[]).members["compactnet"]
+MEMBER = Member.model_validate(_SETTINGS.model_dump() | OWN)
 
 
 def measure() -> list[Figure]:

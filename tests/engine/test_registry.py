@@ -311,7 +311,7 @@ OTHER_STORES = {
 def test_a_store_that_cannot_be_read_is_an_error_with_the_way_out(
     root: Path, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
-    statements, told = OTHER_STORES[store]
+    statements, message = OTHER_STORES[store]
     if statements is None:
         (root / "mlflow.db").write_text("text")
         use_tracker(monkeypatch, "sqlite:///mlflow.db")
@@ -319,5 +319,5 @@ def test_a_store_that_cannot_be_read_is_an_error_with_the_way_out(
         with sqlite3.connect(root / "mlflow.db") as connection:
             for statement in ("update alembic_version set version_num = 'ffff'", *statements):
                 connection.execute(statement)
-    with pytest.raises(EngineError, match=f"MLflow does not answer: .*{told}"):
+    with pytest.raises(EngineError, match=f"MLflow does not answer: .*{message}"):
         open_existing_store()

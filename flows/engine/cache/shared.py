@@ -10,26 +10,25 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.cache.faults import explain_faults
 from flows.engine.console import say
 from flows.engine.errors import EngineError
 from flows.engine.project import ROOT, STATE, make_state_folder
 from flows.engine.redact import strip_secrets
 
 if TYPE_CHECKING:
-    from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
 WAITING = "unsent"  # the folder in .trifold of the results that wait to be sent, a file for each
 WAITS_S = (0.0, 1.0, 4.0, 15.0)  # before each try to send
-ASK_S = 0.1
+CHECK_S = 0.1  # how often a stage that waits for the remote is checked for a stop
 JOBS = 8  # objects copied at the same time
 
 # The network is used outside the engine's gate, by a thread for each direction with a repository of its own.
@@ -52,16 +51,23 @@ class Result:
 
 
 def make_key(found: PipelineStage) -> str | None:
-    """Return the run-cache key of a stage whose inputs were hashed; None for a stage that DVC does not keep there."""
+    """Return the run-cache key of a stage whose inputs were hashed; None for a stage that is not shared."""
     from dvc.stage.cache import _can_hash, _get_stage_hash
 
-    return str(_get_stage_hash(found)) if has_remote(found.repo) and _can_hash(found) else None
+    return str(_get_stage_hash(found)) if _has_remote(found.repo.config) and _can_hash(found) else None
 
 
-def has_remote(repo: Repo) -> bool:
-    """Return whether the repository has a default remote that can hold a run cache, as DVC's rules have it."""
-    name = repo.config["core"].get("remote")
-    remote = repo.config["remote"].get(name, {})
+def is_remote_configured() -> bool:
+    """Return whether results are shared, without opening DVC's repository."""
+    from dvc.config import Config
+
+    with explain_faults():
+        return _has_remote(Config(str(ROOT / ".dvc")))
+
+
+def _has_remote(config: Mapping[str, Any]) -> bool:
+    """Return whether there is a default remote that can hold a run cache, as DVC's rules have it."""
+    remote = config["remote"].get(config["core"].get("remote"), {})
     is_versioned = remote.get("version_aware") or remote.get("worktree")
     return bool(remote) and not is_versioned and not remote["url"].startswith("http")
 
@@ -72,9 +78,8 @@ def fetch(stage: str, key: str, check: Callable[[], None]) -> dict[str, str] | N
     Returns None when the remote does not have it or cannot be reached. Raises whatever `check` raises meanwhile.
     """
     asked = _fetcher.submit(_fetch, stage, key)
-    while not asked.done():
+    while not wait([asked], CHECK_S).done:
         check()
-        time.sleep(ASK_S)
     return asked.result()
 
 
@@ -113,8 +118,9 @@ def send_all() -> int:
     if _list_waiting():
         _sender.submit(_send_waiting).result()
     if left := len(_list_waiting()):
+        results = "1 result is" if left == 1 else f"{left} results are"
         say(
-            f"{left} results are not yet in DVC's remote, but in this machine's cache: the next run sends them, or "
+            f"{results} not yet in DVC's remote, but in this machine's cache: the next run sends what waits, or "
             "`python -m flows.engine.cache.shared`"
         )
     return left

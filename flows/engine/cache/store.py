@@ -142,35 +142,45 @@ def bring_up_to_date(
         time.sleep(BUSY_WAIT_S)
 
 
-def compute_for_repro(stage: Stage, work: Callable[[], object]) -> Outcome:
+def compute_for_repro(stage: Stage, work: Callable[[], object]) -> Outcome | None:
     """Fetch a stage's output from DVC's remote, or compute it with `work`, for `dvc repro`, which records it.
 
+    Returns None for a stage that neither learns nor is shared: opening DVC's repository takes as long as a small stage.
     When the work fails, the stage's earlier output is restored and the error is raised.
     """
-    with open_repo() as opened:
-        found = opened.load(stage.name)
-        found.save_deps()
-        key = shared.make_key(found)
-    outputs = shared.fetch(stage.name, key, lambda: None) if key else None
+    key = _read_key(stage) if shared.is_remote_configured() else None
+    if key and (outputs := shared.fetch(stage.name, key, lambda: None)):
+        with open_repo() as opened:
+            found = opened.load(stage.name)
+            _place(found, outputs, key)
+            return _describe(found, Verdict.RESTORED)
     try:
-        if outputs is None:
-            work()
+        work()
     except BaseException:
         with open_repo() as opened:
             _check_out(opened, stage.name)
         raise
+    return _save(stage, is_shared=bool(key)) if key or stage.learns else None
+
+
+def _read_key(stage: Stage) -> str | None:
     with open_repo() as opened:
         found = opened.load(stage.name)
-        if outputs is not None:
-            _place(found, outputs, str(key))
+        found.save_deps()
+        return shared.make_key(found)
+
+
+def _save(stage: Stage, *, is_shared: bool) -> Outcome:
+    """Describe a stage that was just computed; commit a shared one, because DVC would after its command has ended."""
+    with open_repo() as opened:
+        found = opened.load(stage.name)
         found.save_deps()
         found.save_outs()
-        if key and outputs is None:
-            # Now, because DVC records the output after this process has ended.
+        if is_shared:
             found.commit()
             found.repo.stage_cache.save(found)
             shared.note_result(found)
-        return _describe(found, Verdict.RAN if outputs is None else Verdict.RESTORED)
+        return _describe(found, Verdict.RAN)
 
 
 def read_recorded(names: list[str]) -> dict[str, str]:

@@ -47,7 +47,8 @@ def run_stage_command(name: str, values: list[str]) -> None:
         if decided_s is not None:
             with hold_lock(stage_lock(name), lambda: report.say("waiting: another run computes this stage")) as waited:
                 if not waited and not _is_recorded_since(name, decided_s):
-                    recorder.record(compute_for_repro(stage, work))
+                    if outcome := compute_for_repro(stage, work):
+                        recorder.record(outcome)
                     send_all()
                     return
         recorder.record(bring_up_to_date(stage, work))

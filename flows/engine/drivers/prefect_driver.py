@@ -102,16 +102,13 @@ def execute(run: Run) -> State[Any] | None:
         _run_stages(run)
         finished = not run.errors and not run.stop.asked
     finally:
-        if run.stop.asked:
-            stop_sending()
-        else:
-            send_all()
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             try:
                 run.page = write_report(run, run.journal, ended) if run.reporter else None
             finally:
                 end_flow_run(run.journal, run.stages, run.outcomes, ended)
+        _send_results(run)
     if error := next((e for e in run.errors.values() if not isinstance(e, StoppedError)), None):
         notify_failure(run.failures[0])
         raise error
@@ -135,6 +132,19 @@ def _run_stages(run: Run) -> None:
         say("stopping: each stage stops at its next batch")
         run.stop.ask()
         wait(list(futures.values()))
+
+
+def _send_results(run: Run) -> None:
+    """Send what waits for DVC's remote; a stop leaves it to the next run."""
+    from prefect.exceptions import TerminationSignal
+
+    try:
+        if not run.stop.asked:
+            send_all()
+    except (KeyboardInterrupt, TerminationSignal):
+        run.stop.ask()
+    if run.stop.asked:
+        stop_sending()
 
 
 def _make_task_function(run: Run, stage: Stage) -> Callable[[], State[Any]]:
