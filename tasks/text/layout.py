@@ -106,7 +106,8 @@ def recognise_table(path: Path, clean: CleanTweets) -> Table | str:
     given = {role: _find_place(header, value) for role, value in asked.items() if value != ""}
     if lost := [f"{role}: {asked[role]}" for role, place in given.items() if place < 0]:
         return explain_ragged(lines[0], rows[0], separator) or (
-            f"it has no such column ({', '.join(lost)}; clean.columns): it has {shorten(header)}"
+            f"it has no such column ({', '.join(lost)}; clean.columns): it has {shorten(header)}; their numbers "
+            f"are 1 to {len(header)}"
         )
     named = {role: header.index(name) for role, known in COLUMNS.items() if (name := find_column(header, known))}
     if any(isinstance(value, str) and value for value in asked.values()) or named.keys() >= {"label", "text"}:
