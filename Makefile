@@ -1,5 +1,6 @@
 # Start with `make demo` and `make test`; `make` alone lists all commands.
 PYTHON ?= python3
+# Recipes name programs by path: make 3.81 of macOS looks for them in the PATH of its own start, not in this one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint check bench up down doctor
@@ -15,29 +16,29 @@ help:  ## list these commands
 	@touch $@
 
 demo: .venv/installed  ## run the audio, images and text flows on the embedded sample data
-	python -m flows run audio images text
+	.venv/bin/python -m flows run audio images text
 
 test: .venv/installed  ## run the tests, on sample data only
-	pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
-	pytest -n 2 tests/tasks
+	.venv/bin/pytest -n 3 --dist loadgroup --durations=25 tests/engine tests/faults
+	.venv/bin/pytest -n 2 tests/tasks
 
 lint: .venv/installed  ## format, lint, types and dvc.yaml
-	ruff format --check .
-	ruff check .
-	mypy
-	python -m flows graph --check
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m flows graph --check
 
 check: lint  ## what to run before each commit: lint and the fast tests
-	pytest -n 2 tests/tasks --ignore=tests/tasks/learning
+	.venv/bin/pytest -n 2 tests/tasks --ignore=tests/tasks/learning
 
 bench: .venv/installed  ## run the benchmarks; ROW=name runs one of them
-	python -m benchmarks $(ROW)
+	.venv/bin/python -m benchmarks $(ROW)
 
 up: .venv/installed  ## start the Prefect and MLflow servers and a worker, on loopback
-	python -m flows up
+	.venv/bin/python -m flows up
 
 down: .venv/installed  ## stop the servers and the worker
-	python -m flows down
+	.venv/bin/python -m flows down
 
 doctor: .venv/installed  ## check this machine and suggest fixes
-	python -m flows doctor
+	.venv/bin/python -m flows doctor

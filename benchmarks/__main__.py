@@ -47,6 +47,7 @@ ROWS = [
     Row("text_training", text_training.measure, 5),
     Row("serving", serving.measure, 2),
     Row("text_accuracy", text_accuracy.measure, 90, ("text-sentiment140",)),
+    Row("ulmfit", text_accuracy.measure_ulmfit, 50, ("text-sentiment140",)),
     Row("readme_commands", readme_commands.measure, 8),
     Row("text_augmentation", text_augmentation.measure, 3),
     Row("esc10", esc10.measure, 60, ("audio-esc10",)),

@@ -30,7 +30,9 @@ class Accuracies:
 
     def add(self, metrics: dict[str, Any]) -> None:
         """Add the accuracies of one run."""
-        metrics_of = {"ensemble": metrics["ensemble"], "all members": metrics["all_members"], **metrics["members"]}
+        metrics_of = {"ensemble": metrics["ensemble"], **metrics["members"]}
+        if "all_members" in metrics:  # with a transformer, which is not in the ensemble
+            metrics_of["all members"] = metrics["all_members"]
         self.examples = metrics_of["ensemble"]["examples"]
         for name, figures in metrics_of.items():
             self.by_name.setdefault(name, []).append(figures["accuracy"])
@@ -45,6 +47,30 @@ def measure() -> list[Figure]:
             clone.run({"transformers": TRANSFORMER % folder} | list_seeds(seed))
             measured.add(json.loads((clone.root / "data/text/evaluate/metrics.json").read_text()))
     return list(make_figures(measured))
+
+
+def measure_ulmfit() -> list[Figure]:
+    """Compare ulmfit with the same network from scratch, for as many epochs; SENTIMENT140 is the archive's path."""
+    archive, measured = find_archive("ulmfit", "SENTIMENT140"), Accuracies()
+    tuned = read_preset().members["ulmfit"]
+    fresh = {"weights": "none", "head_epochs": 0, "epochs": tuned.head_epochs + tuned.epochs}
+    members = {"ulmfit": tuned.model_dump(), "scratch": tuned.model_dump() | fresh}
+    with clone_for("text", "sentiment140", archive) as clone:
+        for seed in SEEDS:
+            seeded = {name: values | {"seed": seed} for name, values in members.items()}
+            clone.run({"members": json.dumps(seeded), "folds.seed": seed, "pretrain.seed": seed})
+            measured.add(json.loads((clone.root / "data/text/evaluate/metrics.json").read_text()))
+    ours, theirs = ([round(value, 4) for value in measured.by_name[name]] for name in members)
+    return [
+        Figure(
+            f"ulmfit, {measured.examples:,} hand-labelled tweets",
+            f"the same network from scratch {statistics.mean(theirs):.1%}, by seed {theirs}",
+            f"{statistics.mean(ours):.1%}, by seed {ours}",
+            "",
+            "better than from scratch",
+            statistics.mean(ours) > statistics.mean(theirs),
+        )
+    ]
 
 
 def find_transformer() -> Path:

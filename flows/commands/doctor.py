@@ -16,11 +16,12 @@ from pathlib import Path
 from flows.engine.cache.store import read_recorded
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import CHECK, compare_graph
-from flows.engine.machine import NO_GPU, describe_machine, read_versions
+from flows.engine.machine import NO_GPU, describe_machine, describe_source, explain_refusal, read_versions
 from flows.engine.project import ROOT, STATE
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.server import where
 from flows.engine.servers.team import MLFLOW, PREFECT, use_team_prefect
+from flows.engine.tags import COMMIT
 from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.mlflow_store import open_existing_store
 
@@ -45,6 +46,7 @@ def examine() -> list[Finding]:
         _check_gpu,
         _check_disk,
         _check_folders,
+        _check_git,
         _check_repository,
         _check_graph,
         _check_store,
@@ -106,6 +108,11 @@ def _is_writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _check_git() -> Finding:
+    refused, _, fix = explain_refusal(ROOT).partition(": ")
+    return Finding("git", not refused, refused or describe_source(ROOT)[COMMIT], fix)
 
 
 def _check_repository() -> Finding:

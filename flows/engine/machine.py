@@ -36,6 +36,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # Prefect's client
     "DVC_NO_ANALYTICS": "true",
 }
 
@@ -154,21 +155,35 @@ def name_cpu() -> str:
 
 
 def describe_source(root: Path) -> dict[str, str]:
-    """Return the git commit checked out in `root`, and the names of the files that differ from it."""
-    commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
-    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all")
+    """Return the git commit checked out in `root`, and the names of the files that differ from it.
+
+    Both are `none` where git has none, and `refused` where it reads nothing.
+    """
+    commit = _ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD").stdout.strip()
+    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=all").stdout
     names = [line[3:] for line in changed.splitlines()]
-    commit_tags = {tags.COMMIT: commit or "none", tags.CHANGED: "\n".join(names) or "none"}
+    missing = "none" if commit or not explain_refusal(root) else "refused"
+    commit_tags = {tags.COMMIT: commit or missing, tags.CHANGED: "\n".join(names) or missing}
     # MLflow's pages show the commit under this name.
     return commit_tags | ({tags.SOURCE_COMMIT: commit} if commit else {})
 
 
-def _ask_git(root: Path, *words: str) -> str:
+def explain_refusal(root: Path) -> str:
+    """Return that git refuses to read `root` because it belongs to another user, and the fix; otherwise nothing."""
+    if "safe.directory" not in _ask_git(root, "rev-parse", "--git-dir").stderr:
+        return ""
+    return (
+        f"git does not read {root}, which belongs to another user: "
+        f"`git config --global --add safe.directory {shlex.quote(str(root))}`"
+    )
+
+
+def _ask_git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *words]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
+        return subprocess.CompletedProcess(command, 1, "", "")
 
 
 def _name_user() -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 from flows.engine.errors import EngineError
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = ROOT / ".trifold"
+# `dvc exp run --temp` and `--queue` compute in a copy in the project's `.dvc/tmp/exps`, which DVC deletes at the end.
+ORIGIN = next((place.parents[2] for place in ROOT.parents if place.parts[-3:] == (".dvc", "tmp", "exps")), ROOT)
+STATE = ORIGIN / ".trifold"
 # A module with a line that begins like this is a flow.
 _PIPELINE = re.compile(r"^@(\w+\.)*pipeline\(", re.MULTILINE)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from flows.commands.app import app
 from flows.engine.console import ConsoleReport, print_results, print_table
+from tests.project import REPOSITORY
 
 
 def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +37,12 @@ def test_a_text_that_begins_with_a_dash_is_refused_with_the_way_to_give_it(text:
     refused = CliRunner().invoke(app, ["predict", "text", text], env={"COLUMNS": "200"})
     assert refused.exit_code == 2
     assert "No such option" in refused.output and "Put -- before what is given" in refused.output
+
+
+@pytest.mark.parametrize("module", ["flows", "flows.engine.tracking.sender"])
+def test_where_files_cannot_be_locked_one_line_says_where_it_runs(module: str) -> None:
+    code = f"import runpy, sys; sys.modules['fcntl'] = None; runpy.run_module({module!r}, run_name='__main__')"
+    refused = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("error: ") and "trifold runs on Linux and macOS; on Windows, run it in WSL" in line

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.engine.servers.server import where
+from flows.engine.tracking.outbox import list_journals
 from tests.engine.prefect_api import ask, read_flow_run
 from tests.engine.tiny_project import TinyProject
 from tests.project import Finished
@@ -199,3 +200,17 @@ def test_graph_check_says_what_differs(tiny: TinyProject) -> None:
 def test_the_commands_of_dvc_work(tiny: TinyProject, command: str) -> None:
     tiny.call("python", "-m", "dvc", *command.split()).check()
     assert tiny.computed() == []
+
+
+def test_what_a_temporary_experiment_of_dvc_records_outlives_its_folder(tiny: TinyProject, tmp_path: Path) -> None:
+    copied = tiny.copy(tmp_path / "copy")
+    place = tiny.root / ".dvc/tmp/exps/tmp1"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    experiment = TinyProject(shutil.move(copied.root, place), tiny.record, tiny.warm)
+    experiment.edit("flows/tiny.py", 'stage(join_texts, "join")', 'stage(join_texts, "join", learns=True)')
+    experiment.edit("params/tiny.yaml", '" / "', '" + "')
+    experiment.call("python", "-m", "flows", "stage", "tiny-join", MLFLOW_TRACKING_URI="http://127.0.0.1:1").check()
+    assert experiment.computed() == ["join"]
+    shutil.rmtree(place)
+    assert [journal.opening["name"] for journal in list_journals(tiny.root)] == ["tiny-join"]
+    assert (tiny.root / ".trifold/recorded/tiny-join").exists()

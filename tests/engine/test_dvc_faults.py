@@ -69,6 +69,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a folder in data/ is a link": (link_elsewhere("data/tiny"), "error: data/tiny is a symbolic link"),
     "an output is a link": (link_elsewhere("data/tiny/join"), "error: data/tiny/join is a symbolic link"),
     "a cache on a disk that is away": (unmount_cache, "links to /nowhere/cache, which is missing: mount that disk"),
+    "a lock of DVC's other kind": (
+        write(".dvc/config.local", b"[core]\nhardlink_lock = true\n"),
+        "core.hardlink_lock is set, but .dvc/tmp/lock was made without it: end all DVC commands, then `rm .dvc/tmp/l",
+    ),
     "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: end all DVC commands, then `rm "),
 }
 

@@ -1,4 +1,4 @@
-"""`pip install -e .` works."""
+"""`pip install -e .` works, and make finds the installed programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import NO_BYTECODE, REPOSITORY
+from tests.project import BIN, NO_BYTECODE, REPOSITORY
 
 
 @pytest.mark.parametrize(("build", "holds"), [("build_editable", set()), ("build_wheel", {"flows", "tasks"})])
@@ -27,3 +27,10 @@ def test_the_project_can_be_installed(tmp_path: Path, build: str, holds: set[str
     (wheel,) = tmp_path.glob("trifold-*.whl")
     folders = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/__init__.py")}
     assert folders == holds
+
+
+def test_make_names_the_programs_of_the_environment_by_path() -> None:
+    recipes = [line for line in (REPOSITORY / "Makefile").read_text().splitlines() if line.startswith("\t")]
+    programs = {line.split()[0].lstrip("@") for line in recipes}
+    assert ".venv/bin/python" in programs
+    assert not programs & {path.name for path in BIN.iterdir()}

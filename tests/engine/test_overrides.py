@@ -65,6 +65,11 @@ def test_an_edited_file_is_copied_before_it_is_replaced(tiny: TinyProject, edit:
     assert said.endswith(words[0])
 
 
+def test_an_override_changes_one_key_of_what_the_one_before_it_set(tiny: TinyProject) -> None:
+    run(tiny, "--set", "members.mine={mark: '!', gap: '-'}", "--set", "members.mine.gap=+")
+    assert "  mine:\n    mark: '!'\n    gap: +\n" in read(tiny)
+
+
 def test_a_preset_replaces_members_as_a_whole(tiny: TinyProject) -> None:
     run(tiny, "--preset", "loud")
     assert "shout" in read(tiny)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from flows.engine.registry.versions import Registry
 from flows.engine.tags import DATA_MD5, METRIC
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting
+from flows.engine.tracking.mlflow_store import open_existing_store
 from flows.engine.tracking.outbox import EVENTS, append_event, take_messages
 from flows.engine.tracking.relocation import follow_move
 from tests.engine.mlflow_store import REPOSITORY, begin, open_client, read_runs, serve_silence, use_tracker
@@ -273,8 +275,8 @@ def test_a_copy_leaves_the_files_of_the_project_that_it_was_copied_from_as_they_
 
 
 def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
-    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    env["PYTHONPATH"] = str(REPOSITORY)
+    # An empty address counts as none.
+    env = {**os.environ, "MLFLOW_TRACKING_URI": "", "PYTHONPATH": str(REPOSITORY)}
     command = [
         sys.executable,
         "-c",
@@ -293,3 +295,29 @@ def test_an_unknown_name_ends_the_command_with_one_line(root: Path) -> None:
         "the model of a flow)",
     )
     assert "Traceback" not in done.stderr
+
+
+OTHER_STORES = {
+    "of an unknown version": (
+        [],
+        "expected [0-9a-f]+\\): another version of MLflow wrote it. `mlflow db upgrade sqlite",
+    ),
+    "of another version, with fewer tables": (["drop table trace_info"], "'ffff': another version of MLflow wrote it"),
+    "no database": (None, "file is not a database"),
+}
+
+
+@pytest.mark.parametrize("store", OTHER_STORES)
+def test_a_store_that_cannot_be_read_is_an_error_with_the_way_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    statements, told = OTHER_STORES[store]
+    if statements is None:
+        (root / "mlflow.db").write_text("text")
+        use_tracker(monkeypatch, "sqlite:///mlflow.db")
+    else:
+        with sqlite3.connect(root / "mlflow.db") as connection:
+            for statement in ("update alembic_version set version_num = 'ffff'", *statements):
+                connection.execute(statement)
+    with pytest.raises(EngineError, match=f"MLflow does not answer: .*{told}"):
+        open_existing_store()

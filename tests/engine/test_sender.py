@@ -265,7 +265,7 @@ def test_it_stays_while_something_is_in_flight_and_then_ends_when(
     root: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     (root / "code/tasks").mkdir(parents=True)
-    monkeypatch.setattr(tracking_journal, "CODE", root / "code")
+    monkeypatch.setattr(tracking_journal, "ORIGIN", root / "code")
     idle_s, change = REASONS[reason]
     journal = begin(root)
     follower = threading.Thread(target=sender.follow_journals, args=(idle_s,))

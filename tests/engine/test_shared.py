@@ -105,3 +105,12 @@ def test_force_computes_what_the_remote_has(team: Team) -> None:
     other = team.join("other")
     other.call(*RUN, "--force").check()
     assert sorted(other.computed()) == sorted(STAGES)
+
+
+def test_a_remote_that_can_hold_no_run_cache_is_not_asked(tiny_base: TinyProject, tmp_path: Path) -> None:
+    project = tiny_base.copy(tmp_path / "tiny")
+    project.call("python", "-m", "dvc", "remote", "add", "-d", "web", "https://127.0.0.1:9/shelf").check()
+    project.edit("params/tiny.yaml", '" / "', '" + "')
+    done = project.drive("prefect").check()
+    assert (project.computed(), list_waiting(project)) == (["join"], [])
+    assert "remote" not in done.output

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.machine import describe_machine, describe_source, format_command, identify, set_quiet_environment
+from flows.engine.machine import (
+    describe_machine,
+    describe_source,
+    explain_refusal,
+    format_command,
+    identify,
+    set_quiet_environment,
+)
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.journal import COPIED_BYTES, Journal, NewVersion, count_waiting
 from flows.engine.tracking.outbox import EVENTS, OutgoingJournal, list_journals
@@ -160,6 +167,17 @@ def test_a_run_tells_its_commit_and_the_names_of_changed_files(tmp_path: Path) -
     told = describe_source(tmp_path)
     assert told["git.commit"] == git("rev-parse", "HEAD")
     assert told["git.changed"] == 'kept.py\n"new file.py"'
+    assert explain_refusal(tmp_path) == ""
+
+
+def test_where_git_refuses_a_folder_of_another_user_the_commit_is_not_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "-C", str(tmp_path), "init", "-q"], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch
+    assert describe_source(tmp_path)["git.commit"] == "refused"
+    fix = f"`git config --global --add safe.directory {tmp_path}`"
+    assert explain_refusal(tmp_path) == f"git does not read {tmp_path}, which belongs to another user: {fix}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the first thread end alone")
@@ -231,6 +249,7 @@ def test_telemetry_is_off_unless_someone_has_turned_it_on() -> None:
     assert env == {
         "MLFLOW_DISABLE_TELEMETRY": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "true",
     }
 

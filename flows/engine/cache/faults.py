@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.stage import Stage
@@ -41,6 +42,22 @@ def refuse_links(stage: Stage) -> None:
                 f"{folder} is a symbolic link, behind which DVC tracks no data: `rm {folder}`; to keep data on "
                 "another disk, `dvc cache dir --local /DISK/cache; dvc config --local cache.type symlink`"
             )
+
+
+def refuse_foreign_lock(lock: Any) -> None:
+    """Raise EngineError when `core.hardlink_lock` meets a lock file made without it: DVC would wait for it for ever."""
+    from dvc.lock import HardlinkLock
+    from flufl.lock import NotLockedError
+
+    if not isinstance(lock, HardlinkLock) or not (path := Path(lock.lockfile)).exists():
+        return
+    try:
+        _ = lock.details
+    except NotLockedError:
+        name = path.relative_to(ROOT)
+        raise EngineError(
+            f"core.hardlink_lock is set, but {name} was made without it: end all DVC commands, then `rm {name}`"
+        ) from None
 
 
 def _explain(error: Exception) -> str:

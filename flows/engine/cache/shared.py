@@ -59,8 +59,11 @@ def make_key(found: PipelineStage) -> str | None:
 
 
 def has_remote(repo: Repo) -> bool:
-    """Return whether the repository has a default remote."""
-    return bool(repo.config["core"].get("remote"))
+    """Return whether the repository has a default remote that can hold a run cache, as DVC's rules have it."""
+    name = repo.config["core"].get("remote")
+    remote = repo.config["remote"].get(name, {})
+    is_versioned = remote.get("version_aware") or remote.get("worktree")
+    return bool(remote) and not is_versioned and not remote["url"].startswith("http")
 
 
 def fetch(stage: str, key: str, check: Callable[[], None]) -> dict[str, str] | None:

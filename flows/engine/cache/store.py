@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache import shared
-from flows.engine.cache.faults import explain_faults, refuse_links
+from flows.engine.cache.faults import explain_faults, refuse_foreign_lock, refuse_links
 from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
 from flows.engine.errors import EngineError
@@ -262,6 +262,7 @@ class OpenRepo:
         # The run prints its own lines instead of DVC's.
         logging.getLogger("dvc").setLevel(logging.WARNING)
         self.repo: Repo = Repo(str(ROOT))
+        refuse_foreign_lock(self.repo.lock)
         # A result must not be lost because another DVC command held the lock for a few seconds.
         self.repo.lock._wait = True
         self._file: Any = None

@@ -12,12 +12,12 @@ from typing import Any
 from flows.engine.cache.store import Outcome, Verdict, read_recorded
 from flows.engine.compute.job import Usage
 from flows.engine.compute.process import run_stage
-from flows.engine.console import ConsoleReport
+from flows.engine.console import ConsoleReport, say
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.params import dig
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
-from flows.engine.machine import read_versions
-from flows.engine.project import ROOT
+from flows.engine.machine import explain_refusal, read_versions
+from flows.engine.project import ORIGIN, ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, METRIC, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
@@ -64,14 +64,14 @@ class Recorder:
         if not self._stage.learns:
             return report
         self._journal = Journal.begin(
-            ROOT,
+            ORIGIN,
             name=self._stage.name,
             experiment=self._stage.flow,
             parent=self._parent,
             tags={STAGE: self._stage.name},
             params=dict(flatten(self._stage.values)),
         )
-        start_sender(ROOT)
+        start_sender(ORIGIN)
         return TrackedReport(report, self._journal)
 
     def record(self, outcome: Outcome) -> None:
@@ -144,6 +144,8 @@ def begin_flow_run(flow: str, stages: list[Stage]) -> Journal | None:
     """
     if not any(stage.learns for stage in stages):
         return None
+    if refusal := explain_refusal(ROOT):
+        say(f"the runs' commit is unknown: {refusal}")
     params = stages[0].params.model_dump()
     journal = Journal.begin(ROOT, name=flow, experiment=flow, params=dict(flatten(params)))
     start_sender(ROOT)

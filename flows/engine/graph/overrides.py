@@ -29,6 +29,7 @@ from flows.engine.graph.params import (
     read_yaml,
     suggest_keys,
 )
+from flows.engine.machine import explain_refusal
 from flows.engine.names import suggest_names
 from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
@@ -144,6 +145,8 @@ def _holds(path: Path, text: str) -> bool:
 def _read_committed(name: str) -> str:
     shown = _show_committed(name)
     if shown.returncode:
+        if refusal := explain_refusal(ROOT):
+            raise EngineError(refusal)
         raise EngineError(
             f"a preset or a deployment starts from the committed {name}, but git has none ({shown.stderr.strip()}): "
             f"commit it with `git add {name}` and `git commit`"
@@ -184,7 +187,7 @@ def _set(content: Any, override: str, flow: str) -> None:
         content = content[where.pop(0)]
     for part in reversed(where[1:]):
         value = CommentedMap({part: value})
-    _put(content, where[0], value)
+    _put(content, where[0], _convert(value))
 
 
 def _read_value(text: str) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from flows.engine.machine import Identity, describe_machine, describe_source, identify, set_quiet_environment
 from flows.engine.processes import launch, stop_group
+from flows.engine.project import ORIGIN, ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.tracking.outbox import EVENTS, append_event, find_outbox, list_journals, read_json
 
@@ -33,7 +34,6 @@ COPIED_BYTES = 1_000_000
 POLL_S = 0.1
 # How long a sender may go on sending after it was asked to stop.
 STOP_S = 30.0
-CODE = Path(__file__).resolve().parents[3]
 # The variables that determine where MLflow's runs and files go, and with which credentials.
 STORE_VARIABLES = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "AWS_")
 
@@ -87,7 +87,7 @@ class Journal:
         params: Mapping[str, Value] | None = None,
     ) -> "Journal":
         """Begin a run of the project at `root`; its tags also hold machine, commit and library versions."""
-        known = {**describe_machine(), **describe_source(root), **(tags or {})}
+        known = {**describe_machine(), **describe_source(ROOT), **(tags or {})}
         opening = {
             "event": "begin",
             "name": name,
@@ -151,7 +151,7 @@ def start_sender(root: Path) -> Identity:
         return sender
     env = dict(os.environ)
     set_quiet_environment(env)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), env.get("PYTHONPATH")]))
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ORIGIN), env.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "flows.engine.tracking.sender", str(root), name_settings()]
     return launch(command, folder=root, env=env, log=root / ".trifold" / "logs" / "sender.log")
 
@@ -171,7 +171,7 @@ def name_settings() -> str:
 
 def sign_code(*folders: str) -> str:
     """Return a digest that changes with any source file that a sender may import, or of the given folders."""
-    files = sorted(file for folder in folders or ("flows", "tasks") for file in (CODE / folder).rglob("*.py"))
+    files = sorted(file for folder in folders or ("flows", "tasks") for file in (ORIGIN / folder).rglob("*.py"))
     stats = [(file.as_posix(), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 WHY_CHARS = 300
+# What MLflow and Alembic say of a database whose tables are those of another version.
+OTHER_SCHEMA = re.compile("out-of-date database schema|Can't locate revision")
 # On a busy machine it takes a sender, which is nice, long to import MLflow; trouble with the store ends the wait.
 SEND_S = 120.0
 LOCAL_FILE = Path("mlflow.db")
+OWN_STORE = f"sqlite:///{LOCAL_FILE}"
 STORE_LOCK = Path(".trifold/store.lock")
 # Shorter than MLflow's defaults (120 s per attempt, seven attempts), because journals wait on disk anyway.
 _SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -29,7 +34,7 @@ _SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 def prepare_environment() -> None:
     """Set the variables that MLflow reads at import: store, short time-outs, no telemetry, no progress bars."""
-    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{LOCAL_FILE}")
+    os.environ["MLFLOW_TRACKING_URI"] = os.environ.get("MLFLOW_TRACKING_URI") or OWN_STORE
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, value in _SHORT.items():
         os.environ.setdefault(name, value)
@@ -42,7 +47,7 @@ def open_store() -> MlflowClient:
 
     STORE_LOCK.parent.mkdir(exist_ok=True)
     with hold_lock(STORE_LOCK):
-        if os.environ.get("MLFLOW_TRACKING_URI") == f"sqlite:///{LOCAL_FILE}":
+        if os.environ.get("MLFLOW_TRACKING_URI") == OWN_STORE:
             follow_move(LOCAL_FILE)
         client = MlflowClient()
         client.search_experiments(max_results=1)
@@ -53,7 +58,7 @@ def open_existing_store() -> MlflowClient:
     """Open the store for a command that reads or moves an alias. Raises EngineError when there is none yet."""
     _await_sender()
     prepare_environment()
-    if os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{LOCAL_FILE}" and not LOCAL_FILE.exists():
+    if os.environ["MLFLOW_TRACKING_URI"] == OWN_STORE and not LOCAL_FILE.exists():
         raise EngineError("there is no mlflow.db yet: a run creates it, such as `python -m flows run audio`")
     try:
         return open_store()
@@ -72,13 +77,20 @@ def _await_sender() -> None:
 
 def list_troubles() -> tuple[type[Exception], ...]:
     """Return the exceptions raised when the store does not answer."""
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError
+    return MlflowException, SQLAlchemyError, CommandError, sqlite3.DatabaseError, OSError
 
 
 def describe_trouble(error: Exception) -> str:
-    """Return the store's address and the error in one line without secrets."""
-    reason = " ".join(str(error).split())
-    return strip_secrets(f"{os.environ['MLFLOW_TRACKING_URI']}: {reason}")[:WHY_CHARS]
+    """Return the store's address and the error in one line without secrets, with the way out if it is known."""
+    reason, address = " ".join(str(error).split())[:WHY_CHARS], os.environ["MLFLOW_TRACKING_URI"]
+    if OTHER_SCHEMA.search(reason):
+        reason = (
+            f"{reason.partition('. ')[0]}: another version of MLflow wrote it. `mlflow db upgrade {address}` upgrades "
+            f"an older one; for a newer one use that version, or `mv {LOCAL_FILE} mlflow.other`: a run makes a new one"
+        )
+    other = "" if address == OWN_STORE else "; `unset MLFLOW_TRACKING_URI` chooses the project's own store"
+    return strip_secrets(f"{address}: {reason}{other}")
