@@ -27,6 +27,12 @@ from benchmarks import (
     training,
 )
 from benchmarks.table import MissingDataError, Row, print_table, run_row
+from flows.engine.names import suggest_names
+
+USAGE = """usage: python -m benchmarks [ROW ...]     or: make bench ROW=name
+
+Measures these rows, or the quick ones, stores their figures in benchmarks/results/, and prints the table of all rows.
+A row that measures real data says which environment variable must hold the path of the data."""
 
 ROWS = [
     Row("orchestration", orchestration.measure, 3),
@@ -62,11 +68,24 @@ ROWS = [
 ]
 
 
+def print_usage() -> None:
+    """Print how to run the benchmarks, and each row with its minutes."""
+    sys.stdout.write(f"{USAGE}\n\nrows, with their minutes on two cores (*: quick):\n")
+    for row in ROWS:
+        sys.stdout.write(f"{'*' if row.is_quick else ' '} {row.name:<22}{row.minutes:>6g}\n")
+
+
 def main() -> None:
     """Run the named rows, or the quick ones, and print the table of all rows."""
     names = sys.argv[1:]
-    if unknown := set(names) - {row.name for row in ROWS}:
-        sys.exit(f"error: there is no row {unknown.pop()!r}; the rows are {', '.join(row.name for row in ROWS)}")
+    if {"-h", "--help"} & set(names):
+        print_usage()
+        return
+    known = [row.name for row in ROWS]
+    if unknown := [name for name in names if name not in known]:
+        more = "`python -m benchmarks --help` lists all rows"
+        similar = suggest_names(unknown[0], known, listed_as="the rows are", more=more)
+        sys.exit(f"error: there is no row {unknown[0]!r}; {similar}")
     chosen = [row for row in ROWS if row.name in names or (not names and row.is_quick)]
     for row in chosen:
         sys.stderr.write(f"{row.name}: about {row.minutes:g} min on two cores\n")

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,16 @@ class Row:
         if self.runs:
             lines = [line for line in lines if line.startswith(module.partition(".")[0])]
         for run in self.runs:
-            flow, _, preset = run.partition("-")
-            params = read_changed(flow, preset=preset, overrides=[])
-            lines.append(params.model_dump_json())
-            lines += [stage.code.make_fingerprint() for stage in trace_flow(flow, params)]
+            lines += _list_run_code(run)
         return hash_text("\n".join(lines))
+
+
+@cache
+def _list_run_code(run: str) -> list[str]:
+    """Return the params of a flow with its preset, "audio-esc10", and the fingerprints of its stages' code."""
+    flow, _, preset = run.partition("-")
+    params = read_changed(flow, preset=preset, overrides=[])
+    return [params.model_dump_json(), *(stage.code.make_fingerprint() for stage in trace_flow(flow, params))]
 
 
 class MissingDataError(Exception):

@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run flows from raw data to registered models; inspect, serve and clean up their results.",
 )
-models = typer.Typer(help="List the versions of the registered models; choose the champion.")
+models = typer.Typer(help="List the versions of the registered models; choose the champion, which is served.")
 app.add_typer(models, name="models", invoke_without_command=True)
 runs = typer.Typer(help="List the newest runs of flows; compare two of them.")
 app.add_typer(runs, name="runs", invoke_without_command=True)
@@ -43,13 +43,13 @@ def run(
     overrides: Annotated[
         list[str], typer.Option("--set", help="Set one param in the params file, as section.key=value; repeatable")
     ] = [],  # noqa: B006
-    force: Annotated[bool, typer.Option(help="Compute all stages, also fresh ones")] = False,
+    force: Annotated[bool, typer.Option(help="Compute all stages, also those that are up to date")] = False,
     stages: Annotated[
         list[str], typer.Option("--stage", help="Run only this stage and those that it needs; repeatable")
     ] = [],  # noqa: B006
     dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,
 ) -> None:
-    """Run flows under Prefect: fresh stages are cached, the others are restored or computed."""
+    """Run flows under Prefect: stages up to date are Cached, others are restored from DVC's cache or computed."""
     if len(flows) > 1 and (preset or overrides or stages):
         raise EngineError("--preset, --set and --stage belong to one flow: run each flow by a command of its own")
     if dry:
@@ -78,7 +78,7 @@ def status(
     flow: Annotated[str, typer.Argument(help="The flow: audio, ...; default: all flows")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """List every stage: fresh, stale, missing or altered, and why; when, and by which run, it was computed."""
+    """List every stage: fresh, stale, missing or altered (edited by hand), and why; when and by which run made."""
     from flows.commands.status import show_status
 
     show_status(flow, as_json=as_json)
@@ -87,7 +87,7 @@ def status(
 @app.command(context_settings={"ignore_unknown_options": True})
 def stage(
     name: Annotated[str, typer.Argument(help="The stage's name in dvc.yaml")],
-    values: Annotated[list[str], typer.Argument(help="Its plain values, as written in dvc.yaml")] = [],  # noqa: B006
+    values: Annotated[list[str], typer.Argument(help="The numbers, texts and flags after the name in dvc.yaml")] = [],  # noqa: B006
 ) -> None:
     """Compute one stage; `dvc repro` calls this command."""
     from flows.engine.drivers.dvc_driver import run_stage_command
@@ -166,7 +166,7 @@ def _name(given: Path | str) -> str:
 
 @app.command("try")
 def try_model(flow: Flow) -> None:
-    """Serve a page on loopback to try the champion, and the challenger, on a file or a text. Ctrl-C stops it."""
+    """Serve a page on loopback to try the champion, and any challenger, on a file or a text. Ctrl-C stops it."""
     registry = open_registry()
     from flows.commands.try_page import serve_page
 
@@ -185,7 +185,7 @@ def list_models(context: typer.Context) -> None:
 
 @models.command()
 def promote(model: Model, version: Annotated[str, typer.Argument(help="The version's number")]) -> None:
-    """Make a version the champion, whatever the gate decided."""
+    """Make a version the champion, which is served, whatever the gate (the comparison after a run) decided."""
     open_registry().promote(model, version)
     typer.echo(f"{model} version {version} is champion; to undo: `python -m flows models rollback {model}`")
 
@@ -280,7 +280,7 @@ def deploy() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the servers, the worker and the sender that this project started."""
+    """Stop what this project started: the servers, the worker, and the sender, which sends runs to MLflow."""
     from flows.engine.servers.server import down as stop_servers
     from flows.engine.tracking.journal import stop_sender
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
+from flows.commands.tables import format_size
 from flows.engine.errors import EngineError
 from flows.engine.graph.overrides import read_changed
 from flows.engine.graph.params import Params, dig
@@ -69,7 +70,7 @@ def inspect_path(path: Path) -> list[str]:
     with _open(path, opening) as folder:
         files = [each for each in folder.rglob("*") if each.is_file() and not each.name.startswith(".")]
         size_mb = sum(each.stat().st_size for each in files) / 1e6
-        head = f"{path}: {'a folder' if path.is_dir() else 'a file'} with {len(files)} files, {size_mb:.1f} MB"
+        head = _describe_size(path, files)
         if table := _find_addresses(folder, files):
             return [head, *_describe_addresses(path if path.is_file() else path / table)]
         domain = _choose_domain(folder, files, path)
@@ -83,8 +84,22 @@ def inspect_path(path: Path) -> list[str]:
     wanted |= {**survey.settings, **_choose_folds(survey, params.folds)}
     if path.is_file() and size_mb > params.source.max_unpacked_mb:
         wanted["source.max_unpacked_mb"] = round(1.2 * size_mb) + 1
-    lines = [head, *opening.remarks, f"domain: {domain.flow}", *_describe(survey), "to run:"]
-    return [*lines, _make_command(domain, wanted, params)]
+    lacks = _list_lacks(survey)
+    lines = [head, *opening.remarks, f"domain: {domain.flow}", *_describe(survey), *lacks]
+    return [*lines, "to run, when the data has them:" if lacks else "to run:", _make_command(domain, wanted, params)]
+
+
+def _describe_size(path: Path, files: list[Path]) -> str:
+    size = format_size(sum(each.stat().st_size for each in files))
+    if path.is_file() and [each.name for each in files] == [path.name]:
+        return f"{path}: a file, {size}"
+    return f"{path}: {'a folder' if path.is_dir() else 'an archive'} with {_count(len(files), 'files')}, {size}"
+
+
+def _count(number: int, units: str) -> str:
+    """Return a number with its unit, which ends in s or es, in the singular or plural."""
+    singular = units.removesuffix("es") if units.endswith("sses") else units.removesuffix("s")
+    return f"{number} {singular if number == 1 else units}"
 
 
 class _Opening(Silent):
@@ -147,13 +162,13 @@ def _describe(survey: Survey) -> list[str]:
     lines += _tabulate(survey)
     lines.append(f"set aside: {len(survey.dropped)}" if survey.dropped else "set aside: nothing")
     lines += [f"  {count}: {first.reason} (such as {first.file})" for count, first in list_examples(survey.dropped)]
-    return lines + survey.remarks + _warn(survey)
+    return lines + survey.remarks
 
 
 def _tabulate(survey: Survey) -> list[str]:
     """Return the number of usable examples of each class, by split."""
     classes = sorted(survey.classes)
-    total = f"usable: {survey.counts.total()} {survey.unit} of {len(classes)} classes"
+    total = f"usable: {_count(survey.counts.total(), survey.unit)} of {_count(len(classes), 'classes')}"
     if len(classes) > MAX_CLASSES:
         sizes = survey.classes.values()
         return [f"{total}, {min(sizes)} to {max(sizes)} of each ({shorten(classes)})"]
@@ -164,9 +179,10 @@ def _tabulate(survey: Survey) -> list[str]:
     return [total, *(f"  {name:<{width}}" + "".join(f"{value:>8}" for value in values) for name, *values in rows)]
 
 
-def _warn(survey: Survey) -> list[str]:
+def _list_lacks(survey: Survey) -> list[str]:
+    """Return what the data lacks for a run, in one sentence; [] if it has enough."""
     if len(survey.classes) < 2:
-        return ["A run needs two classes or more."]
+        return [f"A run needs two classes or more, with {LEAST_EXAMPLES} examples of each."]
     few = [name for name, count in sorted(survey.classes.items()) if count < LEAST_EXAMPLES]
     return [f"Too few examples for a run, which needs {LEAST_EXAMPLES} of each class: {shorten(few)}."] if few else []
 

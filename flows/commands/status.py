@@ -11,7 +11,7 @@ from flows.engine.cache.status import State, Status, explain_stages
 from flows.engine.console import print_table, say
 from flows.engine.graph.dvc_yaml import trace_all, trace_flow
 from flows.engine.graph.overrides import read_changed
-from flows.engine.graph.stage import Stage, choose_stages
+from flows.engine.graph.stage import Stage, choose_stages, refuse_missing_files
 from flows.engine.machine import read_versions
 from flows.engine.project import ROOT
 from flows.engine.tracking.ledger import Made, read_made
@@ -43,9 +43,14 @@ def show_status(flow: str, *, as_json: bool) -> None:
 
 
 def show_plan(flow: str, *, preset: str, overrides: list[str], force: bool, stages: list[str]) -> None:
-    """Print which stages a run would compute, why, and how long they took before. Read-only."""
+    """Print which stages a run would compute, why, and how long they took before. Read-only.
+
+    Raises EngineError, as the run does, when a file that the params name does not exist.
+    """
     traced = trace_flow(flow, read_changed(flow, preset=preset, overrides=overrides))
-    rows = _describe(choose_stages(traced, stages))
+    chosen = choose_stages(traced, stages)
+    refuse_missing_files(chosen)
+    rows = _describe(chosen)
     planned = [row for row in rows if force or row.status.state is not State.FRESH]
     columns = ["stage", "status", "seconds last time", "why"]
     print_table(columns, [[*_name(row), _format_seconds(row.made), _format_reasons(row)] for row in planned])

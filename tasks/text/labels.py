@@ -31,13 +31,15 @@ def find_labels(layout: Layout, clean: CleanTweets) -> dict[str, str]:
     """Return the class of each label, in the order of the classes: as `clean.labels` says, or else recognised.
 
     Labels that are the codes of Sentiment140 or its copies are named after them, all others are names of classes as
-    they are. Raises UserError when there are more than MAX_CLASSES different labels.
+    they are. Raises UserError when no row has a label, and when there are more than MAX_CLASSES different labels.
     """
     if clean.labels:
         return {str(value): name for value, name in clean.labels.items()}
     if codes := _find_codes(_sample_labels(layout.tables)):
         return codes
     counts = count_labels(layout.tables, clean)
+    if not counts:
+        raise UserError(_explain_unlabelled(layout.tables[-1], clean))
     if len(counts) > MAX_CLASSES:
         examples = ", ".join(repr(value) for value, _ in counts.most_common(3))
         raise UserError(
@@ -71,6 +73,17 @@ def count_labels(tables: Sequence[Table], clean: CleanTweets) -> Counter[str]:
         return Counter({pair["values"]: pair["counts"] for pair in pairs if pair["values"]})
 
     return sum(map_cores(count, [block for table in tables for block in split_file(table)]), Counter[str]())
+
+
+def _explain_unlabelled(table: Table, clean: CleanTweets) -> str:
+    """Return why no row of a table has a label: it has no row, its lines are no rows, or the column is empty."""
+    lines = read_lines(split_file(table)[0], encoding=clean.encoding, max_chars=clean.max_chars)
+    if lines.faults:
+        first = lines.faults[0]
+        return f"{table.path.name} has no usable row (line {first.line + 1}: {first.reason}): correct its lines."
+    if not len(lines.table):
+        return f"{table.path.name} has a header and no row: add rows, each a label and a text."
+    return f"The column of labels in {table.path.name} is empty in each row: set clean.columns.label to another column."
 
 
 def _sample_labels(tables: Sequence[Table]) -> Counter[str]:

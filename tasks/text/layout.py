@@ -31,6 +31,10 @@ N_COLUMNS = 6
 SAMPLE_BYTES = 1 << 18
 SAMPLE_CHARS = 10_000  # a longer line is no part of the sample
 TAB = "tab"
+NAME_COLUMNS = (
+    "Name the columns of the label and the text, by their names or, where the first line is no header, by their "
+    "numbers from 1: --set clean.columns.label=NAME --set clean.columns.text=NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ def recognise_table(path: Path, clean: CleanTweets) -> Table | str:
     header, asked = rows[0], clean.columns.model_dump()
     given = {role: _find_place(header, value) for role, value in asked.items() if value != ""}
     if lost := [f"{role}: {asked[role]}" for role, place in given.items() if place < 0]:
-        return f"it has no such column ({', '.join(lost)}; clean.columns): it has {shorten(header)}"
+        return explain_ragged(lines[0], rows[0], separator) or (
+            f"it has no such column ({', '.join(lost)}; clean.columns): it has {shorten(header)}; their numbers "
+            f"are 1 to {len(header)}"
+        )
     named = {role: header.index(name) for role, known in COLUMNS.items() if (name := find_column(header, known))}
     if any(isinstance(value, str) and value for value in asked.values()) or named.keys() >= {"label", "text"}:
         places, names = named | given, tuple(header)
@@ -111,7 +118,9 @@ def recognise_table(path: Path, clean: CleanTweets) -> Table | str:
         places = {role: at for role, at in named.items() if role in ("label", "text")} | given
         names = tuple(header) if named.keys() & places.keys() - given.keys() else ()
     if missing := [role for role in ("label", "text") if role not in places]:
-        return f"no column is known for the {' and the '.join(missing)}: it has {shorten(header)}"
+        return explain_ragged(lines[0], rows[0], separator) or (
+            f"no column is known for the {' and the '.join(missing)}: its first line has {shorten(header)}"
+        )
     columns = [next((role for role, at in places.items() if at == place), "") for place in range(len(header))]
     return Table(path, "", separator, tuple(columns), names)
 
@@ -169,6 +178,20 @@ def _find_place(header: Sequence[str], value: str | int) -> int:
     return header.index(value) if value in header else -1
 
 
+def explain_ragged(first_line: str, row: Sequence[str], separator: str) -> str:
+    """Return how the first line, which may be a header, differs in its number of values from a row; "" if it does not.
+
+    Unquoted separators in texts make the rows longer than the header.
+    """
+    n_values = len(next(csv.reader([first_line], delimiter=separator[0])))
+    if n_values == len(row):
+        return ""
+    return (
+        f"its first line has {n_values} value{'s' * (n_values != 1)}, but most others {len(row)}: put values that hold "
+        f"{separator[0]!r} in quotes"
+    )
+
+
 def _is_sentiment140(rows: Sequence[Sequence[str]]) -> bool:
     return len(rows[0]) == N_COLUMNS and 2 * sum(row[1].isdigit() for row in rows) > len(rows)
 
@@ -176,18 +199,17 @@ def _is_sentiment140(rows: Sequence[Sequence[str]]) -> bool:
 def _explain(archive: Path, files: Sequence[Path], tables: Sequence[Table], ignored: dict[str, str]) -> str:
     if not files:
         contents = shorten(sorted(path.name for path in archive.rglob("*") if path.is_file())) or "nothing"
-        return f"The archive holds no table of texts (.csv, .tsv or .txt), only {contents}. Save the texts as CSV."
+        return f"The source holds no table of texts (.csv, .tsv or .txt), only {contents}. Save the texts as CSV."
     by_split = {split: [table.path.name for table in tables if table.split == split] for split in ("train", "test", "")}
     found = f"{len(tables)} tables of labelled texts ({shorten([table.path.name for table in tables])})"
     if tables:
         return (
-            f"The archive holds {found}: {len(by_split['train'])} for training and {len(by_split['test'])} for tests "
+            f"The source holds {found}: {len(by_split['train'])} for training and {len(by_split['test'])} for tests "
             "by their names. One for training is needed, such as train.csv, and at most one for tests, such as "
             "test.csv: rename or remove files."
         )
     reasons = "; ".join(f"{name}: {why}" for name, why in list(ignored.items())[:3])
     return (
-        f"The archive holds no table of labelled texts ({reasons}). Say which columns hold the label and the text, by "
-        "their names or numbers from 1: --set clean.columns.label=NAME --set clean.columns.text=NAME; "
-        "`python -m flows inspect PATH` proposes them."
+        f"The source holds no table of labelled texts ({reasons}). {NAME_COLUMNS}; `python -m flows inspect PATH` "
+        "proposes them."
     )

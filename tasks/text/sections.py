@@ -29,7 +29,8 @@ class CleanTweets(NormaliseText):
     """How the tables are read, which tweets are usable, and how they are normalised."""
 
     separator: str = Field(
-        pattern=r"^(auto|tab|[^\w\s\"] ?)$", description="between values: a character, tab, or auto: recognised"
+        pattern=r"^(auto|tab|[^\w\s\"] ?)$",
+        description="auto (recognised), tab, or the one character between values: no letter, digit, quote or blank",
     )
     columns: Columns
     labels: dict[str | int, str] = Field(description="the class of each label; {}: recognised, or as they are")

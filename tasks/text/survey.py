@@ -6,13 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.class_folders import shorten
 from tasks.clean_table import Dropped
 from tasks.errors import UserError
 from tasks.source_tables import list_tables
 from tasks.survey import Survey
 from tasks.text.gather import clean_block
 from tasks.text.labels import find_labels
-from tasks.text.layout import Layout, find_layout, find_separator, sample_lines, split_lines
+from tasks.text.layout import (
+    NAME_COLUMNS,
+    Layout,
+    Table,
+    explain_ragged,
+    find_layout,
+    find_separator,
+    recognise_table,
+    sample_lines,
+    split_lines,
+)
 from tasks.text.lines import Block, split_file
 from tasks.text.sections import CleanTweets
 
@@ -31,6 +42,8 @@ def survey_texts(archive: Path, clean: CleanTweets) -> Survey:
     except UserError:
         settings = guess_columns(archive)
         if not settings:
+            if reasons := _explain_unguessed(archive, clean):
+                raise UserError(reasons) from None
             raise
         named = {name.rpartition(".")[2]: value for name, value in settings.items()}
         clean = clean.model_copy(update={"columns": clean.columns.model_copy(update=named)})
@@ -70,6 +83,24 @@ def guess_columns(archive: Path) -> dict[str, object]:
         chosen = {"label": label, "text": text}
         return {f"clean.columns.{role}": header[at] if is_named else at + 1 for role, at in chosen.items()}
     return {}
+
+
+def _explain_unguessed(archive: Path, clean: CleanTweets) -> str:
+    """Return why no table's columns are recognised or guessed; "" if a table's are."""
+    reasons = {path: recognise_table(path, clean) for path in list_tables(archive)}
+    if any(isinstance(reason, Table) for reason in reasons.values()):
+        return ""
+    for path, reason in reasons.items():
+        rows = split_lines(lines := sample_lines(path), separator := find_separator(lines))
+        if rows and explain_ragged(lines[0], rows[0], separator):
+            return f"{path.name}: {reason}."
+        if rows:
+            return (
+                f"{path.name}: {reason}. The values of its {len(lines)} line{'s' * (len(lines) != 1)} do not show them "
+                f"either, because no column repeats a few labels. {NAME_COLUMNS}."
+            )
+    listed = shorten([f"{path.name}: {reason}" for path, reason in reasons.items()])
+    return f"{listed}. Each line of a table of texts has a label, a separator and a text."
 
 
 def _count_block(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from benchmarks import table
 from benchmarks.ablation import list_variants
 from benchmarks.progressive import learn_at_last_size
 from benchmarks.real_data import Clone
-from benchmarks.table import Figure, Row
+from benchmarks.table import RESULTS, Figure, Row
 from flows.engine.graph.dvc_yaml import trace_flow
 from flows.images import ImagesParams
 from tests.project import REPOSITORY
@@ -23,7 +24,8 @@ from tests.project import REPOSITORY
 @pytest.mark.parametrize(
     ("row", "code", "told"),
     [
-        ("nothing", 1, "there is no row 'nothing'; the rows are orchestration, training"),
+        ("nothing", 1, "there is no row 'nothing'; `python -m benchmarks --help` lists all rows"),
+        ("imagenet", 1, "there is no row 'imagenet'; did you mean imagenette or imagenette_long (`python -m benchm"),
         ("esc10", 0, "esc10: ESC10="),
         ("text_training", 0, "text_training: "),
         ("text_accuracy", 0, "text_accuracy: SENTIMENT140="),
@@ -36,6 +38,14 @@ def test_a_row_that_cannot_run_says_why(row: str, code: int, told: str) -> None:
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_lists_each_row_with_its_minutes() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    rows = [line.strip("* ").split() for line in done.stdout.splitlines() if re.match(r"[* ] \w", line)]
+    assert ["spectrograms", "0.5"] in rows
+    assert {path.stem for path in RESULTS.glob("*.json")} <= {name for name, _ in rows}
 
 
 @pytest.mark.parametrize("preset", ["", "imagenette", "ants-and-bees"])

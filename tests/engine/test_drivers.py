@@ -109,6 +109,19 @@ def test_an_unknown_name_is_refused_before_anything_is_written(tiny: TinyProject
     assert [file.read_bytes() for file in files] == before
 
 
+@pytest.mark.parametrize(("stage", "fails"), [("tiny-nope", ""), ("tiny-read", "read")])
+def test_a_stage_command_that_fails_keeps_the_entries_of_dvc_lock(tiny: TinyProject, stage: str, fails: str) -> None:
+    tiny.edit("tasks/near.py", '+ "\\n"', '+ "\\n\\n"')
+    lock = tiny.root / "dvc.lock"
+    lock.write_text(lock.read_text() + "  tiny-old:\n    cmd: python -m flows stage tiny-old\n")
+    before = lock.read_text().partition("  tiny-change")
+    done = tiny.call("python", "-m", "flows", "stage", stage, TINY_FAIL=fails)
+    assert done.code == 1
+    after = lock.read_text().partition("  tiny-change")
+    assert after[1:] == before[1:], "also that of a stage which dvc.yaml no longer has"
+    assert fails or after == before
+
+
 def test_a_flow_whose_params_file_is_gone_is_named_rather_than_left_out(tiny: TinyProject) -> None:
     (tiny.root / "params/tiny.yaml").unlink()
     for command in (["graph", "--write"], ["run", "tiny"]):

@@ -86,6 +86,52 @@ def test_a_table_with_other_columns(tmp_path: Path) -> None:
     assert params.source.archive == str(tmp_path / "reviews # 1.csv")  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("label,text\ngood,I liked it\n", "A run needs two classes or more, with 3 examples of each."),
+        (
+            "text;label\nI liked it;1\nawful;0\n",
+            "Too few examples for a run, which needs 3 of each class: negative, positive.",
+        ),
+    ],
+)
+def test_the_command_for_a_table_of_one_or_two_rows_waits_for_more(tmp_path: Path, table: str, line: str) -> None:
+    (tmp_path / "few.csv").write_text(table)
+    *_, lack, announced, command = inspect_path(tmp_path / "few.csv")
+    assert (lack, announced) == (line, "to run, when the data has them:")
+    assert check_command(command)[0] == "text"
+
+
+NAMES = "Name the columns of the label and the text, by their names or, where the first line is no header, by their num"
+FEW = (
+    "its first line has {}. The values of its {} do not show them either, because no column repeats a few labels. "
+    + NAMES
+)
+RAGGED = "few.csv: its first line has 2 values, but most others 3: put values that hold ',' in quotes."
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("good,I liked it\n", FEW.format("good, I liked it", "1 line")),
+        ("good,I liked it\nbad,it was awful\n", FEW.format("good, I liked it", "2 lines")),
+        ("nr,stars,said\n1,good,I liked it\n2,bad,awful\n", FEW.format("nr, stars, said", "3 lines")),
+        ("stars,said\ngood,yes, very\nbad,no, not at all\n", RAGGED),
+        ("label,text\ngood,yes, very\nbad,no, not at all\n", RAGGED),
+        ("label,text\n", "few.csv has a header and no row: add rows, each a label and a text."),
+        ("label,text\ngood,yes, very\n", "has no usable row (line 2: columns: 3 where 2 are needed (label, text))"),
+        ("label,text\n,I liked it\n", "The column of labels in few.csv is empty in each row: set clean.columns.label"),
+    ],
+)
+def test_a_short_table_that_cannot_be_read_is_explained(tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "few.csv").write_text(table)
+    with pytest.raises(UserError) as error:
+        inspect_path(tmp_path / "few.csv")
+    assert message in str(error.value)
+    assert "inspect" not in str(error.value).removeprefix(str(tmp_path)), "it is what the user has just run"
+
+
 def test_a_list_of_addresses(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("url,class,type\nhttp://a.example/1.jpg,cat,train\n")
     flow, params = check_command(inspect_path(tmp_path / "list.csv")[-1])
@@ -98,7 +144,7 @@ def test_a_list_of_addresses(tmp_path: Path) -> None:
         (["a.mp4", "b.json"], r"holds 2 files \(1 \.json, 1 \.mp4\), and trifold recognises none of them\. It reads"),
         ([], r"holds 0 files \(none\)"),
         (["1.jpg", "2.jpg"], "domain images. No class folders found: .* Sort the files into folders"),
-        (["notes.txt"], "domain text. The archive holds no table of labelled texts"),
+        (["notes.txt"], r"domain text. notes\.txt: no separator .* Each line of a table of texts has a label, a sep"),
     ],
 )
 def test_what_is_not_recognised_is_said_in_sentences(tmp_path: Path, files: list[str], message: str) -> None:

@@ -111,16 +111,19 @@ join:  # the last stage
 
 
 WRONG = {
-    "an unknown key": (("--set", "join.seperator=x"), "join.separator"),
+    "an unknown key": (("--set", "join.seperator=x"), "valid keys: separator"),
     "an unknown key of the recipe": (
         ("--set", "recipe.befor=x"),
-        "valid keys: recipe.mark, recipe.before, recipe.gap",
+        "recipe.befor is not a key of params/tiny.yaml; valid keys: mark, before, gap",
     ),
     "an unknown key of a member": (
         ("--set", "members.upper.befor=x"),
-        "valid keys: members.upper.mark, members.upper.before, members.upper.gap",
+        "members.upper.befor is not a key of params/tiny.yaml; valid keys: mark, before, gap",
     ),
-    "a wrong type in the recipe": (("--set", "recipe.before=3"), "recipe.before is 3: input should be a valid string"),
+    "a wrong type in the recipe": (
+        ("--set", "recipe.before=3"),
+        "recipe.before is 3: must be a text (a number in quotes)",
+    ),
     "a wrong type in place of the recipe's": (("--set", "members.reverse.before=3"), "members.reverse.before is 3"),
     "a wrong type that no member takes over": (("--set", "recipe.gap=3"), "recipe.gap is 3"),
     "a new member that lacks a key": (
@@ -133,6 +136,10 @@ WRONG = {
     "no value": (("--set", "join.separator"), "has no value: write join.separator=VALUE"),
     "no YAML": (("--set", "join.separator=[1"), "YAML"),
     "an unknown preset": (("--preset", "minus"), "loud, plus"),
+    "a path that does not exist": (
+        ("--set", "source.path=gone.txt"),
+        "error: tiny-read needs gone.txt, which does not exist: correct the path in params/tiny.yaml",
+    ),
     "one right, one wrong": (("--set", "notes.comment=x", "--set", "join.separator=3"), "join.separator is 3"),
 }
 
@@ -141,10 +148,11 @@ WRONG = {
 def test_what_is_not_valid_changes_nothing(tiny: TinyProject, case: str) -> None:
     options, words = WRONG[case]
     before = {name: (tiny.root / name).read_text() for name in FILES}
-    done = tiny.call("python", "-m", "flows", "run", "tiny", *options)
-    assert done.code == 1
-    assert words in done.output
-    assert "Traceback" not in done.output
+    for dry in [[], ["--dry"]]:
+        done = tiny.call("python", "-m", "flows", "run", "tiny", *options, *dry)
+        assert done.code == 1
+        assert words in done.output
+        assert len(done.output.splitlines()) == 1, "nothing is listed, and no traceback printed"
     assert {name: (tiny.root / name).read_text() for name in FILES} == before
     assert tiny.computed() == []
 

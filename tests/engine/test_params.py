@@ -60,13 +60,32 @@ def test_a_renamed_key_is_refused_with_its_new_name(section: str) -> None:
         read("text", "", f"{section}.{key}=1")
 
 
+SEPARATOR = "must be auto (recognised), tab, or the one character between values: no letter, digit, quote or blank"
+
+
 @pytest.mark.parametrize(
     ("flow", "override", "message"),
     [
-        ("audio", "recipe.lr=fast", "recipe.lr is 'fast': input should be 'auto', or a valid number"),
-        ("audio", "compute.threads=0", "compute.threads is 0: input should be greater than or equal to 1, or 'auto'"),
+        ("audio", "recipe.lr=fast", "recipe.lr is 'fast': must be 'auto', or a number"),
+        ("audio", "compute.threads=0", "compute.threads is 0: must be at least 1, or 'auto'"),
         ("audio", "recipe=3", "recipe is 3, but has keys of its own: write recipe.KEY=VALUE"),
         ("audio", "source=3", "source is 3, but has keys of its own: write source.KEY=VALUE"),
+        ("text", "clean.separator=tabs", f"clean.separator is 'tabs': {SEPARATOR}"),
+        ("text", "clean.separator=\\t", f"clean.separator is '\\\\t': {SEPARATOR}"),
+        ("text", "clean.columns.label={a: b}", "clean.columns.label: must be a text, or a whole number"),
+        ("text", "clean.columns.text=null", "clean.columns.text is None: must be a text, or a whole number"),
+        (
+            "text",
+            "clean.labels=[good]",
+            "clean.labels is ['good'], but has keys of its own: write clean.labels.KEY=VALUE",
+        ),
+        ("text", "clean.labels={1: 2}", "clean.labels.1 is 2: must be a text (a number in quotes)"),
+        (
+            "text",
+            "clean.labels={1.5: good}",
+            "clean.labels has the key 1.5, but a key must be a text (a number in quotes), or a whole number",
+        ),
+        ("text", "tokens.lower=1", "tokens.lower is 1: must be true or false"),
         ("images", "sizes.tiny=32", "sizes.tiny is 32, but has keys of its own: write sizes.tiny.KEY=VALUE"),
     ],
 )
@@ -74,6 +93,34 @@ def test_a_wrong_value_has_one_message(flow: str, override: str, message: str) -
     with pytest.raises(EngineError) as error:
         read(flow, "", override)
     assert str(error.value) == f"params/{flow}.yaml: {message}"
+
+
+@pytest.mark.parametrize("text", [",", "|"])
+def test_a_separator_that_yaml_reads_otherwise_is_refused_with_its_quotes(text: str) -> None:
+    with pytest.raises(EngineError) as error:
+        read("text", "", f"clean.separator={text}")
+    assert str(error.value).endswith(f"{text!r} is not a YAML value; a text: --set 'clean.separator=\"{text}\"'")
+    assert read("text", "", f'clean.separator="{text}"').clean.separator == text
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("members.lstm.epoch=1", "did you mean epochs or head_epochs (params/text.yaml explains all keys)?"),
+        ("member.lstm.epochs=1", "did you mean members (params/text.yaml explains all keys)?"),
+        (
+            "members.lstm.zzzzzz=1",
+            "members.lstm.zzzzzz is not a key of params/text.yaml; params/text.yaml explains all keys",
+        ),
+        ("clean.columns.txt=1", "valid keys: label, text, user, date"),
+        ("members.lstm={epoch: 1}", "did you mean epochs or head_epochs (the committed file explains all keys)?"),
+    ],
+)
+def test_a_wrong_key_is_answered_with_few_right_ones(override: str, message: str) -> None:
+    with pytest.raises(EngineError) as error:
+        read("text", "", override)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 300
 
 
 def test_an_unknown_flow_is_named_before_anything_is_read() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.engine.files import write_whole
+from flows.engine.graph.dvc_yaml import CHECK
 
 HEAD = "schema: '2.0'\nstages:\n"
 _BLOCK = re.compile(r"  ([A-Za-z][\w.-]*):\n(?:    .*\n)+")
@@ -30,6 +31,7 @@ class Blocks(MutableMapping[str, Any]):
     def __init__(self, texts: dict[str, str], path: str) -> None:
         self._texts = texts
         self._path = path
+        self.recorded: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
         return _parse_block(self._texts[name], self._path)[name]
@@ -37,6 +39,7 @@ class Blocks(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         from dvc.utils.serialize import dumps_yaml
 
+        self.recorded.add(name)
         self._texts[name] = dumps_yaml({"stages": {name: _copy_apart(value)}}).partition("\n")[2]
 
     def __delitem__(self, name: str) -> None:
@@ -110,7 +113,8 @@ def _copy_apart(value: Any) -> Any:
 def _modify(path: str, fs: Any = None) -> Iterator[Any]:
     """Yield dvc.lock's content to be changed, then write it atomically: a kill leaves the old file or the new one.
 
-    The caller holds DVC's repository lock. Stages that dvc.yaml no longer has are left out.
+    The caller holds DVC's repository lock. Stages that dvc.yaml no longer has are left out, but not yet when the first
+    stage is recorded: the command that it precedes may fail.
     """
     from dvc.utils.serialize import modify_yaml
 
@@ -121,8 +125,9 @@ def _modify(path: str, fs: Any = None) -> Iterator[Any]:
             yield data
         return
     yield blocks.as_file()
-    for name in set(blocks) - list_stages(lock.with_suffix(".yaml")):
-        del blocks[name]
+    if blocks.recorded != {CHECK}:
+        for name in set(blocks) - list_stages(lock.with_suffix(".yaml")):
+            del blocks[name]
     write_whole({lock: blocks.render()})
 
 

@@ -25,8 +25,7 @@ from flows.engine.cache.lockfile import replace_lock_access
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
 from flows.engine.errors import EngineError
 from flows.engine.graph.fingerprint import FOLDER
-from flows.engine.graph.params import params_file
-from flows.engine.graph.stage import Stage
+from flows.engine.graph.stage import Stage, refuse_missing_files
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
 
@@ -242,11 +241,8 @@ def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
 
 def _find_inputs(stage: Stage) -> None:
     refuse_links(stage)
+    refuse_missing_files([stage])
     if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
-        if missing[0] in stage.files:
-            raise EngineError(
-                f"{stage.name} needs {missing[0]}, which does not exist: correct the path in {params_file(stage.flow)}"
-            )
         raise EngineError(
             f"{stage.name} needs {missing[0]}, which is missing: compute it with `dvc repro {stage.name}`"
         )

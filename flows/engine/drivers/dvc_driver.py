@@ -30,13 +30,13 @@ def run_stage_command(name: str, values: list[str]) -> None:
     When a user calls this command, or another driver computed the stage since that decision, the engine asks DVC for a
     new verdict. Raises EngineError when `values` differ from the flow's: dvc.yaml is older than the flow.
     """
-    decided_s = _find_decision_time()
+    decided_s, stage = _find_decision_time(), find_stage(name)
+    _compare_values(stage, values)
     if decided_s is None:
         update_code()
     elif name == CHECK:
         announce_upgrade()
-    (stage,) = read_fingerprints([find_stage(name)])
-    _compare_values(stage, values)
+    (stage,) = read_fingerprints([stage])
     refuse_links(stage)
     run = format_command() if decided_s is None else "dvc repro"
     with ConsoleReport(stage.name) as report, Recorder(stage, run=run) as recorder:

@@ -19,7 +19,7 @@ from flows.engine.drivers.run import Run
 from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides, read_changed
-from flows.engine.graph.stage import Stage, choose_stages
+from flows.engine.graph.stage import Stage, choose_stages, refuse_missing_files
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
@@ -47,9 +47,9 @@ def run_flows(flows: list[str], request: Request, *, force: bool) -> None:
 
 
 def _run_flow(flow: str, request: Request, *, force: bool) -> None:
-    if request.stages:  # an unknown stage is refused before anything is written
-        params = read_changed(flow, preset=request.preset, overrides=request.overrides)
-        choose_stages(trace_flow(flow, params), request.stages)
+    # An unknown stage, or a path that does not exist, is refused before anything is written.
+    params = read_changed(flow, preset=request.preset, overrides=request.overrides)
+    refuse_missing_files(choose_stages(trace_flow(flow, params), request.stages))
     if request.preset or request.overrides:
         say(apply_overrides(flow, preset=request.preset, overrides=request.overrides))
     with ThreadPoolExecutor(1) as beside:

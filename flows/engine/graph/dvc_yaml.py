@@ -18,7 +18,8 @@ from flows.engine.files import write_whole
 from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.params import Params, params_file
 from flows.engine.graph.pipeline import Pipeline
-from flows.engine.graph.stage import Artifact, Published, Registered, Stage
+from flows.engine.graph.stage import Artifact, Published, Registered, Stage, suggest_stages
+from flows.engine.names import suggest_names
 from flows.engine.project import ROOT, list_flows
 
 HEADER = "# Generated from flows/*.py by `python -m flows graph --write`: edit those files, not this one.\n"
@@ -28,7 +29,8 @@ CHECK = "code"
 def load_pipeline(name: str) -> Pipeline:
     """Import a flow's module and return its pipeline. Raises EngineError when there is no such flow."""
     if name not in list_flows():
-        raise EngineError(f"there is no flow {name!r}; the flows are {', '.join(list_flows())}")
+        known = suggest_names(name, list_flows(), listed_as="the flows are", more="each file in params/ is one's")
+        raise EngineError(f"there is no flow {name!r}; {known}")
     found = getattr(importlib.import_module(f"flows.{name}"), name, None)
     if not isinstance(found, Pipeline):
         raise EngineError(f"flows/{name}.py must define `{name}` with @pipeline({name!r}, ...)")
@@ -101,8 +103,7 @@ def find_stage(name: str) -> Stage:
         )
     stages = {stage.name: stage for stage in trace_flow(flow)}
     if name not in stages:
-        near = difflib.get_close_matches(name, stages, n=3, cutoff=0) or list(stages)[:3]
-        raise EngineError(f"there is no stage {name!r}; similar: {', '.join(near)}; `python -m flows graph` lists all")
+        raise EngineError(f"there is no stage {name!r}; {suggest_stages(name, stages)}")
     return stages[name]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 import subprocess
 from collections.abc import Mapping
 from io import StringIO
@@ -25,8 +27,10 @@ from flows.engine.graph.params import (
     list_keys,
     params_file,
     read_yaml,
+    suggest_keys,
 )
 from flows.engine.machine import explain_refusal
+from flows.engine.names import suggest_names
 from flows.engine.project import ROOT, make_state_folder
 from flows.engine.redact import strip_secrets
 
@@ -157,7 +161,8 @@ def _show_committed(name: str) -> subprocess.CompletedProcess[str]:
 def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     names = sorted(p.stem.removeprefix(f"{flow}-") for p in (ROOT / "params/presets").glob(f"{flow}-*.yaml"))
     if preset not in names:
-        raise EngineError(f"there is no preset {preset!r} for {flow}; its presets are {', '.join(names) or 'none'}")
+        known = suggest_names(preset, names, listed_as="its presets are", more="params/presets/ has all presets")
+        raise EngineError(f"there is no preset {preset!r} for {flow}; {known}")
     return read_yaml(f"params/presets/{flow}-{preset}.yaml")
 
 
@@ -169,19 +174,27 @@ def _set(content: Any, override: str, flow: str) -> None:
     if find_type(model, where) is None and (change := explain_change(model, where)):
         raise EngineError(f"--set {override}: {key} {change}")
     if find_type(model, where) is None:
-        valid = ", ".join(_list_valid(model, where[:-1]))
-        raise EngineError(f"--set {override}: {key} is not a key of {name}; valid keys: {valid}")
+        valid = _suggest_keys(model, where, more=f"{name} explains all keys")
+        raise EngineError(f"--set {override}: {key} is not a key of {name}; {valid}")
     if not equals:
         raise EngineError(f"--set {override} has no value: write {key}=VALUE")
     try:
-        value = YAML(typ="safe", pure=True).load(text) if text else ""
+        value = _read_value(text)
     except YAMLError:
-        raise EngineError(f"--set {override}: {text!r} is not a YAML value: write {key}=VALUE") from None
+        quoted = shlex.quote(f"{key}={json.dumps(text, ensure_ascii=False)}")
+        raise EngineError(f"--set {override}: {text!r} is not a YAML value; a text: --set {quoted}") from None
     while len(where) > 1 and isinstance(content.get(where[0]), CommentedMap):
         content = content[where.pop(0)]
     for part in reversed(where[1:]):
         value = CommentedMap({part: value})
     _put(content, where[0], _convert(value))
+
+
+def _read_value(text: str) -> Any:
+    """Return a value as YAML reads it, "" for nothing. Raises YAMLError also for the start of a text of many lines."""
+    if text in ("|", ">"):
+        raise YAMLError(f"no text follows {text}")
+    return YAML(typ="safe", pure=True).load(text) if text else ""
 
 
 def _put(section: CommentedMap, key: str, value: Any) -> None:
@@ -211,8 +224,9 @@ def _find_last(section: CommentedMap) -> tuple[CommentedMap, str]:
     return _find_last(below) if isinstance(below, CommentedMap) and below else (section, last)
 
 
-def _list_valid(model: type[Params], where: list[str]) -> list[str]:
-    """Return the valid keys of the deepest existing section on the path to an invalid key."""
-    while where and not list_keys(model, where):
-        where = where[:-1]
-    return [".".join([*where, key]) for key in list_keys(model, where)]
+def _suggest_keys(model: type[Params], where: list[str], *, more: str) -> str:
+    """Return which keys the deepest existing section on the path to an invalid key has."""
+    *parents, wrong = where
+    while parents and not list_keys(model, parents):
+        *parents, wrong = parents
+    return suggest_keys(wrong, model, parents, more=more)

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML, YAMLError
 
 from flows.engine.errors import EngineError
+from flows.engine.names import suggest_names
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 
 P = TypeVar("P", bound="Params")
 
 RECIPE = "recipe"
+KEY = "[key]"
+"""The part of a fault's place by which pydantic says that a mapping's key is wrong, not its value."""
+PLAIN_WORDS = {
+    "Input should be": "must be", "a valid string": "a text", "a valid number": "a number",
+    "a valid integer": "a whole number", "a valid boolean": "true or false",
+    "greater than or equal to": "at least", "less than or equal to": "at most",
+    "greater than": "above", "less than": "below", "should have": "must have",
+}  # fmt: skip
 
 
 class Params(BaseModel):
@@ -108,23 +118,37 @@ def _list_faults(model: type[BaseModel], content: Any) -> list[ErrorDetails]:
     try:
         model.model_validate(content)
     except ValidationError as error:
-        return _join_branches(error.errors(), content)
+        return _join_branches(error.errors(), model)
     return []
 
 
-def _join_branches(faults: list[ErrorDetails], content: Any) -> list[ErrorDetails]:
+def _join_branches(faults: list[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
     """Return one fault for a value that fits none of several types; pydantic has one for each, with the type's name."""
     joined: dict[tuple[int | str, ...], ErrorDetails] = {}
     for fault in faults:
         loc = fault["loc"]
-        parent = dig(content, [str(part) for part in loc[:-1]])
-        if len(loc) > 1 and parent is not None and not isinstance(parent, Mapping):
+        if KEY in loc:
+            loc = loc[: loc.index(KEY) + 1]
+        elif get_origin(find_type(model, [str(part) for part in loc[:-1]])) in (Union, UnionType):
             loc = loc[:-1]
-        rule = fault["msg"]
+        rule = _word_plainly(fault, model)
         if loc in joined:
-            rule = joined[loc]["msg"] + ", or " + rule.removeprefix("Input should be ")
+            rule = joined[loc]["msg"] + ", or " + rule.removeprefix("must be ")
         joined[loc] = {**fault, "loc": loc, "msg": rule}
     return list(joined.values())
+
+
+def _word_plainly(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return the rule that a value breaks, as `must be ...` where pydantic has it in its own words."""
+    if fault["type"] == "string_pattern_mismatch":
+        *place, name = [str(part) for part in fault["loc"]]
+        return f"must be {find_type(model, place).model_fields[name].description}"
+    rule = fault["msg"].removeprefix("Value error, ")
+    for theirs, plain in PLAIN_WORDS.items():
+        rule = rule.replace(theirs, plain)
+    if fault["type"] == "string_type" and isinstance(fault["input"], int | float):
+        rule += " (a number in quotes)"
+    return rule
 
 
 def fill_in(content: Mapping[str, Any], model: type[Params]) -> dict[str, Any]:
@@ -194,6 +218,11 @@ def list_keys(model: type[BaseModel], where: Sequence[str]) -> list[str]:
     return [*recipe, *found.model_fields] if _is_section(found) else []
 
 
+def suggest_keys(wrong: str, model: type[BaseModel], where: Sequence[str], *, more: str) -> str:
+    """Return which keys the section at `where` has, for a message about a wrong one."""
+    return suggest_names(wrong, list_keys(model, where), listed_as="valid keys:", more=more)
+
+
 def explain_change(model: type[BaseModel], where: Sequence[str]) -> str:
     """Return what became of a key that an earlier version had, as its section's `renamed` and `removed` say."""
     *parents, key = where
@@ -226,16 +255,16 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
     where = [str(part) for part in _locate(detail["loc"], model, content)]
     key = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        rule = (
-            explain_change(model, where) or f"is not a key here; valid keys: {', '.join(list_keys(model, where[:-1]))}"
-        )
-        return f"{key} {rule}"
+        valid = suggest_keys(where[-1], model, where[:-1], more="the committed file explains all keys")
+        return f"{key} {explain_change(model, where) or f'is not a key here; {valid}'}"
     if detail["type"] == "missing":
         inherits = issubclass(model, Params) and where[0] in model.heirs
         return f"{key} is missing: add it" + (f", or add it to {RECIPE} for all {where[0]}" if inherits else "")
     if detail["type"] in ("model_type", "dict_type"):
         return f"{key} is {strip_secrets(repr(detail['input']))}, but has keys of its own: write {key}.KEY=VALUE"
-    rule = detail["msg"].removeprefix("Value error, ")
+    rule = detail["msg"]
+    if where[-1:] == [KEY]:
+        return f"{'.'.join(where[:-2])} has the key {detail['input']!r}, but a key {rule}"
     if isinstance(detail["input"], Mapping | BaseModel):
         return f"{key}: {rule}" if key else rule
     return f"{key} is {strip_secrets(repr(detail['input']))}: {rule[0].lower()}{rule[1:]}"

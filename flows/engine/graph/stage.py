@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -18,7 +18,8 @@ from typing import Any
 from flows.engine.errors import EngineError
 from flows.engine.graph.definitions import hash_text
 from flows.engine.graph.fingerprint import Code
-from flows.engine.graph.params import Params
+from flows.engine.graph.params import Params, params_file
+from flows.engine.names import suggest_names
 from flows.engine.project import ROOT
 
 PLAIN = (bool, int, float, str)
@@ -190,11 +191,25 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def suggest_stages(name: str, known: Collection[str]) -> str:
+    """Return which stages there are, for a message about a wrong name."""
+    return suggest_names(name, known, listed_as="the stages are", more="`python -m flows graph` lists all stages")
+
+
+def refuse_missing_files(stages: Iterable[Stage]) -> None:
+    """Raise EngineError when a stage's sections name a file or folder outside the pipeline that does not exist."""
+    for stage in stages:
+        if missing := [name for name in stage.files if not (ROOT / name).exists()]:
+            raise EngineError(
+                f"{stage.name} needs {missing[0]}, which does not exist: correct the path in {params_file(stage.flow)}"
+            )
+
+
 def choose_stages(stages: list[Stage], names: list[str]) -> list[Stage]:
     """Return the named stages and all stages that they need, in order; by default all stages."""
     known = {stage.name: stage for stage in stages}
     if unknown := [name for name in names if name not in known]:
-        raise EngineError(f"there is no stage {unknown[0]!r}; the stages are {', '.join(known)}")
+        raise EngineError(f"there is no stage {unknown[0]!r}; {suggest_stages(unknown[0], known)}")
     wanted, waiting = set(), list(names or known)
     while waiting:
         if (name := waiting.pop()) not in wanted:

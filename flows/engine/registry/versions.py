@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
+from flows.engine.names import suggest_names
 from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Registry:
         """Return one version. Raises EngineError when there is no such model or version."""
         versions = {version.number: version for version in self.list_versions(name)}
         if number not in versions:
-            raise EngineError(f"{name} has no version {number}; its versions are {', '.join(versions) or 'none'}")
+            known = suggest_names(
+                number, versions, listed_as="its versions are", more="`python -m flows models` lists all"
+            )
+            raise EngineError(f"{name} has no version {number}; {known}")
         return versions[number]
 
     def find_champion(self, name: str) -> Version | None:

@@ -146,7 +146,7 @@ def test_the_lines_of_many_blocks_keep_their_numbers(tmp_path: Path, monkeypatch
         (make_lines(GOOD[::2]), "Two classes or more are needed, and the usable rows have negative"),
         ([make_line("9", "text")], r"the usable rows have 9 \(1 rows usable, none set aside\)"),
         ([""], r"training\.csv: no separator \(comma, semicolon, tab or \|\) divides its lines"),
-        (["a,b", "c,d"], r"training\.csv: no column is known for the label and the text: it has a, b"),
+        (["a,b", "c,d"], r"training\.csv: no column is known for the label and the text: its first line has a, b"),
     ],
 )
 def test_a_file_that_no_classifier_can_learn_from_is_refused(

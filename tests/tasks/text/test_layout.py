@@ -86,7 +86,10 @@ def test_a_table_s_name_says_its_split(tmp_path: Path, files: list[str], splits:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({}, r"no column is known for the label and the text: it has nr, stars, said.*clean\.columns\.label=NAME"),
+        (
+            {},
+            r"no column is known for the label and the text: its first line has nr, stars, said.*\.columns\.label=NAME",
+        ),
         (name_columns(label="star", text="said"), r"no such column \(label: star; clean\.columns\): it has nr, stars"),
         (name_columns(label=2, text=4), r"no such column \(text: 4"),
     ],
@@ -103,7 +106,7 @@ def test_an_unlabelled_test_table_is_not_read(tmp_path: Path) -> None:
     (archive / "test.csv").write_text("id,text\n1,what is this\n2,and this\n")
     layout = find_layout(archive, CleanTweets.model_validate(PLAIN))
     assert [table.path.name for table in layout.tables] == ["train.csv"]
-    assert layout.ignored == {"test.csv": "no column is known for the label: it has id, text"}
+    assert layout.ignored == {"test.csv": "no column is known for the label: its first line has id, text"}
 
 
 def test_joiners_stay_in_words(tmp_path: Path) -> None:
