@@ -20,11 +20,13 @@ def make_optimiser(network: nn.Module, recipe: Recipe, lr: float) -> AdamW:
 def group_parameters(network: nn.Module, recipe: Recipe, lr: float) -> list[dict[str, Any]]:
     """Return an optimiser's parameter groups: biases and scales without decay, convolutions' kernels marked.
 
-    Each layer group has the rate of the one before it, from the head to the input, divided by the recipe's divisor.
+    From given weights, each layer group has the rate of the one before it, from the head to the input, divided by the
+    recipe's divisor. From random weights all layers learn at the same rate.
     """
+    divisor = 1.0 if recipe.is_from_scratch() else recipe.get_rate_divisor()
     groups: list[dict[str, Any]] = []
     for index, layers in enumerate(list_layer_groups(network)):
-        share = recipe.get_rate_divisor() ** -index
+        share = divisor**-index
         learning = [p for layer in layers for p in layer.parameters() if p.requires_grad]
         groups += [group | {"lr": lr * share} for group in _split_decay(learning, recipe.weight_decay)]
     return groups

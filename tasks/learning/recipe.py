@@ -75,9 +75,9 @@ class Recipe(Section):
     def get_rate_divisor(self) -> float:
         """Return the divisor of the learning rate from each layer group to the next one towards the input.
 
-        From random weights all layers learn at the same rate; else it is that of fast.ai and the book's chapter 4.
+        It is used with given weights only, and is that of fast.ai and the book's chapter 4.
         """
-        return 1.0 if self.is_from_scratch() else 3.0
+        return 3.0
 
 
 class LessonRecipe(Recipe):
@@ -233,8 +233,8 @@ class ConvolutionRecipe(NetworkRecipe):
         return self.train_batch_norm
 
     def get_rate_divisor(self) -> float:
-        """Return the setting; from random weights all layers learn at the same rate."""
-        return 1.0 if self.is_from_scratch() else self.rate_divisor
+        """Return the setting."""
+        return self.rate_divisor
 
 
 def list_networks(domain: str) -> list[str]:

@@ -33,8 +33,8 @@ class Reader(LessonRecipe, Schedule):
     embedding_dropout: float = Field(ge=0, lt=1, description="share of the word vectors' numbers dropped in training")
 
     def get_rate_divisor(self) -> float:
-        """Return that of Howard and Ruder 2018, section 3.2; from random weights all layers learn at the same rate."""
-        return 1.0 if self.is_from_scratch() else 2.6
+        """Return that of Howard and Ruder 2018, section 3.2."""
+        return 2.6
 
 
 class Member(Reader, NetworkRecipe):

@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from tasks.learning.compute import Compute
+from tasks.learning.device import open_device
 from tasks.learning.muon import Muon, orthogonalise
 from tasks.learning.optimiser import make_optimiser
+from tasks.learning.step import Step
+from tasks.learning.transforms import Transforms
 from tests.tasks.learning.toys import make_member
 
 
@@ -18,14 +22,20 @@ def test_all_directions_of_an_update_are_about_equally_long(shape: tuple[int, ..
     assert lengths.max() < 1.3
 
 
-def test_in_bfloat16_an_update_hardly_differs() -> None:
-    matrices = torch.randn((3, 16, 144), generator=torch.Generator().manual_seed(1))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        quick = orthogonalise(matrices)
-    exact = orthogonalise(matrices)
-    assert quick.dtype == torch.bfloat16
-    # bfloat16 has three digits
-    assert (quick - exact).norm() < 0.03 * exact.norm()
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_step_lengthens_no_direction_of_a_gradient_that_has_few(precision: str) -> None:
+    kernel = nn.Conv2d(16, 32, 3, bias=False)
+    network = nn.Sequential(kernel, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2))
+    before = kernel.weight.detach().clone()
+    recipe = make_member(optimiser="muon", weight_decay=0.0)
+    step = Step(network, recipe, open_device(Compute(device="cpu", precision=precision, threads=1)), Transforms(), 2)
+    generator = torch.Generator().manual_seed(1)
+    batch = (torch.randn(8, 16, 6, 6, generator=generator), torch.tensor([0, 1] * 4))
+    step.take(batch, generator, make_optimiser(network, recipe, lr=1.0))
+    # Muon's update is scaled by 0.2 times the root of its longer side.
+    lengths = torch.linalg.svdvals((kernel.weight - before).detach().flatten(1)) / (0.2 * 144**0.5)
+    assert lengths[0] > 0.5
+    assert lengths.max() < 1.3
 
 
 def test_a_kernel_moves_as_by_torch_s_muon_on_its_matrix() -> None:
