@@ -90,7 +90,7 @@ for _ in range(int(sys.argv[1])):
 RECORD = r"""
 import shutil, statistics, time
 from dvc.utils.serialize import modify_yaml
-from flows.engine.cache.store import bring_up_to_date
+from flows.engine.cache.store import Work, bring_up_to_date
 from flows.engine.compute.process import run_stage
 from flows.engine.console import ConsoleReport
 from flows.engine.graph.dvc_yaml import check_stage, read_fingerprints, trace_flow
@@ -98,11 +98,11 @@ from flows.engine.project import ROOT
 
 def record(stage):
     worked = 0.0
-    def work():
+    def work(wanted):
         nonlocal worked
         started = time.perf_counter(); run_stage(stage, ConsoleReport(stage.name))
         worked = time.perf_counter() - started
-    started = time.perf_counter(); bring_up_to_date(stage, work)
+    started = time.perf_counter(); bring_up_to_date(stage, Work(work))
     return time.perf_counter() - started - worked
 
 record(check_stage())

@@ -47,6 +47,9 @@ def run(
     stages: Annotated[
         list[str], typer.Option("--stage", help="Run only this stage and those that it needs; repeatable")
     ] = [],  # noqa: B006
+    on: Annotated[
+        str, typer.Option(help="Compute on nodes, which get files over DVC's remote: processes:N, N of this machine")
+    ] = "",
     dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,
 ) -> None:
     """Run flows under Prefect: stages up to date are Cached, others are restored from DVC's cache or computed."""
@@ -60,7 +63,7 @@ def run(
         return
     from flows.engine.drivers.prefect_driver import run_flows
 
-    run_flows(flows, Request(preset, overrides, stages), force=force)
+    run_flows(flows, Request(preset, overrides, stages, on), force=force)
 
 
 @app.command()

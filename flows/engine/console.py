@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from flows.engine.graph.stage import Stage
 from flows.engine.stop import LIMIT, LateError, Stop
+from flows.engine.tags import NODE
 
 # Without a terminal, a progress line is printed at most this often, seconds; and at the end, if it has figures.
 PLAIN_LINE_EVERY_S = 10.0
@@ -37,13 +38,15 @@ def print_graph(flows: Mapping[str, list[Stage]]) -> None:
         console.print(tree)
 
 
-def print_results(rows: list[tuple[str, str, float]]) -> None:
-    """Print the stages of a run: how each ended, and its seconds."""
+def print_results(rows: list[tuple[str, str, float, str]]) -> None:
+    """Print the stages of a run: how each ended, its seconds, and where nodes computed any, which one."""
     colours = {"ran": "green", "cached": "dim", "restored": "cyan", "failed": "red"}
     rows_shown: list[list[str | Text]] = [
-        [name, Text(result, colours.get(result, "yellow")), f"{seconds:.1f}"] for name, result, seconds in rows
+        [name, Text(result, colours.get(result, "yellow")), f"{seconds:.1f}", node]
+        for name, result, seconds, node in rows
     ]
-    print_table(["stage", "", "seconds"], rows_shown)
+    columns = ["stage", "", "seconds", "node"] if any(node for *_, node in rows) else ["stage", "", "seconds"]
+    print_table(columns, [row[: len(columns)] for row in rows_shown])
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
@@ -105,6 +108,7 @@ class ConsoleReport:
         self._log = log
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self.figures: list[dict[str, float]] = []
+        self.node = ""
         self._stop = stop or Stop()
         self._bar: TaskID | None = None
         self._began_s = self._last_line_s = time.monotonic()
@@ -119,8 +123,9 @@ class ConsoleReport:
         if self._bar is not None:
             _shared.remove(self._bar)
 
-    def begin(self) -> None:
-        """Note that the work begins, after any waiting."""
+    def begin(self, machine: Mapping[str, str] | None = None) -> None:
+        """Note that the work begins, after any waiting, and on which node if `machine` names one."""
+        self.node = (machine or {}).get(NODE, "")
         self._began_s = self._last_line_s = time.monotonic()
         self._works = True
 

@@ -20,6 +20,10 @@ class EngineError(Exception):
     """An error that a user can fix: the message names the value, the rule and the command that fixes it."""
 
 
+class KilledError(EngineError):
+    """The process of a stage was killed."""
+
+
 class TaskError(Exception):
     """A bug in a task's code: the task's exception, with the traceback of the stage's process as a note."""
 

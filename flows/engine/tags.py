@@ -14,6 +14,8 @@ HOST, PID, STARTED = "process.host", "process.pid", "process.started"
 COMMIT, CHANGED = "git.commit", "git.changed"
 VERSION = "version."
 DEVICE, CPU, GPU, PLATFORM, COMMAND = "device", "cpu", "gpu", "platform", "command"
+# The node that computed the stage; a run of a stage computed on the driver's machine has none.
+NODE = "node"
 # Of a version: the run that exported it, the md5 of its test data by stage, its metrics by name, and the name of the
 # metric by which the gate compares it.
 RUN = "run"

@@ -28,7 +28,7 @@ def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.C
 )
 def test_a_table_shows_a_text_as_it_is(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["given"], [[cell]])
-    print_results([(cell, "ran", 1.0)])
+    print_results([(cell, "ran", 1.0, "")])
     assert capsys.readouterr().out.count(cell.replace("\udce9", r"\udce9")) == 2
 
 

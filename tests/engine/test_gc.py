@@ -229,9 +229,32 @@ def test_downloads_go_when_their_stage_was_finished_since_but_not_what_is_known_
     assert left == {"tiny-join/a/digest.txt", "tiny-join/b/begun.zip", "tiny-join/b/digest.txt"}
 
 
+def test_nodes_go_when_they_are_old_and_of_others_all_trees_but_the_newest(tiny: TinyProject) -> None:
+    nodes = tiny.root / ".trifold/nodes"
+    for name, age_s in {"node1/trees/a": 20.0, "node1/trees/b": 10.0, "node2/trees/a": OLD_MS / 1000}.items():
+        write_old(nodes / name / "dvc.yaml", age_s)
+    assert "nodes of this machine" in gc(tiny, "--free")
+    assert sorted(path.relative_to(nodes).as_posix() for path in nodes.glob("*/*/*")) == ["node1/trees/b"]
+    assert not (nodes / "node2").exists()
+
+
+def test_unfinished_work_in_the_remote_goes_when_it_is_old_or_its_result_is_there(
+    tiny: TinyProject, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote"
+    tiny.call("python", "-m", "dvc", "remote", "add", "-d", "shelf", str(remote)).check()
+    write_old(remote / "runs/aa" / ("a" * 64) / ("f" * 64), 0.0)
+    for name, age_s in {"a" * 64: 5.0, "b" * 64: 5.0, "c" * 64: OLD_MS / 1000}.items():
+        write_old(remote / "checkpoints" / name / "kind/stage/training.pt", age_s)
+    write_old(remote / "leases" / ("a" * 64), 5.0)
+    assert "unfinished work in DVC's remote" in gc(tiny, "--free")
+    left = {path.relative_to(remote).parts[1] for path in remote.glob("*/*/*/*/training.pt")}
+    assert (left, list((remote / "leases").iterdir())) == ({"b" * 64}, [])
+
+
 def write_old(path: Path, age_s: float) -> None:
     """Write a file, and date it and its folder back."""
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"weights")
     for each in (path, path.parent):
         os.utime(each, (time.time() - age_s,) * 2)

@@ -189,7 +189,7 @@ def test_recording_a_stage_makes_no_more_calls_with_ten_times_the_entries(tmp_pa
 
 WRITER = {
     "ours": """
-from flows.engine.cache.store import open_repo
+from flows.engine.cache.repository import open_repo
 def use():
     return open_repo()
 """,

@@ -86,7 +86,7 @@ class Hearing(ConsoleReport):
     def progress(self, *told, **figures): tell(event="progress", told=told, figures=figures)
     def metrics(self, figures, step): tell(event="metrics", told=step, figures=figures)
     def say(self, text): tell(event="say", told=text)
-    def begin(self): tell(event="begin")
+    def begin(self, machine): tell(event="begin")
 compute(make(odd.talk), Hearing("odd"))
 """
     assert run(tiny, script) == [
@@ -114,7 +114,7 @@ FAILURES = {
     "code": ("TaskError", "no such value", "tasks/odd.py"),
     "silent": ("TaskError", "AssertionError", "raise AssertionError"),
     "exit": ("TaskError", "enough", "SystemExit"),
-    "memory": ("EngineError", "odd was killed by signal 9: out of memory? peak 0.3 GB", ""),
+    "memory": ("KilledError", "odd was killed by signal 9: out of memory? peak 0.3 GB", ""),
     "crash": ("EngineError", "odd was killed by signal 11 (SIGSEGV), peak 0.", ""),
     "leave": ("EngineError", "odd: its process ended with exit code 3", ""),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.engine.cache import lease, shared
 from tests.engine.tiny_project import STAGES, TinyProject
 
 RUN = ("python", "-m", "flows", "run", "tiny")
@@ -114,3 +115,29 @@ def test_a_remote_that_can_hold_no_run_cache_is_not_asked(tiny_base: TinyProject
     done = project.drive("prefect").check()
     assert (project.computed(), list_waiting(project)) == (["join"], [])
     assert "remote" not in done.output
+
+
+@pytest.mark.parametrize("second", ["prefect", "dvc"])
+def test_what_one_checkout_computes_now_another_waits_for(team: Team, second: str) -> None:
+    one, other = team.join("one"), team.join("other")
+    gate = one.hold("join")
+    first = one.start_driver("prefect")
+    one.wait_until(lambda: any(team.remote.glob("leases/*")))
+    late = other.start_driver(second)
+    other.wait_until(lambda: late.log.exists() and "another run computes this stage" in late.log.read_text())
+    gate.unlink()
+    first.finish().check()
+    late.finish().check()
+    assert (other.computed(), other.outputs()) == ([], one.outputs())
+    assert not any(team.remote.glob("leases/*"))
+
+
+def test_a_lease_whose_holder_died_delays_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, said = iter(["a", "b", "b", "b", "b"]), []
+    monkeypatch.setattr(lease, "STALE_S", 0.5)
+    monkeypatch.setattr(lease, "POLL_S", 0.2)
+    monkeypatch.setattr(shared, "ask", lambda do, check: next(texts, "b"))
+    assert lease.await_holder("key", lambda: None, lambda: said.append("waiting"))
+    assert said == ["waiting"]
+    monkeypatch.setattr(shared, "ask", lambda do, check: "")
+    assert not lease.await_holder("key", lambda: None, lambda: said.append("waiting again"))

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.engine.cache.faults import explain_faults
+from flows.engine.cache.remote import Remote, Result
 from flows.engine.console import say
 from flows.engine.errors import EngineError
 from flows.engine.project import ROOT, STATE, make_state_folder
@@ -26,28 +27,26 @@ from flows.engine.redact import strip_secrets
 if TYPE_CHECKING:
     from dvc.stage import PipelineStage
 
+Answer = TypeVar("Answer")
+
 WAITING = "unsent"  # the folder in .trifold of the results that wait to be sent, a file for each
 WAITS_S = (0.0, 1.0, 4.0, 15.0)  # before each try to send
+SECRETS = ("key", "secret", "token", "password", "connection_string")  # in the names of a remote's settings
 CHECK_S = 0.1  # how often a stage that waits for the remote is checked for a stop
-JOBS = 8  # objects copied at the same time
 
 # The network is used outside the engine's gate, by a thread for each direction with a repository of its own.
 _fetcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
 _sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="send")
 _of_thread = threading.local()
 _said: set[str] = set()
+leased: set[str] = set()  # the keys of the results for which this process has written a lease
 _stopping = threading.Event()
 # Once the remote cannot be reached, this process asks it no more, and sends only at its end.
 _unreachable = threading.Event()
 
 
-@dataclass(frozen=True)
-class Result:
-    """A computed stage's entry in DVC's run cache."""
-
-    stage: str
-    key: str
-    value: str
+class RemoteAwayError(EngineError):
+    """DVC's remote cannot be reached."""
 
 
 def make_key(found: PipelineStage) -> str | None:
@@ -72,12 +71,59 @@ def _has_remote(config: Mapping[str, Any]) -> bool:
     return bool(remote) and not is_versioned and not remote["url"].startswith("http")
 
 
+def describe_remote() -> dict[str, Any]:
+    """Return the settings of DVC's default remote, without its secrets. Raises EngineError when there is none."""
+    from dvc.config import Config
+
+    with explain_faults():
+        config = Config(str(ROOT / ".dvc"))
+    if not _has_remote(config):
+        raise EngineError(
+            "nodes need DVC's default remote, over which files travel: `dvc remote add --default store ADDRESS`"
+        )
+    settings = config["remote"][config["core"]["remote"]]
+    return {name: value for name, value in settings.items() if not any(word in name for word in SECRETS)}
+
+
 def fetch(stage: str, key: str, check: Callable[[], None]) -> dict[str, str] | None:
     """Fetch the result with this key into DVC's cache; return the md5 of each output, by path.
 
     Returns None when the remote does not have it or cannot be reached. Raises whatever `check` raises meanwhile.
     """
-    asked = _fetcher.submit(_fetch, stage, key)
+    return ask(lambda remote: remote.fetch(stage, key), check)
+
+
+def ask(do: Callable[[Remote], Answer | None], check: Callable[[], None]) -> Answer | None:
+    """Return what `do` returns for the remote; None once it cannot be reached. Raises whatever `check` raises."""
+    return _await(_fetcher.submit(lambda: _ask(do)), check)
+
+
+def ask_patiently(do: Callable[[Remote], Answer], check: Callable[[], None]) -> Answer:
+    """Return what `do` returns for the remote; while that cannot be reached, wait and try again.
+
+    Raises RemoteAwayError in the end, an EngineError of `do`, and whatever `check` raises meanwhile.
+    """
+    for wait_s in (*WAITS_S, None):
+        try:
+            return _await(_fetcher.submit(lambda: do(open_remote())), check)
+        except EngineError:
+            raise
+        except Exception as error:  # each kind of remote raises errors of its own libraries
+            if wait_s is None:
+                raise RemoteAwayError(f"DVC's remote: {_explain(error)}; run again when it can be reached") from error
+        sleep(wait_s, check)
+    raise AssertionError
+
+
+def sleep(wait_s: float, check: Callable[[], None]) -> None:
+    """Wait, unless `check` raises meanwhile."""
+    until_s = time.monotonic() + wait_s
+    while time.monotonic() < until_s:
+        check()
+        time.sleep(CHECK_S)
+
+
+def _await(asked: Future[Answer], check: Callable[[], None]) -> Answer:
     while not wait([asked], CHECK_S).done:
         check()
     return asked.result()
@@ -150,126 +196,45 @@ def _send_patiently(result: Result) -> bool:
     for wait_s in (0.0,) if _unreachable.is_set() else WAITS_S:
         if _stopping.wait(wait_s):
             return False
-        with _survive("DVC's remote takes no results"):
-            _open_remote().send(result)
+        with survive("DVC's remote takes no results"):
+            remote = open_remote()
+            remote.send(result)
+            if result.key in leased:
+                remote.drop_lease(result.key)
             return True
     _unreachable.set()
     return False
 
 
-def _fetch(stage: str, key: str) -> dict[str, str] | None:
+def _ask(do: Callable[[Remote], Answer | None]) -> Answer | None:
     if not _unreachable.is_set():
-        with _survive("DVC's remote gives no results, so they are computed here"):
-            return _open_remote().fetch(stage, key)
+        with survive("DVC's remote gives no results, so they are computed here"):
+            return do(open_remote())
         _unreachable.set()
     return None
 
 
 @contextmanager
-def _survive(what: str) -> Iterator[None]:
+def survive(what: str) -> Iterator[None]:
     """Say an error of the remote once, instead of raising it: a result must not be lost to a network."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - each kind of remote raises errors of its own libraries
         if what not in _said:
             _said.add(what)
-            say(strip_secrets(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}"))
+            say(f"{what}: {_explain(error)}")
 
 
-class _Remote:
-    """DVC's default remote, for one thread."""
-
-    def __init__(self) -> None:
-        from dvc.repo import Repo
-
-        self._repo = Repo(str(ROOT))
-        self._objects = self._repo.cloud.get_remote_odb()
-        entries = self._repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
-        self._files, self._root = entries.fs, entries.path
-
-    def fetch(self, stage: str, key: str) -> dict[str, str] | None:
-        """Copy a result's objects into the cache; return the md5 of each output, by path; None where it is missing."""
-        from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
-        from dvc.utils.serialize import parse_yaml
-
-        if not (names := self._list_entries(key)):
-            return None
-        path = self._files.join(self._root, *_name_entry(key, names[0]))
-        entry = COMPILED_LOCK_FILE_STAGE_SCHEMA(parse_yaml(self._files.cat_file(path).decode(), path))
-        outputs = {out["path"]: out["md5"] for out in entry["outs"]}
-        say(f"{stage}: fetching from DVC's remote")
-        local = self._repo.cache.local
-        folders = {md5 for md5 in outputs.values() if md5.endswith(".dir")}
-        self._copy(self._objects, local, folders, shallow=True)  # DVC reads a folder's list from the cache
-        self._copy(self._objects, local, set(outputs.values()))
-        if lost := self._find_missing(outputs.values()):
-            say(f"{stage}: the remote lacks {lost[0]} of it, or has damaged bytes, so it is computed here")
-            return None
-        return outputs
-
-    def send(self, result: Result) -> None:
-        """Copy a result to the remote, unless the cache no longer has it; the first one with its key stays."""
-        md5s = set(self._read_outputs(result))
-        if not md5s or self._find_missing(md5s):
-            return
-        if (names := self._list_entries(result.key)) and result.value not in names:
-            say(
-                f"{result.stage}: the remote has other bytes for the same command, code, params and inputs, and keeps "
-                "them: another machine's threads, precision or instruction set give other bytes"
-            )
-            return
-        self._copy(self._repo.cache.local, self._objects, md5s)
-        path = Path(self._repo.stage_cache.cache_dir).parent.joinpath(*_name_entry(result.key, result.value))
-        target = self._files.join(self._root, *_name_entry(result.key, result.value))
-        self._files.makedirs(self._files.parent(target), exist_ok=True)
-        self._files.put_file(str(path), target)
-
-    def _read_outputs(self, result: Result) -> Iterator[str]:
-        entry = self._repo.stage_cache._load_cache(result.key, result.value)
-        yield from (out["md5"] for out in entry["outs"]) if entry else ()
-
-    def _list_entries(self, key: str) -> list[str]:
-        folder = self._files.join(self._root, *_name_entry(key, ""))
-        try:
-            paths = self._files.find(folder)
-        except FileNotFoundError:
-            return []
-        return sorted(name for path in paths if len(name := self._files.name(path)) == len(key))
-
-    def _find_missing(self, md5s: Iterable[str]) -> list[str]:
-        """Return the objects that the cache lacks, of files and of folders' files."""
-        from dvc_data.hashfile.hash_info import HashInfo
-        from dvc_data.hashfile.tree import Tree
-
-        local = self._repo.cache.local
-        lists = [md5 for md5 in md5s if md5.endswith(".dir") and local.exists(md5)]
-        files = [str(one.value) for md5 in lists for _, _, one in Tree.load(local, HashInfo("md5", md5))]
-        return [md5 for md5 in (*md5s, *files) if not local.exists(md5)]
-
-    def _copy(self, source: Any, target: Any, md5s: set[str], *, shallow: bool = False) -> None:
-        """Copy the objects that the source has, and unless `shallow` the files of folders before the folders' lists.
-
-        A copy whose bytes do not have its md5 is deleted.
-        """
-        from dvc_data.hashfile.hash_info import HashInfo
-        from dvc_data.hashfile.transfer import transfer
-
-        wanted, local = {HashInfo("md5", md5) for md5 in md5s}, self._repo.cache.local
-        done = transfer(source, target, wanted, jobs=JOBS, shallow=shallow, verify=target is local, cache_odb=local)
-        if done.failed:
-            first = min(str(one.value) for one in done.failed)
-            raise EngineError(f"{len(done.failed)} objects could not be copied, {first} first")
+def _explain(error: Exception) -> str:
+    return strip_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def _open_remote() -> _Remote:
+def open_remote() -> Remote:
+    """Return the remote for this thread."""
     if not hasattr(_of_thread, "remote"):
-        _of_thread.remote = _Remote()
-    remote: _Remote = _of_thread.remote
+        _of_thread.remote = Remote()
+    remote: Remote = _of_thread.remote
     return remote
-
-
-def _name_entry(key: str, value: str) -> tuple[str, ...]:
-    return ("runs", key[:2], key, *([value] if value else []))
 
 
 if __name__ == "__main__":

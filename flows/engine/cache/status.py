@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flows.engine.cache.store import OpenRepo, open_repo
+from flows.engine.cache.repository import OpenRepo, open_repo
 from flows.engine.errors import EngineError
 from flows.engine.graph.fingerprint import name_changes
 from flows.engine.graph.stage import Stage

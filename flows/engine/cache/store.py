@@ -1,42 +1,31 @@
-"""Uses DVC in this process: its verdict on a stage, restore and commit.
-
-DVC's own state machine decides and acts; only how it runs a command and how it waits are replaced. All code that
-depends on DVC's internals is in `cache/`, written against the pinned version.
-"""
+"""Makes stages fresh: DVC's own state machine decides, restores and commits."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache import shared
-from flows.engine.cache.faults import explain_faults, refuse_foreign_lock, refuse_links
-from flows.engine.cache.lockfile import replace_lock_access
+from flows.engine.cache.faults import refuse_links
+from flows.engine.cache.lease import await_holder, hold_lease
+from flows.engine.cache.repository import BusyError, OpenRepo, call_in_place_of_command, leave_gate, open_repo
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
 from flows.engine.errors import EngineError
-from flows.engine.graph.fingerprint import FOLDER
 from flows.engine.graph.stage import Stage, refuse_missing_files
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.project import ROOT, STATE
 
 if TYPE_CHECKING:
-    from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
 BUSY_WAIT_S = 0.2
 TRIES = 3
-# Longer than rewriting a small file takes.
-REWRITE_S = 10.0
+# DVC opens its database of hashes for each thread, so one thread checks freshness for all stages.
+_asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
 
 
 class Verdict(StrEnum):
@@ -56,77 +45,89 @@ class Outcome:
     output: str
 
 
-# A file's name, inode and modification time.
-Signature = tuple[str, int, int]
+@dataclass(frozen=True)
+class Wanted:
+    """A result to compute: its run-cache key, empty where results are not shared, and the md5 of each input by path."""
+
+    key: str
+    inputs: dict[str, str]
+    force: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A result that another machine brought to DVC's remote and that was fetched: the md5 of each output, by path."""
+
+    verdict: Verdict
+    outputs: dict[str, str]
+
+
+def _go_on() -> None:
+    """Neither say nor raise anything."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a stage that DVC's cache lacks is made.
+
+    `compute` computes it in its place, or has a node compute it. `on_wait` is called when another driver computes it;
+    `check` is called while waiting, and may raise. A node holds no lease: its driver does.
+    """
+
+    compute: Callable[[Wanted], Delivery | None]
+    on_wait: Callable[[], None] = _go_on
+    check: Callable[[], None] = _go_on
+    force: bool = False
+    has_lease: bool = True
+
+    def obtain(self, stage: str, wanted: Wanted) -> Delivery | None:
+        """Fetch a result from DVC's remote, wait for the driver that computes it now, or compute it."""
+        if not wanted.key or not self.has_lease:
+            return self._fetch(stage, wanted) or self.compute(wanted)
+        if found := self._fetch(stage, wanted):
+            return found
+        if await_holder(wanted.key, self.check, self.on_wait) and (found := self._fetch(stage, wanted)):
+            return found
+        with hold_lease(wanted.key):
+            return self.compute(wanted)
+
+    def _fetch(self, stage: str, wanted: Wanted) -> Delivery | None:
+        if not wanted.key or self.force:
+            return None
+        outputs = shared.fetch(stage, wanted.key, self.check)
+        return Delivery(Verdict.RESTORED, outputs) if outputs is not None else None
 
 
 @dataclass
 class _Task:
-    """What DVC calls for a stage that its cache does not have, and how that made the stage fresh; None: not called."""
+    """What DVC calls for a stage that its cache lacks, and how that made the stage fresh; None: not called."""
 
-    work: Callable[[], object]
-    force: bool
-    check: Callable[[], None]
+    work: Work
     verdict: Verdict | None = None
+    is_delivered: bool = False
 
     def do(self, found: PipelineStage) -> None:
-        """Fetch the stage's output from DVC's remote, or compute it; meanwhile other threads may use DVC."""
-        _begun.value = True
-        key = None if self.force else shared.make_key(found)
-        self.verdict = Verdict.RESTORED
-        with _leave_gate():
-            outputs = shared.fetch(found.name, key, self.check) if key else None
-            if outputs is None:
-                self.verdict = Verdict.RAN
-                self.work()
-        if outputs is not None:
-            _place(found, outputs, str(key))
+        """Obtain the stage's output; meanwhile other threads may use DVC."""
+        wanted = _want(found, force=self.work.force)
+        self.verdict = Verdict.RAN
+        with leave_gate():
+            delivery = self.work.obtain(found.name, wanted)
+        if delivery is not None:
+            self.verdict, self.is_delivered = delivery.verdict, True
+            _place(found, delivery.outputs, wanted.key)
 
 
-@contextmanager
-def _leave_gate() -> Iterator[None]:
-    """Let other threads use DVC in this block."""
-    _gate.release()
-    try:
-        yield
-    finally:
-        _gate.acquire()
-
-
-class BusyError(Exception):
-    """Another DVC command works on this stage; try again later."""
-
-
-# Only one thread at a time uses DVC; it releases this lock while its stage computes.
-_gate = threading.RLock()
-# DVC opens its database of hashes for each thread, so one thread checks freshness for all stages.
-_asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvc")
-# Opening a repository takes half a second, so idle ones are reused.
-_idle: list[OpenRepo] = []
-# The functions that make running stages fresh, by name: DVC calls back through `_run_in_process`.
-_works: dict[str, Callable[[PipelineStage], None]] = {}
-# Whether this thread has begun to compute: from then on, others that need the same stage wait for this thread.
-_begun = threading.local()
-
-
-def bring_up_to_date(
-    stage: Stage,
-    work: Callable[[], object],
-    *,
-    force: bool = False,
-    on_wait: Callable[[], None] = lambda: None,
-    check: Callable[[], None] = lambda: None,
-) -> Outcome:
+def bring_up_to_date(stage: Stage, work: Work) -> Outcome:
     """Make a stage fresh: keep it, restore it from DVC's cache or remote, or compute it with `work` and commit it.
 
     When the work fails, the stage's earlier output is restored and the error is raised. Raises EngineError
-    when the stage differs from dvc.yaml, and whatever `check` raises while another process computes the stage.
+    when the stage differs from dvc.yaml, and whatever `work.check` raises while another process computes the stage.
     """
     disturbed = 0
     while True:
-        with hold_lock(stage_lock(stage.name), on_wait, check):
+        with hold_lock(stage_lock(stage.name), work.on_wait, work.check):
             try:
-                outcome = _reproduce(stage, _Task(work, force, check))
+                outcome = _reproduce(stage, _Task(work))
                 if outcome.verdict is Verdict.RAN:
                     shared.send_in_background()
                 return outcome
@@ -137,36 +138,41 @@ def bring_up_to_date(
                 disturbed += 1
                 if not error.by_input or disturbed == TRIES:
                     raise
-        check()
+        work.check()
         time.sleep(BUSY_WAIT_S)
 
 
-def compute_for_repro(stage: Stage, work: Callable[[], object]) -> Outcome | None:
+def compute_for_repro(stage: Stage, work: Work) -> Outcome | None:
     """Fetch a stage's output from DVC's remote, or compute it with `work`, for `dvc repro`, which records it.
 
     Returns None for a stage that neither learns nor is shared: opening DVC's repository takes as long as a small stage.
     When the work fails, the stage's earlier output is restored and the error is raised.
     """
-    key = _read_key(stage) if shared.is_remote_configured() else None
-    if key and (outputs := shared.fetch(stage.name, key, lambda: None)):
-        with open_repo() as opened:
-            found = opened.load(stage.name)
-            _place(found, outputs, key)
-            return _describe(found, Verdict.RESTORED)
+    wanted = read_wanted(stage) if shared.is_remote_configured() else Wanted("", {}, force=False)
     try:
-        work()
+        delivery = work.obtain(stage.name, wanted)
     except BaseException:
         with open_repo() as opened:
             _check_out(opened, stage.name)
         raise
-    return _save(stage, is_shared=bool(key)) if key or stage.learns else None
+    if delivery is not None:
+        with open_repo() as opened:
+            found = opened.load(stage.name)
+            _place(found, delivery.outputs, wanted.key)
+            return _describe(found, delivery.verdict)
+    return _save(stage, is_shared=bool(wanted.key)) if wanted.key or stage.learns else None
 
 
-def _read_key(stage: Stage) -> str | None:
+def read_wanted(stage: Stage) -> Wanted:
+    """Return what a stage whose inputs are in place would compute."""
     with open_repo() as opened:
         found = opened.load(stage.name)
         found.save_deps()
-        return shared.make_key(found)
+        return _want(found, force=False)
+
+
+def _want(found: PipelineStage, *, force: bool) -> Wanted:
+    return Wanted(shared.make_key(found) or "", _list_inputs(found), force)
 
 
 def _save(stage: Stage, *, is_shared: bool) -> Outcome:
@@ -180,6 +186,12 @@ def _save(stage: Stage, *, is_shared: bool) -> Outcome:
             found.repo.stage_cache.save(found)
             shared.note_result(found)
         return _describe(found, Verdict.RAN)
+
+
+def share(stage: Stage) -> None:
+    """Note that a stage's result is to be sent to DVC's remote, whether it was computed here or only restored."""
+    with open_repo() as opened:
+        shared.note_result(opened.load(stage.name))
 
 
 def read_recorded(names: list[str]) -> dict[str, str]:
@@ -205,23 +217,20 @@ def _mark_recorded(name: str) -> None:
 
 def _reproduce(stage: Stage, task: _Task) -> Outcome:
     _find_inputs(stage)
-    if fresh := _asker.submit(_find_fresh, stage, task.force).result():
+    if fresh := _asker.submit(_find_fresh, stage, task.work.force).result():
         return fresh
     with open_repo() as opened:
         found = opened.load(stage.name)
-        _works[stage.name] = task.do
-        try:
-            done = found.reproduce(force=task.force)
-        except BaseException:
-            if task.verdict is not None:
-                _check_out(opened, stage.name)
-            raise
-        finally:
-            del _works[stage.name]
-            _begun.value = False
+        with call_in_place_of_command(stage.name, task.do):
+            try:
+                done = found.reproduce(force=task.work.force)
+            except BaseException:
+                if task.verdict is not None:
+                    _check_out(opened, stage.name)
+                raise
         if not done:
             return _describe(found, Verdict.CACHED)
-        if task.verdict is Verdict.RAN:
+        if task.verdict is Verdict.RAN and not task.is_delivered:
             shared.note_result(found)
         found.dump(update_pipeline=False)
         _mark_recorded(stage.name)
@@ -236,7 +245,11 @@ def _find_fresh(stage: Stage, force: bool) -> Outcome | None:
 
 
 def _describe(found: PipelineStage, verdict: Verdict) -> Outcome:
-    return Outcome(verdict, {str(dep): _md5(dep) for dep in found.deps}, _md5(found.outs[0]))
+    return Outcome(verdict, _list_inputs(found), _md5(found.outs[0]))
+
+
+def _list_inputs(found: PipelineStage) -> dict[str, str]:
+    return {str(dep): _md5(dep) for dep in found.deps}
 
 
 def _find_inputs(stage: Stage) -> None:
@@ -261,138 +274,3 @@ def _check_out(opened: OpenRepo, name: str) -> None:
     found = opened.load(name)
     if all(out.hash_info for out in found.outs):
         found.checkout(force=True)
-
-
-class OpenRepo:
-    """DVC's repository, and its stages as of the last reading of dvc.yaml and dvc.lock."""
-
-    def __init__(self) -> None:
-        from dvc.repo import Repo
-
-        # The run prints its own lines instead of DVC's.
-        logging.getLogger("dvc").setLevel(logging.WARNING)
-        self.repo: Repo = Repo(str(ROOT))
-        refuse_foreign_lock(self.repo.lock)
-        # A result must not be lost because another DVC command held the lock for a few seconds.
-        self.repo.lock._wait = True
-        self._file: Any = None
-        self._stages: Any = None
-        self._signed: list[Signature] = []
-        self._lock_signed: list[Signature] = []
-
-    def load(self, name: str) -> PipelineStage:
-        """Return a stage of dvc.yaml with its entry in dvc.lock; both files are read again when they changed."""
-        from dvc.stage.exceptions import StageNotFound
-
-        self._read_pipeline()
-        self._read_lock()
-        try:
-            return self._stages[name]
-        except StageNotFound:
-            raise EngineError(f"{name} is not in dvc.yaml: run `python -m flows graph --write`") from None
-
-    def read_command(self, name: str) -> str:
-        """Return a stage's command in dvc.lock as of the last `load`, or an empty string."""
-        return str(self._stages.lockfile_data.get(name, {}).get("cmd", ""))
-
-    def read_cached(self, md5: str) -> str | None:
-        """Return the text with this md5 in DVC's cache, or None when the cache no longer has it."""
-        path = Path(self.repo.cache.local.oid_to_path(md5))
-        return path.read_text(encoding="utf-8") if path.exists() else None
-
-    def _read_pipeline(self) -> None:
-        from dvc.dvcfile import load_file
-
-        if (signed := _sign(ROOT / "dvc.yaml", *sorted((ROOT / "params").glob("*.yaml")))) != self._signed:
-            self.repo._reset()
-            self._file, self._stages, self._signed = load_file(self.repo, str(ROOT / "dvc.yaml")), None, signed
-
-    def _read_lock(self) -> None:
-        if (signed := _sign(ROOT / "dvc.lock")) != self._lock_signed or self._stages is None:
-            locked = self._file._lockfile.load()
-            self._stages, self._lock_signed = self._file.LOADER(self._file, self._file.contents, locked), signed
-
-
-def _sign(*paths: Path) -> list[Signature]:
-    stats = ((path, path.stat()) for path in paths if path.exists())
-    return [(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in stats]
-
-
-@contextmanager
-def open_repo() -> Iterator[OpenRepo]:
-    """Yield DVC's repository under its lock; only one thread has it at a time. Raises EngineError for DVC's errors."""
-    _check_repository()
-    with explain_faults(), _gate:
-        _replace_dvc_parts()
-        opened = _idle.pop() if _idle else OpenRepo()
-        try:
-            with opened.repo.lock:
-                yield opened
-        finally:
-            _idle.append(opened)
-
-
-def _check_repository() -> None:
-    if not (ROOT / ".dvc").is_dir():
-        raise EngineError(f"{ROOT} is not a DVC repository: run `dvc init` there (outside git: `dvc init --no-scm`)")
-    if (cache := ROOT / ".dvc/cache").is_symlink() and not cache.exists():
-        raise EngineError(f"{cache} links to {cache.readlink()}, which is missing: mount that disk, or `rm .dvc/cache`")
-
-
-def _replace_dvc_parts() -> None:
-    """Make DVC call the stage's work in this process, and raise BusyError where DVC would give up."""
-    import dvc.rwlock
-    import dvc.stage.run
-
-    replace_lock_access()
-    dvc.stage.run.cmd_run = _run_in_process
-    dvc.rwlock.rwlock = _refuse_busy_paths
-
-
-def _run_in_process(stage: PipelineStage, dry: bool = False, run_env: Any = None) -> None:
-    _works[stage.name](stage)
-
-
-@contextmanager
-def _refuse_busy_paths(
-    tmp_dir: str, fs: Any, cmd: str, read: list[str], write: list[str], hardlink: bool
-) -> Iterator[None]:
-    """Replace DVC's path lock: respect the locks of other DVC commands, but hold none.
-
-    The engine's own locks protect the stage. A concurrent `dvc repro` waits for those, but would fail on DVC's.
-    """
-    held = {} if getattr(_begun, "value", False) else _read_path_locks(tmp_dir)
-    blockers = [(path, [info], read + write) for path, info in held.get("write", {}).items()]
-    # A fingerprint may change while a stage that depends on it runs; the guard compares it afterwards.
-    read_by_others = {path: infos for path, infos in held.get("read", {}).items() if f"/{FOLDER}/" not in path}
-    blockers += [(path, infos, write) for path, infos in read_by_others.items()]
-    for path, infos, wanted in blockers:
-        if any(_overlap(path, mine) for mine in wanted) and any(_is_foreign(int(info["pid"])) for info in infos):
-            raise BusyError(path)
-    yield
-
-
-def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
-    try:
-        with open(os.path.join(tmp_dir, "rwlock"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
-            return json.load(file)
-    except FileNotFoundError:
-        return {}
-    except json.JSONDecodeError:
-        if time.time() - Path(tmp_dir, "rwlock").stat().st_mtime < REWRITE_S:
-            # The file was read while its owner rewrites it.
-            raise BusyError("rwlock") from None
-        raise EngineError(f"{tmp_dir}/rwlock is damaged: end all DVC commands, then `rm {tmp_dir}/rwlock`") from None
-
-
-def _overlap(first: str, other: str) -> bool:
-    return f"{first}/".startswith(f"{other}/") or f"{other}/".startswith(f"{first}/")
-
-
-def _is_foreign(pid: int) -> bool:
-    """Return whether a process runs and is neither this one nor an ancestor (`dvc repro` is an ancestor)."""
-    import psutil
-
-    if not psutil.pid_exists(pid):
-        return False
-    return pid not in {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}

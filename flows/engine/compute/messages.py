@@ -1,4 +1,4 @@
-"""The messages between a stage's process and its driver: JSON, so that neither unpickles the other's classes."""
+"""The messages between a stage's process, or a node, and its driver: JSON, so that none unpickles another's classes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,34 @@ import threading
 import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
-from flows.engine.errors import EngineError, TaskError, explain, is_fixable
+from flows.engine.errors import EngineError, KilledError, TaskError, explain, is_fixable
 from flows.engine.stop import LateError, StoppedError
 
 Message = dict[str, Any]
 # Errors that a driver distinguishes; any other error that a user can fix arrives as an EngineError.
-_KINDS = {kind.__name__: kind for kind in (StoppedError, LateError, DisturbedError, InputDisturbedError)}
+_KINDS = {kind.__name__: kind for kind in (StoppedError, LateError, DisturbedError, InputDisturbedError, KilledError)}
+
+
+class StageReport(Protocol):
+    """Receives a stage's progress, metrics and messages while it is computed."""
+
+    def begin(self, machine: Mapping[str, str]) -> None:
+        """Note that the work begins, after any waiting; `machine` are tags of another machine that computes it."""
+
+    def check(self, *, grace_s: float = 0.0) -> None:
+        """Raise when the stage should have ended `grace_s` ago."""
+
+    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
+        """Show the progress."""
+
+    def metrics(self, figures: Mapping[str, float], step: int) -> None:
+        """Keep the metrics of one step."""
+
+    def say(self, text: str) -> None:
+        """Print one line for the user."""
 
 
 def pack_error(error: BaseException) -> Message:
@@ -34,6 +53,22 @@ def unpack_error(message: Message) -> Exception:
     error = TaskError(message["text"])
     error.add_note(message["trace"])
     return error
+
+
+def forward(message: Message, report: StageReport) -> bool:
+    """Call the report's method that a message names; return whether it names one."""
+    match message["event"]:
+        case "begin":
+            report.begin(message.get("machine", {}))
+        case "progress":
+            report.progress(message["done"], message["total"], message["unit"], **message["figures"])
+        case "metrics":
+            report.metrics(message["figures"], message["step"])
+        case "say":
+            report.say(message["text"])
+        case _:
+            return False
+    return True
 
 
 class Messenger:

@@ -17,17 +17,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import Protocol
 
 from flows.engine.compute import work
 from flows.engine.compute.job import Job, Usage
-from flows.engine.compute.messages import Message, pack_error, unpack_error
-from flows.engine.errors import EngineError
+from flows.engine.compute.messages import Message, StageReport, forward, pack_error, unpack_error
+from flows.engine.errors import EngineError, KilledError
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import find_held, hold_lock, stage_lock, training_lock
 from flows.engine.project import ROOT, STATE
@@ -41,25 +40,6 @@ LIBRARIES = ("pydantic.type_adapter", "pydantic.functional_validators", "ruamel.
 LEARNING = ("torchaudio", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg")
 # How often the driver checks a stage that sends nothing, seconds.
 CHECK_S = 0.1
-
-
-class StageReport(Protocol):
-    """Receives a stage's progress, metrics and messages while it is computed."""
-
-    def begin(self) -> None:
-        """Note that the work begins, after any waiting."""
-
-    def check(self, *, grace_s: float = 0.0) -> None:
-        """Raise when the stage should have ended `grace_s` ago."""
-
-    def progress(self, done: int, total: int, unit: str, **figures: float) -> None:
-        """Show the progress."""
-
-    def metrics(self, figures: Mapping[str, float], step: int) -> None:
-        """Keep the metrics of one step."""
-
-    def say(self, text: str) -> None:
-        """Print one line for the user."""
 
 
 def run_stage(stage: Stage, report: StageReport) -> Usage:
@@ -160,7 +140,7 @@ class _Supervisor:
             return Usage(self._last["seconds"], self._exit["peak_bytes"])
         if self._last.get("event") == "failed":
             raise unpack_error(self._last["error"])
-        raise self._killed_for or EngineError(_explain_end(self._job.name, **self._exit))
+        raise self._killed_for or _explain_end(self._job.name, **self._exit)
 
     def _step(self) -> None:
         try:
@@ -187,17 +167,8 @@ class _Supervisor:
             self._exit = {"code": -signal.SIGKILL, "peak_bytes": 0}
 
     def _take(self, message: Message) -> None:
-        match message.pop("event"):
-            case "begin":
-                self._report.begin()
-            case "progress":
-                self._report.progress(message["done"], message["total"], message["unit"], **message["figures"])
-            case "metrics":
-                self._report.metrics(message["figures"], message["step"])
-            case "say":
-                self._report.say(message["text"])
-            case last:
-                self._last = {"event": last, **message}
+        if not forward(message, self._report):
+            self._last = message
 
     def _have_end(self, error: EngineError) -> None:
         """Ask the task once to stop at its next batch; kill its process after `GRACE_S`."""
@@ -224,12 +195,14 @@ class _Supervisor:
         shutil.rmtree(STATE / work.WORK / self._job.name, ignore_errors=True)
 
 
-def _explain_end(name: str, *, code: int, peak_bytes: int) -> str:
+def _explain_end(name: str, *, code: int, peak_bytes: int) -> EngineError:
     peak = f"peak {peak_bytes / 1e9:.1f} GB"
     if code >= 0:
-        return f"{name}: its process ended with exit code {code} before the stage was done, {peak}; see the lines above"
+        return EngineError(
+            f"{name}: its process ended with exit code {code} before the stage was done, {peak}; see the lines above"
+        )
     cause = ": out of memory?" if -code == signal.SIGKILL else f" ({signal.Signals(-code).name}),"
-    return (
+    return KilledError(
         f"{name} was killed by signal {-code}{cause} {peak}; end other programs or lower its batch size if memory is "
         "short, then run again to resume it"
     )

@@ -69,7 +69,8 @@ def make_chain(name: str, pipelines: Sequence[Pipeline]) -> Flow[..., Any]:
             if stages and not requests[pipeline.name].stages:
                 continue
             made: Any = make_flow(pipeline)
-            state = made(**vars(requests[pipeline.name]), force=force, return_state=True)
+            asked = requests[pipeline.name]
+            state = made(asked.preset, asked.overrides, force, asked.stages, return_state=True)
             if state.is_cancelled():
                 return Cancelled(message=f"{pipeline.name}: {state.message}")
             if not state.is_completed():

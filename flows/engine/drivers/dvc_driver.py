@@ -7,7 +7,7 @@ import os
 
 from flows.engine.cache.faults import refuse_links
 from flows.engine.cache.shared import send_all
-from flows.engine.cache.store import bring_up_to_date, compute_for_repro
+from flows.engine.cache.store import Work, bring_up_to_date, compute_for_repro
 from flows.engine.console import ConsoleReport
 from flows.engine.drivers.first import announce_upgrade, update_code
 from flows.engine.drivers.recorder import Recorder
@@ -40,12 +40,12 @@ def run_stage_command(name: str, values: list[str]) -> None:
     refuse_links(stage)
     run = format_command() if decided_s is None else "dvc repro"
     with ConsoleReport(stage.name) as report, Recorder(stage, run=run) as recorder:
-
-        def work() -> None:
-            recorder.compute(report)
-
+        work = Work(
+            lambda wanted: recorder.compute(report, wanted),
+            on_wait=lambda: report.say("waiting: another run computes this stage"),
+        )
         if decided_s is not None:
-            with hold_lock(stage_lock(name), lambda: report.say("waiting: another run computes this stage")) as waited:
+            with hold_lock(stage_lock(name), work.on_wait) as waited:
                 if not waited and not _is_recorded_since(name, decided_s):
                     if outcome := compute_for_repro(stage, work):
                         recorder.record(outcome)

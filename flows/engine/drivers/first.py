@@ -1,10 +1,10 @@
 """The first stage, which both drivers run before all others."""
 
 from flows.engine.cache.lockfile import list_stages
-from flows.engine.cache.store import bring_up_to_date
-from flows.engine.compute.process import run_stage
+from flows.engine.cache.store import Work, bring_up_to_date
 from flows.engine.console import ConsoleReport, say
 from flows.engine.graph.dvc_yaml import CHECK, check_stage
+from flows.engine.nodes.executor import compute_here
 from flows.engine.project import ROOT
 
 
@@ -12,7 +12,7 @@ def update_code() -> None:
     """Update the fingerprints of all code. Raises EngineError when dvc.yaml does not match the flows."""
     announce_upgrade()
     check = check_stage()
-    bring_up_to_date(check, lambda: run_stage(check, ConsoleReport(check.name)))
+    bring_up_to_date(check, Work(lambda wanted: compute_here(check, ConsoleReport(check.name), wanted).delivery))
 
 
 def announce_upgrade() -> None:

@@ -20,6 +20,8 @@ from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.graph.dvc_yaml import load_pipeline, read_fingerprints, trace_flow, write_graph
 from flows.engine.graph.overrides import apply_overrides, read_changed
 from flows.engine.graph.stage import Stage, choose_stages, refuse_missing_files
+from flows.engine.nodes.opening import open_pool
+from flows.engine.nodes.pool import Pool
 from flows.engine.project import ROOT
 from flows.engine.redact import strip_secrets
 from flows.engine.servers.team import MLFLOW, name_team_prefect
@@ -47,14 +49,15 @@ def run_flows(flows: list[str], request: Request, *, force: bool) -> None:
 
 
 def _run_flow(flow: str, request: Request, *, force: bool) -> None:
-    # An unknown stage, or a path that does not exist, is refused before anything is written.
+    # Unknown nodes or stages, or a path that does not exist, are refused before anything is written.
+    pool = open_pool(request.on)
     params = read_changed(flow, preset=request.preset, overrides=request.overrides)
     refuse_missing_files(choose_stages(trace_flow(flow, params), request.stages))
     if request.preset or request.overrides:
         say(apply_overrides(flow, preset=request.preset, overrides=request.overrides))
     with ThreadPoolExecutor(1) as beside:
         server = beside.submit(_use_server)  # the server's first start takes many seconds
-        run = prepare_run(flow, request, force=force)
+        run = prepare_run(flow, request, force=force, pool=pool)
         server.result()
     state = _run_under_prefect(flow, run)
     print_results(_list_results(run))
@@ -77,13 +80,13 @@ def _run_under_prefect(name: str, run: Run) -> Any:
     return made(return_state=True)
 
 
-def prepare_run(flow: str, request: Request, *, force: bool) -> Run:
+def prepare_run(flow: str, request: Request, *, force: bool, pool: Pool | None = None) -> Run:
     """Trace a flow, choose the stages to run, and bring dvc.yaml up to date with the flow."""
     if write_graph():
         say("dvc.yaml did not match the flows and was rewritten")
     update_code()
     chosen = read_fingerprints(choose_stages(trace_flow(flow), request.stages))
-    return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter)
+    return Run(chosen, force, begin_flow_run(flow, chosen), request, load_pipeline(flow).reporter, pool=pool)
 
 
 def execute(run: Run) -> State[Any] | None:
@@ -102,6 +105,8 @@ def execute(run: Run) -> State[Any] | None:
         _run_stages(run)
         finished = not run.errors and not run.stop.asked
     finally:
+        if run.pool is not None:
+            run.pool.close()
         if run.journal is not None:
             ended = "FINISHED" if finished else "KILLED" if run.stop.asked else "FAILED"
             try:
@@ -180,13 +185,14 @@ def _find_page(state: Any) -> str:
     return strip_secrets(str(url_for("flow-run", obj_id=state.state_details.flow_run_id)))
 
 
-def _list_results(run: Run) -> list[tuple[str, str, float]]:
+def _list_results(run: Run) -> list[tuple[str, str, float, str]]:
     def read_result(name: str) -> str:
         if name in run.errors:
             return "stopped" if isinstance(run.errors[name], StoppedError) else "failed"
         return run.outcomes[name].verdict if name in run.outcomes else "not reached"
 
-    return [(stage.name, read_result(stage.name), run.seconds.get(stage.name, 0.0)) for stage in run.stages]
+    names = [stage.name for stage in run.stages]
+    return [(name, read_result(name), run.seconds.get(name, 0.0), run.nodes.get(name, "")) for name in names]
 
 
 def _raise_first(run: Run, state: Any) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flows.engine.cache.store import Outcome, Verdict, read_recorded
+from flows.engine.cache.store import Delivery, Outcome, Verdict, Wanted, read_recorded
 from flows.engine.compute.job import Usage
-from flows.engine.compute.process import run_stage
 from flows.engine.console import ConsoleReport, say
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.params import dig
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.machine import explain_refusal, read_versions
+from flows.engine.nodes.executor import Executor, compute_here
 from flows.engine.project import ORIGIN, ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, METRIC, OUTPUT_MD5, OUTPUT_OF, STAGE
@@ -34,8 +34,11 @@ TABLE = "test.csv"
 class Recorder:
     """The MLflow run of one stage that learns. It begins with the stage's work, so a cached stage makes no run."""
 
-    def __init__(self, stage: Stage, parent: Journal | None = None, *, run: str) -> None:
+    def __init__(
+        self, stage: Stage, parent: Journal | None = None, *, run: str, executor: Executor = compute_here
+    ) -> None:
         """`run` is the name of the run that may compute the stage, for `python -m flows status`."""
+        self._executor = executor
         self._stage = stage
         self._parent = parent
         self._run = run
@@ -52,27 +55,33 @@ class Recorder:
             by_hand = kind is not None and (issubclass(kind, StoppedError) or not issubclass(kind, Exception))
             self._journal.end("KILLED" if by_hand else "FAILED" if kind else "FINISHED")
 
-    def compute(self, report: ConsoleReport) -> None:
+    def compute(self, report: ConsoleReport, wanted: Wanted) -> Delivery | None:
         """Compute the stage; if it learns, its metrics and its peak memory are sent to MLflow too."""
-        self.usage = usage = run_stage(self._stage, self._listen(report))
-        made = Made(round(time.time() * 1000), self._run, round(usage.seconds, 3), usage.peak_bytes, read_versions())
-        keep_made(ROOT, self._stage.name, made)
-        if self._journal is not None:
-            self._journal.metrics({PEAK: self.usage.peak_bytes / 1e6}, step=0)
+        listener = TrackedReport(report, self) if self._stage.learns else report
+        computed = self._executor(self._stage, listener, wanted)
+        self.usage = usage = computed.usage
+        if usage is not None:
+            made = Made(
+                round(time.time() * 1000), self._run, round(usage.seconds, 3), usage.peak_bytes, read_versions()
+            )
+            keep_made(ROOT, self._stage.name, made)
+            if self._journal is not None:
+                self._journal.metrics({PEAK: usage.peak_bytes / 1e6}, step=0)
+        return computed.delivery
 
-    def _listen(self, report: ConsoleReport) -> ConsoleReport | TrackedReport:
-        if not self._stage.learns:
-            return report
-        self._journal = Journal.begin(
-            ORIGIN,
-            name=self._stage.name,
-            experiment=self._stage.flow,
-            parent=self._parent,
-            tags={STAGE: self._stage.name},
-            params=dict(flatten(self._stage.values)),
-        )
-        start_sender(ORIGIN)
-        return TrackedReport(report, self._journal)
+    def begin_run(self, machine: Mapping[str, str]) -> Journal:
+        """Begin the MLflow run unless it has begun; `machine` are tags of another machine that computes the stage."""
+        if self._journal is None:
+            self._journal = Journal.begin(
+                ORIGIN,
+                name=self._stage.name,
+                experiment=self._stage.flow,
+                parent=self._parent,
+                tags={STAGE: self._stage.name, **machine},
+                params=dict(flatten(self._stage.values)),
+            )
+            start_sender(ORIGIN)
+        return self._journal
 
     def record(self, outcome: Outcome) -> None:
         """Record the stage's output in its MLflow run; for a cached stage, link the run that made it."""
@@ -111,13 +120,14 @@ class Recorder:
 class TrackedReport:
     """A stage report that is both shown to the user and sent to MLflow."""
 
-    def __init__(self, report: ConsoleReport, journal: Journal) -> None:
+    def __init__(self, report: ConsoleReport, recorder: Recorder) -> None:
         self._report = report
-        self._journal = journal
+        self._recorder = recorder
 
-    def begin(self) -> None:
-        """Note that the work begins, after any waiting."""
-        self._report.begin()
+    def begin(self, machine: Mapping[str, str]) -> None:
+        """Begin the MLflow run; note that the work begins, after any waiting."""
+        self._journal = self._recorder.begin_run(machine)
+        self._report.begin(machine)
 
     def check(self, *, grace_s: float = 0.0) -> None:
         """Raise when the stage should have ended `grace_s` ago."""

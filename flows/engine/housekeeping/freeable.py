@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.engine.cache.store import open_repo
+from flows.engine.cache.repository import open_repo
+from flows.engine.cache.shared import ask, is_remote_configured
 from flows.engine.cache.unused import Cache, read_lock_md5s
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import check_stage, trace_all
@@ -57,6 +58,8 @@ def find_freeable(days: int) -> Iterator[list[Freeable]]:
             _find_files("Prefect results", leftovers.list_results(since_s)),
             _find_files("checkpoints of finished runs", leftovers.list_checkpoints(since_s)),
             _find_files("downloaded files", leftovers.list_downloads(since_s)),
+            _find_files("nodes of this machine", leftovers.list_nodes(since_s)),
+            _find_abandoned(since_s),
             *_list_cache(cache),
         ]
 
@@ -123,6 +126,22 @@ def _find_prefect(found: leftovers.OldFlowRuns | None) -> Freeable:
 
 def _find_files(kind: str, paths: list[Path]) -> Freeable:
     return Freeable(kind, len(paths), leftovers.weigh(paths), lambda: leftovers.delete(paths))
+
+
+def _find_abandoned(since_s: float) -> Freeable:
+    """Return the checkpoints and leases in DVC's remote that no training will use."""
+    kind = "unfinished work in DVC's remote"
+    if not is_remote_configured():
+        return Freeable(kind, 0, 0, lambda: None)
+    found = ask(lambda remote: remote.find_abandoned(since_s), lambda: None)
+    if found is None:
+        return Freeable(kind, 0, None, lambda: None, "the remote cannot be reached")
+    sizes = found
+
+    def delete() -> None:
+        ask(lambda remote: remote.delete(sizes), lambda: None)
+
+    return Freeable(kind, len(sizes), sum(sizes.values()), delete)
 
 
 def _list_cache(cache: Cache) -> Iterator[Freeable]:

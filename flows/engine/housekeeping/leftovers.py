@@ -51,6 +51,15 @@ def list_downloads(since_s: float) -> list[Path]:
     return found
 
 
+def list_nodes(since_s: float) -> list[Path]:
+    """Return the nodes of this machine that were last used before `since_s`, and of others the older trees."""
+    found = []
+    for node in sorted((STATE / "nodes").glob("*")):
+        *older, newest = sorted((node / "trees").glob("*"), key=_read_use) or [node]
+        found += [node] if _read_use(newest) < since_s else older
+    return found
+
+
 def list_results(since_s: float) -> list[Path]:
     """Return the files in which Prefect stored results before `since_s`."""
     found = (STATE / "prefect" / "storage").rglob("*")
@@ -116,6 +125,10 @@ def _delete_flow_runs(client: SyncPrefectClient, ids: list[UUID]) -> None:
         except ObjectNotFound:
             # The run has been deleted meanwhile, on Prefect's page.
             continue
+
+
+def _read_use(folder: Path) -> float:
+    return folder.stat().st_mtime
 
 
 def _read_last_write(folder: Path) -> float:

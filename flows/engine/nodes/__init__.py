@@ -1,0 +1,1 @@
+"""Computing stages on other machines, called nodes."""
