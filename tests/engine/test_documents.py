@@ -30,6 +30,8 @@ SERVE = "mlflow models serve --env-manager local -m models:/audio@champion --por
 # By another test, which names what differs.
 ELSEWHERE = {
     "dvc push --run-cache": "tests/engine/test_team.py",
+    "dvc remote add --default store /mnt/shared/trifold": "tests/engine/test_shared.py",
+    "python -m flows run audio --on processes:2": "tests/engine/test_nodes.py",
     "dvc pull": "tests/engine/test_team.py",
     "dvc remote add --force -d team s3://BUCKET/dvc": "tests/engine/test_team.py",
     "prefect server start": "tests/engine/team_servers.py",

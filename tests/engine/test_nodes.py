@@ -118,7 +118,10 @@ def test_what_is_killed_on_a_node_goes_on_elsewhere_from_its_checkpoint(lab: Tin
     assert lab.is_clean()
 
 
-def test_when_the_driver_is_killed_its_nodes_end_and_another_checkout_goes_on(lab: TinyProject, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_same_kind", [True, False], ids=["same kind of processor", "another"])
+def test_when_the_driver_is_killed_its_nodes_end_and_another_checkout_goes_on(
+    lab: TinyProject, tmp_path: Path, is_same_kind: bool
+) -> None:
     (lab.root / "tasks/join.py").write_text("from pathlib import Path\n" + WITH_CHECKPOINT)
     run, gate = start_held(lab)
     wait_for_checkpoint(lab)
@@ -127,9 +130,13 @@ def test_when_the_driver_is_killed_its_nodes_end_and_another_checkout_goes_on(la
     lab.wait_until(lambda: not list_processes(lab))
     gate.unlink()
     lab.computed()
+    if not is_same_kind:
+        (kept,) = tmp_path.glob("remote/checkpoints/*/*")
+        kept.rename(kept.with_name("other"))
     other = lab.copy_sources(tmp_path / "other")
-    other.call(*RUN, *NODES).check()
-    assert other.computed() == ["resumed-from-epoch1", "join"]
+    done = other.call(*RUN, *NODES).check()
+    assert other.computed() == (["resumed-from-epoch1", "join"] if is_same_kind else ["join"])
+    assert ("tiny-join: begins anew" in done.output) is not is_same_kind
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

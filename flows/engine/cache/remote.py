@@ -117,15 +117,18 @@ class Remote:
         self._files.makedirs(folder, exist_ok=True)
         self._files.put_file(str(path), self._files.join(folder, path.name))
 
-    def fetch_checkpoints(self, place: Sequence[str], folder: Path) -> list[Path]:
-        """Copy the files in a folder of checkpoints into a folder here; return them."""
-        source, found = self._files.join(self._root, CHECKPOINTS, *place), []
+    def list_checkpoints(self, key: str) -> set[str]:
+        """Return the names of the folders with a result's checkpoints."""
+        folder = self._files.join(self._root, CHECKPOINTS, key)
+        return {self._files.relparts(path, folder)[0] for path in self._list_files(folder)}
+
+    def fetch_checkpoints(self, place: Sequence[str], folder: Path) -> None:
+        """Copy the files in a folder of checkpoints into a folder here."""
+        source = self._files.join(self._root, CHECKPOINTS, *place)
         for name in self._list_files(source):
             path = folder.joinpath(*self._files.relparts(name, source))
             path.parent.mkdir(parents=True, exist_ok=True)
             self._files.get_file(name, str(path))
-            found.append(path)
-        return found
 
     def drop_checkpoints(self, key: str) -> None:
         """Delete the checkpoints of a result."""

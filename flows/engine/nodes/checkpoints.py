@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from flows.engine import tags
+from flows.engine.cache.remote import Remote
 from flows.engine.cache.shared import RemoteAwayError, ask_patiently
 from flows.engine.compute.messages import StageReport
 from flows.engine.graph.definitions import hash_text
@@ -28,7 +29,7 @@ class Checkpoints:
 
     def __init__(self, stage: str, key: str, report: StageReport) -> None:
         here = describe_machine()
-        self._key, self._place = key, (key, hash_text(here[tags.CPU].partition(",")[0] + here[tags.GPU]))
+        self._key, self._kind = key, hash_text(here[tags.CPU].partition(",")[0] + here[tags.GPU])
         self._stage, self._report = stage, report
         self._sent: dict[Path, int] = {}
         self._ended = threading.Event()
@@ -36,9 +37,12 @@ class Checkpoints:
 
     def __enter__(self) -> None:
         folder = make_state_folder(FOLDER)
-        found = ask_patiently(lambda remote: remote.fetch_checkpoints(self._place, folder), self._report.check)
-        if found:
+        kinds = ask_patiently(lambda remote: remote.list_checkpoints(self._key), self._report.check)
+        if self._kind in kinds:
+            ask_patiently(lambda remote: remote.fetch_checkpoints((self._key, self._kind), folder), self._report.check)
             self._report.say("goes on from a checkpoint of an earlier try")
+        elif kinds:
+            self._report.say("begins anew: the checkpoint of an earlier try is of another kind of processor or GPU")
         self._sent = self._list_files()
         self._watcher.start()
 
@@ -65,10 +69,18 @@ class Checkpoints:
                 self._sent[path] = written_ns
 
     def _keep(self, path: Path) -> None:
-        place = (*self._place, path.parent.name)
-        ask_patiently(lambda remote: remote.keep_checkpoint(path, place), lambda: None)
+        place = (self._key, self._kind, path.parent.name)
+
+        def keep(remote: Remote) -> None:
+            if path.exists():  # a stage that has finished deletes its checkpoints
+                remote.keep_checkpoint(path, place)
+
+        ask_patiently(keep, lambda: None)
 
     def _list_files(self) -> dict[Path, int]:
-        folders = (STATE / FOLDER).glob(f"{self._stage}-{'[0-9a-f]' * 16}")
-        paths = (path for folder in folders for path in folder.iterdir() if path.suffix != ".tmp")
-        return {path: path.stat().st_mtime_ns for path in paths}
+        written = {}
+        for path in (STATE / FOLDER).glob(f"{self._stage}-{'[0-9a-f]' * 16}/*"):
+            with suppress(FileNotFoundError):
+                if path.suffix != ".tmp":
+                    written[path] = path.stat().st_mtime_ns
+        return written

@@ -47,20 +47,13 @@ class Node:
 
         A caller that closes this generator stops the stage at its next batch.
         """
-        has_ended = False
+        program, has_ended = self._start(tree, archive), False
         try:
-            program = self._start(tree, archive)
-            assert program.stdin is not None
-            program.stdin.write(order.encode())
-            program.stdin.flush()
-            for line in self._read(program):
+            for line in self._ask(program, order):
                 has_ended = json.loads(line)["event"] in ENDINGS
                 yield line
                 if has_ended:
                     return
-            has_ended = True
-            yield self._explain_loss(program)
-        except BrokenPipeError:
             has_ended = True
             yield self._explain_loss(program)
         finally:
@@ -111,9 +104,12 @@ class Node:
         temporary.mkdir(exist_ok=True)  # also of the lock between trainings, of which a node does one at a time
         return {**kept, "TMPDIR": str(temporary), "DVC_SITE_CACHE_DIR": str(self._folder / "site"), **self._env}
 
-    def _read(self, program: subprocess.Popen[bytes]) -> Iterator[str]:
-        """Yield the program's lines, and a beat where it says nothing for a second, until it ends."""
-        assert program.stdout is not None
+    def _ask(self, program: subprocess.Popen[bytes], order: str) -> Iterator[str]:
+        """Send an order; yield the program's lines, and a beat where it says nothing for a second, until it ends."""
+        assert program.stdin is not None and program.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended: nothing will come
+            program.stdin.write(order.encode())
+            program.stdin.flush()
         descriptor = program.stdout.fileno()
         while True:
             if not select.select([descriptor], [], [], BEAT_S)[0]:

@@ -60,26 +60,30 @@ class Pool:
         """
         if outside := [path for path in stage.files if Path(path).is_absolute()]:
             report.say(f"computed on this machine: {outside[0]} is outside the project, and only its files travel")
+        if outside or not wanted.key:
             return compute_here(stage, report, wanted)
-        if not wanted.key:
-            return compute_here(stage, report, wanted)
-        shared.ask_patiently(lambda remote: remote.offer(Order.of(stage, wanted).inputs), report.check)
+        order = Order.of(stage, wanted)
+        shared.ask_patiently(lambda remote: remote.offer(order.inputs), report.check)
+        usage = self._try_nodes(order, report)
+        outputs = shared.fetch(stage.name, wanted.key, report.check)
+        if outputs is None:
+            raise LostError(f"{stage.name}: DVC's remote lacks what a node computed: run again")
+        return Computed(usage, Delivery(Verdict.RAN if usage else Verdict.RESTORED, outputs))
+
+    def _try_nodes(self, order: Order, report: StageReport) -> Usage | None:
+        """Have nodes make a result, until one has; return what that cost, None where it was found."""
         for number in range(1, TRIES + 1):
             with self._take(report) as slot:
                 try:
-                    usage = self._follow(slot, stage, report, wanted)
-                    break
+                    return self._follow(slot, order, report)
                 except (LostError, KilledError) as error:
+                    report.say(f"try {number} of {TRIES} on {slot.name} was lost: {error}")
                     # The node may have finished all the same: the remote is the truth.
-                    if outputs := shared.fetch(stage.name, wanted.key, report.check):
-                        return Computed(None, Delivery(Verdict.RESTORED, outputs))
+                    if shared.fetch(order.stage, order.key, report.check):
+                        return None
                     if number == TRIES:
                         raise
-                    report.say(f"try {number} of {TRIES} on {slot.name} was lost: {error}")
-        outputs = shared.fetch(stage.name, wanted.key, report.check)
-        if outputs is None:
-            raise LostError(f"{stage.name}: DVC's remote lacks what {slot.name} computed: run again")
-        return Computed(usage, Delivery(Verdict.RAN if usage else Verdict.RESTORED, outputs))
+        raise AssertionError
 
     def close(self) -> None:
         """End what runs on the nodes for this run."""
@@ -105,11 +109,11 @@ class Pool:
                 self._free.append(slot)
                 self._changed.notify()
 
-    def _follow(self, slot: Slot, stage: Stage, report: StageReport, wanted: Wanted) -> Usage | None:
+    def _follow(self, slot: Slot, order: Order, report: StageReport) -> Usage | None:
         """Compute a stage on a slot and hand on its messages; return what it cost, None where it was found."""
         with self._packing:
             tree = self._packed
-        lines = slot.compute(Order.of(stage, wanted).as_line(), tree)
+        lines = slot.compute(order.as_line(), tree)
         try:
             for line in lines:
                 report.check()
@@ -119,10 +123,10 @@ class Pool:
                     report.say(f"computed on {slot.name}")
                 if forward(message, report) or message["event"] == "beat":
                     continue
-                return _end(stage.name, message)
+                return _end(order.stage, message)
         finally:
             lines.close()
-        raise LostError(f"{stage.name}: {slot.name} ended without an answer")
+        raise LostError(f"{order.stage}: {slot.name} ended without an answer")
 
 
 def _end(stage: str, message: Message) -> Usage | None:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 
 from flows.engine.machine import name_gpus
 from flows.engine.nodes.node import Node
+from flows.engine.nodes.program import CORES
 from flows.engine.nodes.tree import Tree
 from flows.engine.project import STATE
 
@@ -16,9 +17,8 @@ class LocalSlot:
 
     def __init__(self, number: int, cores: Sequence[int], gpus: Sequence[int]) -> None:
         self.name = f"node{number}"
-        env = {"TRIFOLD_CORES": ",".join(map(str, cores))}
-        if gpus:
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+        parts = {CORES: cores, "CUDA_VISIBLE_DEVICES": gpus}
+        env = {name: ",".join(map(str, part)) for name, part in parts.items() if part}
         self._node = Node(STATE / "nodes" / self.name, env)
 
     def compute(self, order: str, tree: Tree) -> Generator[str]:
@@ -32,8 +32,14 @@ class LocalSlot:
 
 def open_slots(count: int) -> list[LocalSlot]:
     """Return nodes that share this machine's cores and GPUs; with more nodes than cores, some share a core."""
-    cores, gpus = sorted(os.sched_getaffinity(0)), range(len(name_gpus()))
-    return [
-        LocalSlot(number + 1, cores[number::count] or [cores[number % len(cores)]], gpus[number::count])
-        for number in range(count)
-    ]
+    cores, gpus = _list_cores(), range(len(name_gpus()))
+    return [LocalSlot(number + 1, _share(cores, number, count), gpus[number::count]) for number in range(count)]
+
+
+def _list_cores() -> list[int]:
+    """Return the numbers of the cores that this process may use; none where the system binds no process to cores."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _share(cores: Sequence[int], number: int, count: int) -> Sequence[int]:
+    return cores[number::count] or [cores[number % len(cores)]] if cores else []

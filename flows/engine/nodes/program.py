@@ -76,7 +76,8 @@ class WireReport:
 
 def main() -> None:
     """Compute the stages that are ordered, one after the other, until standard input ends."""
-    os.sched_setaffinity(0, [int(core) for core in os.environ[CORES].split(",")])
+    if cores := os.environ.get(CORES):
+        os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
     wire = Wire(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what libraries print goes to the log
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()
