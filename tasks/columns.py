@@ -30,7 +30,7 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
         reader = _open(path, names)
         return pa.table({name: pa.array([], pa.string()) for name in names}) if reader is None else reader.read_all()
     except pa.ArrowInvalid as error:
-        raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
+        raise UserError(f"{path.name} is not a table (CSV with a header): {error}. Save it as CSV in UTF-8.") from error
 
 
 def read_blocks(path: Path, column: str) -> Iterator[pa.StringArray]:
@@ -61,7 +61,7 @@ def _read_header(path: Path, required: Sequence[str]) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
+        raise UserError(f"{path.name} is not a table (CSV with a header): {error}. Save it as CSV in UTF-8.") from error
     check_columns(path, header, required)
     return header
 

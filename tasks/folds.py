@@ -188,7 +188,8 @@ def _check_enough_groups(table: FoldTable, n_folds: int) -> None:
                 f"near-equal pictures or texts), too few for {n_folds} folds; "
                 + (f"set folds.n_folds to {n_groups} or less, or " if n_groups >= LEAST_FOLDS else "")
                 + "add recordings, pictures or texts of this class. If its examples do not belong together, ungroup "
-                "them: empty the column src_file (sounds) or user (texts), or set clean.group_bits to -1 (pictures)."
+                "them: empty the column src_file (sounds) or user (texts), or set clean.near_duplicate_bits "
+                "and clean.group_bits to -1 (pictures)."
             )
 
 

@@ -18,7 +18,7 @@ def read_rows(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
             header = list(reader.fieldnames or [])
             rows = [{name: row[name] or "" for name in header} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path.name} is not a table (CSV in UTF-8, with a header): {error}") from error
+        raise UserError(f"{path.name} is not a table (CSV with a header): {error}. Save it as CSV in UTF-8.") from error
     check_columns(path, header, required)
     return rows
 
@@ -29,7 +29,8 @@ def check_columns(path: Path, header: Sequence[str], required: Sequence[str]) ->
     if missing:
         raise UserError(
             f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"it has {', '.join(header) or 'none'}. Add the missing columns, or set source.archive to another archive."
+            f"it has {', '.join(header) or 'none'}. Add the missing columns, or "
+            "name another file (source.archive, or addresses.file for a list of addresses)."
         )
 
 

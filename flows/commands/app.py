@@ -57,7 +57,9 @@ def run(
         raise EngineError("--preset, --set and --stage belong to one flow: run each flow by a command of its own")
     if dry:
         from flows.commands.status import show_plan
+        from flows.engine.nodes.opening import open_pool
 
+        open_pool(on)
         for flow in flows:
             show_plan(flow, preset=preset, overrides=overrides, force=force, stages=stages)
         return

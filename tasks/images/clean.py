@@ -35,7 +35,7 @@ class CleanPictures(Section):
     near_duplicate_bits: int = Field(
         ge=-1,
         le=64,
-        description="pictures whose perceptual hashes differ in this many of 64 bits or fewer are the same; -1: off",
+        description="pictures whose hashes differ in this many of 64 bits or fewer are the same; -1: equal pixels",
     )
     group_bits: int = Field(
         ge=-1,
@@ -48,7 +48,8 @@ class CleanPictures(Section):
     def _check_bits(self) -> Self:
         if self.group_bits < self.near_duplicate_bits:
             raise ValueError(
-                f"group_bits {self.group_bits} must be near_duplicate_bits {self.near_duplicate_bits} or more"
+                f"group_bits is {self.group_bits}; it must not be below near_duplicate_bits, which is "
+                f"{self.near_duplicate_bits}: raise group_bits, or lower near_duplicate_bits"
             )
         return self
 
@@ -182,7 +183,7 @@ def _advise_on_duplicates(dropped: Iterable[DroppedPicture], clean: CleanPicture
         return ""
     return (
         f" If the pictures that clean.near_duplicate_bits {clean.near_duplicate_bits} takes for the same are "
-        "different, lower it; --set clean.near_duplicate_bits=-1 switches the check off."
+        "different, lower it; with --set clean.near_duplicate_bits=-1 only pictures with equal pixels are the same."
     )
 
 

@@ -188,7 +188,7 @@ def test_a_file_outside_the_project_is_read_on_this_machine(lab: TinyProject, tm
 
 def test_a_node_with_other_versions_is_refused() -> None:
     order = Order("tiny-read", "", {}, False, {"python": "3.11.7", "torch": "2.11.0"})
-    with pytest.raises(EngineError, match=r"this node has torch 2.12.0, the driver 2.11.0: .*`make`"):
+    with pytest.raises(EngineError, match=r"this node has torch 2.12.0, the driver has 2.11.0: .*`make doctor`"):
         order.refuse_other_versions({"python": "3.11.7", "torch": "2.12.0"})
     order.refuse_other_versions(order.versions)
 
@@ -202,8 +202,9 @@ def test_a_node_with_other_versions_is_refused() -> None:
 )
 def test_nodes_that_do_not_exist_are_refused_first(lab: TinyProject, on: str, message: str) -> None:
     (lab.root / "dvc.yaml").unlink()
-    done = lab.call(*RUN, "--on", on)
-    assert (done.code, message in done.output) == (1, True), done.output
+    for options in ((), ("--dry",)):
+        done = lab.call(*RUN, *options, "--on", on)
+        assert (done.code, message in done.output) == (1, True), done.output
     assert not (lab.root / "dvc.yaml").exists()
 
 

@@ -89,7 +89,11 @@ class Remote:
 
         local = self._repo.cache.local
         if lost := self._find_missing(inputs.values()) and self._fetch_objects(set(inputs.values())):
-            raise EngineError(f"DVC's remote lacks {lost[0]}, or has damaged bytes")
+            path = next((path for path, md5 in inputs.items() if md5 in lost), f"an input's file {lost[0]}")
+            raise EngineError(
+                f"{path} is missing or damaged in DVC's remote, from which a node gets its inputs: `dvc push`, then "
+                "run again"
+            )
         for path, md5 in inputs.items():
             content = load(local, HashInfo("md5", md5))
             checkout(str(ROOT / path), localfs, content, local, force=True, quiet=True, state=self._repo.state)
@@ -206,7 +210,10 @@ class Remote:
         done = transfer(source, target, wanted, jobs=JOBS, shallow=shallow, verify=target is local, cache_odb=local)
         if done.failed:
             first = min(str(one.value) for one in done.failed)
-            raise EngineError(f"{len(done.failed)} objects could not be copied, {first} first")
+            raise EngineError(
+                f"{len(done.failed)} files could not be copied between DVC's cache and its remote, the first is "
+                f"{first}: check the disk and the remote, then run again"
+            )
 
 
 def _read_time(about: Mapping[str, Any]) -> float:

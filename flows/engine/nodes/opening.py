@@ -17,8 +17,8 @@ def open_pool(on: str) -> Pool | None:
     """
     if not on:
         return None
-    describe_remote()
     kind, _, count = on.partition(":")
     if kind != PROCESSES or not count.isdecimal() or int(count) < 1:
         raise EngineError(f"--on {on!r} names no nodes: `--on processes:2` computes on two nodes on this machine")
+    describe_remote()
     return Pool(open_slots(int(count)))

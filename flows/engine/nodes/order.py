@@ -41,6 +41,7 @@ class Order:
         if others := [name for name in sorted({*wanted, *here}) if wanted.get(name) != here.get(name)]:
             name = others[0]
             raise EngineError(
-                f"this node has {name} {here.get(name, 'not installed')}, the driver {wanted.get(name, 'none')}: "
-                "results could differ; install the project's pinned packages on both (`make`)"
+                f"this node has {name} {here.get(name, 'not installed')}, the driver has {wanted.get(name, 'none')}: "
+                "both need the same version, because results could differ; `make doctor` in both checkouts installs "
+                "the pinned packages"
             )
