@@ -115,7 +115,7 @@ FAILURES = {
     "silent": ("TaskError", "AssertionError", "raise AssertionError"),
     "exit": ("TaskError", "enough", "SystemExit"),
     "memory": ("KilledError", "odd was killed by signal 9: out of memory? peak 0.3 GB", ""),
-    "crash": ("EngineError", "odd was killed by signal 11 (SIGSEGV), peak 0.", ""),
+    "crash": ("KilledError", "odd was killed by signal 11 (SIGSEGV), peak 0.", ""),
     "leave": ("EngineError", "odd: its process ended with exit code 3", ""),
 }
 
