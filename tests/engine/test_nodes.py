@@ -107,6 +107,8 @@ def test_what_is_killed_on_a_node_goes_on_elsewhere_from_its_checkpoint(lab: Tin
     (lab.root / "tasks/join.py").write_text("from pathlib import Path\n" + WITH_CHECKPOINT)
     run, gate = start_held(lab)
     wait_for_checkpoint(lab)
+    remote = lab.root.with_name("remote")
+    lab.wait_until(lambda: any(remote.glob("leases/*")))
     process = find_stage_process(lab)
     (process if killed == "stage" else process.parents()[1]).kill()
     lab.wait_for("join", times=2)
@@ -114,8 +116,21 @@ def test_what_is_killed_on_a_node_goes_on_elsewhere_from_its_checkpoint(lab: Tin
     done = run.finish().check()
     assert lab.computed()[-3:] == ["join", "resumed-from-epoch1", "join"]
     assert "tiny-join: try 1 of 3 on node" in done.output
-    assert not any(lab.root.with_name("remote").glob("checkpoints/*/*/*/*"))
+    assert [
+        path for folder in ("checkpoints", "leases") for path in remote.glob(f"{folder}/**/*") if path.is_file()
+    ] == []
     assert lab.is_clean()
+
+
+def test_a_remote_that_was_away_for_a_moment_loses_no_stage(lab: TinyProject) -> None:
+    remote = lab.root.with_name("remote")
+    remote.write_text("a file, so that no folder can be made here")
+    run = lab.start(*RUN, *NODES)
+    lab.wait_until(lambda: run.log.exists() and "DVC's remote gives no results" in run.log.read_text())
+    remote.unlink()
+    done = run.finish().check()
+    assert sorted(lab.computed()) == sorted(STAGES)
+    assert all(f"tiny-{stage}: computed on node" in done.output for stage in STAGES)
 
 
 @pytest.mark.parametrize("is_same_kind", [True, False], ids=["same kind of processor", "another"])

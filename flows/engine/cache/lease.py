@@ -1,8 +1,8 @@
 """Leases in DVC's remote: what one driver computes now, another one waits for instead of computing it too.
 
-A lease is a file named by the run-cache key. Its holder writes another text into it every few seconds; a text that
-stands still belongs to a holder that died. No clocks are compared, and nothing is wrong when two drivers take a lease
-at once: the first result that is recorded stays.
+A lease is a file named by the run-cache key. Its holder writes another text into it every few seconds; a text that no
+longer changes belongs to a holder that died. No clocks are compared, and nothing is wrong when two drivers take a
+lease at once: the first result that is recorded stays.
 """
 
 from __future__ import annotations
@@ -38,8 +38,14 @@ def hold_lease(key: str) -> Iterator[None]:
     finally:
         ended.set()
         beats.join()
-        if not has_succeeded and key in shared.leased:
-            _beater.submit(_drop, key).result()
+        if not has_succeeded:
+            drop_lease(key)
+
+
+def drop_lease(key: str) -> None:
+    """End the lease of a result, if this process has written one."""
+    if key in shared.leased:
+        _beater.submit(_drop, key).result()
 
 
 def await_holder(key: str, check: Callable[[], None], on_wait: Callable[[], None]) -> bool:

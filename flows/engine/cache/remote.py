@@ -55,6 +55,10 @@ class Remote:
             return None
         return outputs
 
+    def has_result(self, key: str) -> bool:
+        """Return whether the remote has a result with this key."""
+        return bool(self._list_entries(key))
+
     def send(self, result: Result) -> None:
         """Copy a result to the remote, unless the cache no longer has it; the first one with its key stays."""
         md5s = set(self._read_outputs(result))
@@ -217,7 +221,7 @@ class Remote:
 
 
 def _read_time(about: Mapping[str, Any]) -> float:
-    """Return when a file was written, in seconds since the epoch, as its kind of store tells it."""
+    """Return when a file was written, in seconds since the epoch, as its kind of store reports it."""
     written = about.get("mtime") or about.get("LastModified") or time.time()
     return float(written.timestamp() if isinstance(written, datetime) else written)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.engine.cache import shared
 from flows.engine.cache.faults import refuse_links
-from flows.engine.cache.lease import await_holder, hold_lease
+from flows.engine.cache.lease import await_holder, drop_lease, hold_lease
 from flows.engine.cache.repository import BusyError, OpenRepo, call_in_place_of_command, leave_gate, open_repo
 from flows.engine.compute.guard import DisturbedError, InputDisturbedError
 from flows.engine.errors import EngineError
@@ -82,18 +82,25 @@ class Work:
 
     def obtain(self, stage: str, wanted: Wanted) -> Delivery | None:
         """Fetch a result from DVC's remote, wait for the driver that computes it now, or compute it."""
-        if not wanted.key or not self.has_lease:
-            return self._fetch(stage, wanted) or self.compute(wanted)
-        if found := self._fetch(stage, wanted):
-            return found
-        if await_holder(wanted.key, self.check, self.on_wait) and (found := self._fetch(stage, wanted)):
-            return found
-        with hold_lease(wanted.key):
+        if not wanted.key:
             return self.compute(wanted)
+        if not self.force and (found := self._find(stage, wanted)):
+            return found
+        if not self.has_lease:
+            return self.compute(wanted)
+        with hold_lease(wanted.key):
+            delivery = self.compute(wanted)
+        if delivery is not None:  # the remote has it already; what was computed here keeps its lease until it is sent
+            drop_lease(wanted.key)
+        return delivery
+
+    def _find(self, stage: str, wanted: Wanted) -> Delivery | None:
+        found = self._fetch(stage, wanted)
+        if found is None and self.has_lease and await_holder(wanted.key, self.check, self.on_wait):
+            found = self._fetch(stage, wanted)
+        return found
 
     def _fetch(self, stage: str, wanted: Wanted) -> Delivery | None:
-        if not wanted.key or self.force:
-            return None
         outputs = shared.fetch(stage, wanted.key, self.check)
         return Delivery(Verdict.RESTORED, outputs) if outputs is not None else None
 

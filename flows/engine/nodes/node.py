@@ -25,7 +25,7 @@ BEAT = '{"event": "beat"}'
 BEAT_S = 1.0
 # A stage stops at its next batch, or is killed by its program, within this time.
 PATIENCE_S = 30.0
-LINES_TOLD = 20
+LINES_SHOWN = 20
 READ_BYTES = 1 << 16
 ENDINGS = ("done", "failed", "lost")
 # Variables of the process in which a node lives that its program must not inherit.
@@ -124,7 +124,7 @@ class Node:
     def _explain_loss(self, program: subprocess.Popen[bytes]) -> str:
         code = program.wait()
         self.close()
-        last = "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_TOLD:])
+        last = "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_SHOWN:])
         return json.dumps({"event": "lost", "text": f"its program on the node ended with {code}", "log": last})
 
 

@@ -19,6 +19,7 @@ from flows.engine.graph.stage import Stage
 from flows.engine.nodes.executor import Computed, compute_here
 from flows.engine.nodes.order import Order
 from flows.engine.nodes.tree import Tree, pack_tree
+from flows.engine.redact import strip_secrets
 from flows.engine.tags import NODE
 
 TRIES = 3
@@ -65,7 +66,7 @@ class Pool:
         order = Order.of(stage, wanted)
         shared.ask_patiently(lambda remote: remote.offer(order.inputs), report.check)
         usage = self._try_nodes(order, report)
-        outputs = shared.fetch(stage.name, wanted.key, report.check)
+        outputs = shared.ask_patiently(lambda remote: remote.fetch(stage.name, wanted.key), report.check)
         if outputs is None:
             raise LostError(f"{stage.name}: DVC's remote lacks what a node computed: run again")
         return Computed(usage, Delivery(Verdict.RAN if usage else Verdict.RESTORED, outputs))
@@ -79,7 +80,7 @@ class Pool:
                 except (LostError, KilledError) as error:
                     report.say(f"try {number} of {TRIES} on {slot.name} was lost: {error}")
                     # The node may have finished all the same: the remote is the truth.
-                    if shared.fetch(order.stage, order.key, report.check):
+                    if shared.ask_patiently(lambda remote: remote.has_result(order.key), report.check):
                         return None
                     if number == TRIES:
                         raise
@@ -136,4 +137,4 @@ def _end(stage: str, message: Message) -> Usage | None:
         case "failed":
             raise unpack_error(message["error"])
         case _:
-            raise LostError(f"{stage}: {message['text']}\n{message['log']}".rstrip())
+            raise LostError(strip_secrets(f"{stage}: {message['text']}\n{message['log']}".rstrip()))

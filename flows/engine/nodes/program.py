@@ -29,7 +29,7 @@ from flows.engine.nodes.order import Order
 from flows.engine.stop import Stop
 
 CORES = "TRIFOLD_CORES"  # the variable with the numbers of the cores to use
-TOLD = (tags.DEVICE, tags.CPU, tags.GPU, tags.PLATFORM)
+MACHINE_TAGS = (tags.DEVICE, tags.CPU, tags.GPU, tags.PLATFORM)
 
 
 class Wire:
@@ -55,7 +55,7 @@ class WireReport:
     def begin(self, machine: Mapping[str, str]) -> None:
         """Tell the driver that the work begins, and on which machine."""
         here = describe_machine()
-        self._wire.send("begin", machine={name: here[name] for name in TOLD})
+        self._wire.send("begin", machine={name: here[name] for name in MACHINE_TAGS})
 
     def check(self, *, grace_s: float = 0.0) -> None:
         """Raise StoppedError when the driver asked for a stop at least `grace_s` ago."""
