@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Recipes name programs by path: make 3.81 of macOS looks for them in the PATH of its own start, not in this one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench up down doctor
+.PHONY: help demo test nodes lint check bench up down doctor
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,13 @@ help:  ## list these commands
 	.venv/bin/pip install --quiet uv
 	.venv/bin/uv pip sync --quiet --python .venv/bin/python requirements.lock
 	@touch $@
+
+# Ray, for nodes on other machines. All that it needs is in the lock.
+.venv/nodes: .venv/installed pyproject.toml
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --requirements pyproject.toml --extra nodes --constraint requirements.lock
+	@touch $@
+
+nodes: .venv/nodes  ## install Ray, for nodes on other machines: docs/many-machines.md
 
 demo: .venv/installed  ## run the audio, images and text flows on the embedded sample data
 	.venv/bin/python -m flows run audio images text

@@ -32,6 +32,11 @@ ELSEWHERE = {
     "dvc push --run-cache": "tests/engine/test_team.py",
     "dvc remote add --default store /mnt/shared/trifold": "tests/engine/test_shared.py",
     "python -m flows run audio --on processes:2": "tests/engine/test_nodes.py",
+    "python -m flows nodes up": "tests/engine/test_ray.py",
+    "python -m flows nodes join HEAD": "tests/engine/test_ray.py",
+    "python -m flows run audio --on nodes": "tests/engine/test_ray.py",
+    "python -m flows nodes": "tests/engine/test_ray.py",
+    "python -m flows nodes down": "tests/engine/test_ray.py",
     "dvc pull": "tests/engine/test_team.py",
     "dvc remote add --force -d team s3://BUCKET/dvc": "tests/engine/test_team.py",
     "prefect server start": "tests/engine/team_servers.py",
@@ -51,6 +56,7 @@ CLUSTER = "needs a cluster or a Docker daemon, which no machine of the tests has
 TEAM = "names a team's own servers or repository; tests/engine/test_team.py has some of its own"
 LEFT_OUT = {
     "make test": "it is what runs this",
+    "make nodes": "CI runs it before its tests",
     "python -m flows run audio --preset esc10": f"{PRESET}; on real data `make bench ROW=esc10`",
     "python -m flows run images --preset imagenette": f"{PRESET}; on real data `make bench ROW=imagenette`",
     "python -m flows run images --preset ants-and-bees": f"{PRESET}; on real data `make bench ROW=ants_and_bees`",

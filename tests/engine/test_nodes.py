@@ -90,6 +90,8 @@ def wait_for_checkpoint(lab: TinyProject) -> None:
 
 
 def test_a_flow_on_nodes_ends_with_the_lock_of_one_on_this_machine(lab: TinyProject, tiny_base: TinyProject) -> None:
+    (lab.root / "ray.py").write_text("raise ImportError('Ray is only for other machines')")
+    assert "only for other machines" in lab.call("python", "-m", "ray").output
     done = lab.call(*RUN, *NODES).check()
     assert sorted(lab.computed()) == sorted(STAGES)
     assert (lab.outputs(), read_lock(lab)) == (tiny_base.outputs(), read_lock(tiny_base))

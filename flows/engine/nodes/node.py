@@ -16,11 +16,13 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 PROGRAM = "flows.engine.nodes.program"
+CORES = "TRIFOLD_CORES"  # the variable with the numbers of the cores that the program may use
+GPUS = "CUDA_VISIBLE_DEVICES"
 BEAT = '{"event": "beat"}'
 BEAT_S = 1.0
 # A stage stops at its next batch, or is killed by its program, within this time.
@@ -60,12 +62,11 @@ class Node:
             if not has_ended:
                 self.close()
 
-    def close(self) -> None:
-        """End the program, and the stage that it computes, at the next batch."""
-        if self._program is None:
+    def stop(self) -> None:
+        """End the program, and the stage that it computes, at the next batch; any thread may call this."""
+        if (program := self._program) is None:
             return
-        program, self._program = self._program, None
-        assert program.stdin is not None and program.stdout is not None
+        assert program.stdin is not None
         with suppress(BrokenPipeError):
             program.stdin.close()
         try:
@@ -73,10 +74,18 @@ class Node:
         except subprocess.TimeoutExpired:
             os.killpg(program.pid, signal.SIGKILL)
             program.wait()
-        program.stdout.close()
+
+    def close(self) -> None:
+        """End the program as `stop` does, and what this process holds of it."""
+        if self._program is None:
+            return
+        self.stop()
+        assert self._program.stdout is not None
+        self._program.stdout.close()
+        self._program = None
 
     def _start(self, tree: str, archive: bytes) -> subprocess.Popen[bytes]:
-        if self._program is not None and (self._tree != tree or self._program.poll() is not None):
+        if self._program is not None and (self._tree != tree or not self._is_listening(self._program)):
             self.close()
         if self._program is None:
             root = unpack(self._folder, tree, archive)
@@ -94,6 +103,11 @@ class Node:
                 )
         return self._program
 
+    @staticmethod
+    def _is_listening(program: subprocess.Popen[bytes]) -> bool:
+        assert program.stdin is not None
+        return not program.stdin.closed and program.poll() is None
+
     @property
     def _log(self) -> Path:
         return self._folder / "program.log"
@@ -107,7 +121,7 @@ class Node:
     def _ask(self, program: subprocess.Popen[bytes], order: str) -> Iterator[str]:
         """Send an order; yield the program's lines, and a beat where it says nothing for a second, until it ends."""
         assert program.stdin is not None and program.stdout is not None
-        with suppress(BrokenPipeError):  # it has ended: nothing will come
+        with suppress(BrokenPipeError, ValueError):  # it has ended or was stopped: nothing will come
             program.stdin.write(order.encode())
             program.stdin.flush()
         descriptor = program.stdout.fileno()
@@ -126,6 +140,17 @@ class Node:
         self.close()
         last = "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_SHOWN:])
         return json.dumps({"event": "lost", "text": f"its program on the node ended with {code}", "log": last})
+
+
+def limit(number: int, count: int, gpus: Sequence[str]) -> dict[str, str]:
+    """Return the variables that give the program the `number`th of `count` shares of this machine's cores and GPUs.
+
+    With more nodes than cores, some share a core. Where the system binds no process to cores, each may use all of them.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    share = cores[number::count] or cores[number % max(len(cores), 1) :][:1]
+    parts = {CORES: [str(core) for core in share], GPUS: gpus[number::count]}
+    return {name: ",".join(part) for name, part in parts.items() if part}
 
 
 def unpack(folder: Path, tree: str, archive: bytes) -> Path:

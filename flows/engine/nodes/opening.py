@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import os
+
 from flows.engine.cache.shared import describe_remote
 from flows.engine.errors import EngineError
-from flows.engine.nodes.pool import Pool
-from flows.engine.nodes.processes import open_slots
+from flows.engine.nodes.cluster import Cluster
+from flows.engine.nodes.membership import make_environment, require_membership
+from flows.engine.nodes.pool import Pool, Transport
+from flows.engine.nodes.processes import LocalNodes
 
-PROCESSES = "processes"
+RAY = "ray://"
 
 
 def open_pool(on: str) -> Pool | None:
-    """Return the nodes that `on` names, such as `processes:2`; None when it is empty.
+    """Return the nodes that `on` names: `nodes`, `ray://HOST:PORT`, `processes:2`; None when it is empty.
 
     Raises EngineError when it names none, or when DVC has no default remote. Nothing is started yet.
     """
     if not on:
         return None
-    kind, _, count = on.partition(":")
-    if kind != PROCESSES or not count.isdecimal() or int(count) < 1:
-        raise EngineError(f"--on {on!r} names no nodes: `--on processes:2` computes on two nodes on this machine")
+    transport = _choose_transport(on)
     describe_remote()
-    return Pool(open_slots(int(count)))
+    return Pool(transport)
+
+
+def _choose_transport(on: str) -> Transport:
+    if on == "nodes":
+        return Cluster(require_membership().head, make_environment())
+    if on.startswith(RAY):
+        return Cluster(on.removeprefix(RAY), os.environ)
+    kind, _, count = on.partition(":")
+    if kind == "processes" and count.isdecimal() and int(count) >= 1:
+        return LocalNodes(int(count))
+    raise EngineError(
+        f"--on {on!r} names no nodes: `--on processes:2` computes on two nodes on this machine, `--on nodes` on the "
+        f"pool that this machine is in (`python -m flows nodes`), `--on {RAY}HOST:PORT` on another Ray cluster"
+    )

@@ -25,10 +25,10 @@ from flows.engine.graph.dvc_yaml import find_stage, read_fingerprints
 from flows.engine.graph.stage import Stage
 from flows.engine.machine import describe_machine, read_versions
 from flows.engine.nodes.checkpoints import Checkpoints
+from flows.engine.nodes.node import CORES
 from flows.engine.nodes.order import Order
 from flows.engine.stop import Stop
 
-CORES = "TRIFOLD_CORES"  # the variable with the numbers of the cores to use
 MACHINE_TAGS = (tags.DEVICE, tags.CPU, tags.GPU, tags.PLATFORM)
 
 
