@@ -11,6 +11,7 @@ from benchmarks import (
     imagenette,
     lr_finder,
     memory,
+    nodes,
     orchestration,
     pictures_input,
     pictures_memory,
@@ -36,6 +37,8 @@ A row that measures real data says which environment variable must hold the path
 
 ROWS = [
     Row("orchestration", orchestration.measure, 3),
+    Row("nodes", nodes.measure, 12),
+    Row("any_sequence", nodes.measure_sequence, 50),
     Row("training", training.measure, 4),
     Row("spectrograms", spectrograms.measure, 0.5),
     Row("memory", memory.measure, 0.5),

@@ -52,8 +52,9 @@ def run(
     on: Annotated[
         str,
         typer.Option(
+            envvar="TRIFOLD_NODES",
             help="Compute on nodes, which get files over DVC's remote: nodes are those of the pool that this machine "
-            "is in, ray://HOST:PORT those of another Ray cluster, processes:N are N of this machine"
+            "is in, ray://HOST:PORT those of another Ray cluster, processes:N are N of this machine",
         ),
     ] = "",
     dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,

@@ -104,6 +104,15 @@ def test_a_flow_on_nodes_ends_with_the_lock_of_one_on_this_machine(lab: TinyProj
     assert (lab.computed(), list((lab.root / ".trifold/unsent").glob("*"))) == ([], [])
 
 
+def test_under_dvc_repro_stages_are_computed_on_nodes_too(lab: TinyProject, tiny_base: TinyProject) -> None:
+    done = lab.drive("dvc", TRIFOLD_NODES="processes:1").check()
+    assert sorted(lab.computed()) == sorted(STAGES)
+    assert all(f"tiny-{stage}: computed on node1" in done.output for stage in STAGES)
+    assert (lab.outputs(), read_lock(lab)) == (tiny_base.outputs(), read_lock(tiny_base))
+    lab.call(*RUN, *NODES).check()
+    assert lab.computed() == []
+
+
 @pytest.mark.parametrize("killed", ["stage", "program"])
 def test_what_is_killed_on_a_node_goes_on_elsewhere_from_its_checkpoint(lab: TinyProject, killed: str) -> None:
     (lab.root / "tasks/join.py").write_text("from pathlib import Path\n" + WITH_CHECKPOINT)
@@ -213,8 +222,8 @@ def test_a_node_with_other_versions_is_refused() -> None:
 @pytest.mark.parametrize(
     ("on", "message"),
     [
-        ("nope", "--on 'nope' names no nodes: `--on processes:2`"),
-        ("processes:0", "--on 'processes:0' names no nodes"),
+        ("nope", "error: 'nope' names no nodes: `--on processes:2`"),
+        ("processes:0", "'processes:0' names no nodes"),
     ],
 )
 def test_nodes_that_do_not_exist_are_refused_first(lab: TinyProject, on: str, message: str) -> None:

@@ -50,7 +50,7 @@ class RayPool:
         found = []
         for process in psutil.process_iter():
             try:
-                if any(process.environ().get("TRIFOLD_NODES", "").startswith(part) for part in parts):
+                if any(process.environ().get("TRIFOLD_NODE_FOLDER", "").startswith(part) for part in parts):
                     found.append(process)
             except psutil.Error:
                 continue
@@ -96,9 +96,10 @@ def pool(tiny_base: TinyProject, tmp_path_factory: pytest.TempPathFactory) -> It
     join(members, head)
     pool = RayPool(head, members)
     yield pool
-    assert pool.list_listening() == {"127.0.0.1"}
+    listening = pool.list_listening()
     for project in (*members, head):
         project.call(*NODES, "down").check()
+    assert listening == {"127.0.0.1"}
     assert pool.list_listening() == set()
 
 
@@ -188,7 +189,7 @@ def test_a_node_that_leaves_is_replaced_by_another_and_the_last_by_this_machine(
     lab: TinyProject, pool: RayPool
 ) -> None:
     run, gate = start_held(lab)
-    computing = pool.list_processes()[-1].environ()["TRIFOLD_NODES"]
+    computing = pool.list_processes()[-1].environ()["TRIFOLD_NODE_FOLDER"]
     first, second = sorted(pool.members, key=lambda member: not computing.startswith(str(member.root)))
     os.kill(read_leader(first), signal.SIGKILL)
     lab.wait_for("join", times=2)

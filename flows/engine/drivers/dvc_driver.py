@@ -16,6 +16,7 @@ from flows.engine.graph.dvc_yaml import CHECK, find_stage, read_fingerprints
 from flows.engine.graph.stage import PLAIN, Stage
 from flows.engine.locks import hold_lock, stage_lock
 from flows.engine.machine import format_command
+from flows.engine.nodes.opening import ON, use_nodes
 from flows.engine.project import STATE
 
 # The possible error of the kernel's start time of a process.
@@ -39,7 +40,12 @@ def run_stage_command(name: str, values: list[str]) -> None:
     (stage,) = read_fingerprints([stage])
     refuse_links(stage)
     run = format_command() if decided_s is None else "dvc repro"
-    with ConsoleReport(stage.name) as report, Recorder(stage, run=run) as recorder:
+    nodes = use_nodes(os.environ.get(ON, ""))
+    with (
+        nodes as executor,
+        ConsoleReport(stage.name) as report,
+        Recorder(stage, run=run, executor=executor) as recorder,
+    ):
         work = Work(
             lambda wanted: recorder.compute(report, wanted),
             on_wait=lambda: report.say("waiting: another run computes this stage"),

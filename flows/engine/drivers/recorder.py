@@ -16,7 +16,7 @@ from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.params import dig
 from flows.engine.graph.stage import TEST_DATA, Registered, Role, Stage
 from flows.engine.machine import explain_refusal, read_versions
-from flows.engine.nodes.executor import Executor, compute_here
+from flows.engine.nodes.executor import Executor
 from flows.engine.project import ORIGIN, ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, METRIC, OUTPUT_MD5, OUTPUT_OF, STAGE
@@ -34,9 +34,7 @@ TABLE = "test.csv"
 class Recorder:
     """The MLflow run of one stage that learns. It begins with the stage's work, so a cached stage makes no run."""
 
-    def __init__(
-        self, stage: Stage, parent: Journal | None = None, *, run: str, executor: Executor = compute_here
-    ) -> None:
+    def __init__(self, stage: Stage, parent: Journal | None = None, *, run: str, executor: Executor) -> None:
         """`run` is the name of the run that may compute the stage, for `python -m flows status`."""
         self._executor = executor
         self._stage = stage

@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 USUAL_PORT = 6379
 START_S, STOP_S, CONNECT_S, POLL_S = 60.0, 20.0, 5.0, 0.1
 LOG_LINES = 10
-FOLDER = "TRIFOLD_NODES"  # the variable with the folder of a machine's nodes
+FOLDER = "TRIFOLD_NODE_FOLDER"  # the variable with the folder of a machine's nodes
 TOKEN = STATE / "ray" / "token"
 _RECORD = STATE / "ray" / "pool.json"
 
