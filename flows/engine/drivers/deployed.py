@@ -5,6 +5,7 @@ A run's overrides are its Prefect parameters, so they do not affect the next dep
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain
 from flows.engine.graph.overrides import start_from_committed
 from flows.engine.graph.pipeline import Pipeline
+from flows.engine.nodes.opening import ON, open_pool
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -35,10 +37,11 @@ def make_flow(pipeline: Pipeline) -> Flow[..., Any]:
             force: compute all stages, also fresh ones
             stages: run only these stages and those that they need; default: all stages
         """
-        request = Request(preset, overrides, stages)
+        request = Request(preset, overrides, stages, os.environ.get(ON, ""))
         try:
+            pool = open_pool(request.on)
             say(start_from_committed(name, preset=preset, overrides=overrides))
-            prepared = prepare_run(name, request, force=force)
+            prepared = prepare_run(name, request, force=force, pool=pool)
         except Exception as error:
             notify_failure(Failure.of(name, error, [], flow=name, request=request))
             raise
