@@ -10,14 +10,17 @@ import importlib
 import itertools
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
 POLL_S = 0.01
+MOST_DESCRIPTORS = 1024
 LIBRARIES = (
     "dvc.api",
     "dvc.cli",
@@ -107,22 +110,31 @@ def serve() -> None:
 def become(request: dict[str, object]) -> None:
     """Turn the forked process into the command asked for."""
     import resource
-    import runpy
 
     reset_signals()
     os.setsid()
-    os.chdir(str(request["cwd"]))
-    os.environ.clear()
-    os.environ.update(request["env"])  # type: ignore[call-overload]
     log = os.open(str(request["log"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    if limit := os.environ.get("TEST_FILE_LIMIT_BYTES"):
+    env: Any = request["env"]
+    if limit := env.get("TEST_FILE_LIMIT_BYTES"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     module, *arguments = request["argv"]  # type: ignore[misc]
+    if module == "dvc":
+        fork_stage_commands()
+    run_module(module, arguments, str(request["cwd"]), env)
+
+
+def run_module(module: str, arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    """Be `python -m module arguments...`, and end."""
+    import runpy
+
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
     sys.argv = [module, *arguments]
-    sys.path[0] = str(request["cwd"])
+    sys.path[0] = cwd
     code = 1
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -135,6 +147,33 @@ def become(request: dict[str, object]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def fork_stage_commands() -> None:
+    """Have DVC, which this process is, start a stage's `python -m flows ...` by forking too."""
+    import dvc.stage.run
+
+    dvc.stage.run.subprocess = types.SimpleNamespace(Popen=StageCommand, check_output=subprocess.check_output)
+
+
+class StageCommand:
+    """A command that DVC started, as DVC uses `subprocess.Popen`: a child of DVC's process, in its process group."""
+
+    returncode = 0
+
+    def __init__(self, command: list[str], *, cwd: str, env: dict[str, str], **_: object) -> None:
+        python, dash, module, *arguments = shlex.split(command[-1])
+        assert (python, dash, module) == ("python", "-m", "flows"), command
+        sys.stdout.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.closerange(3, MOST_DESCRIPTORS)
+            run_module(module, arguments, cwd, env)
+
+    def communicate(self) -> None:
+        """Wait for its end."""
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
 def reset_signals() -> None:

@@ -53,8 +53,8 @@ def run(
         str,
         typer.Option(
             envvar="TRIFOLD_NODES",
-            help="Compute on nodes, which get files over DVC's remote: nodes are those of the pool that this machine "
-            "is in, ray://HOST:PORT those of another Ray cluster, processes:N are N of this machine",
+            help="Where to compute: nodes (the pool that this machine is in), ray://HOST:PORT (another Ray cluster) or "
+            "processes:N (N nodes on this machine); files travel over DVC's remote; default: here",
         ),
     ] = "",
     dry: Annotated[bool, typer.Option("--dry", help="List the stages that would run, and why; change nothing")] = False,
@@ -90,7 +90,7 @@ def status(
     flow: Annotated[str, typer.Argument(help="The flow: audio, ...; default: all flows")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """List every stage: fresh, stale, missing or altered (edited by hand), and why; when and by which run made."""
+    """List every stage: fresh, stale, missing or altered (not as in DVC's cache), why, and who made it when."""
     from flows.commands.status import show_status
 
     show_status(flow, as_json=as_json)
@@ -187,7 +187,9 @@ def try_model(flow: Flow) -> None:
 
 Slots = Annotated[
     int | None,
-    typer.Option(help="How many stages this machine computes at once; default: one for each GPU, or one; 0: none"),
+    typer.Option(
+        min=0, help="How many stages this machine computes at once; default: one for each GPU, or one; 0: none"
+    ),
 ]
 
 

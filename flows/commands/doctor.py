@@ -120,7 +120,7 @@ def _check_repository() -> Finding:
     try:
         read_recorded([CHECK])
     except EngineError as error:
-        seen, _, fix = str(error).partition(": ")
+        seen, _, fix = str(error).rpartition(": ")
         return Finding("DVC repository", False, seen, fix)
     return Finding("DVC repository", True, "DVC can read it")
 

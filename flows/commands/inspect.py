@@ -66,6 +66,7 @@ def inspect_path(path: Path) -> list[str]:
     """
     if not path.exists():
         raise EngineError(f"{path} does not exist: give the path of a folder, an archive or a table")
+    wanted: dict[str, object] = {"source.archive": str(path), "source.digest": ""}
     opening = _Opening()
     with _open(path, opening) as folder:
         files = [each for each in folder.rglob("*") if each.is_file() and not each.name.startswith(".")]
@@ -79,8 +80,8 @@ def inspect_path(path: Path) -> list[str]:
         try:
             survey = domain.load()(folder, params.clean)
         except UserError as error:
-            raise UserError(f"{head}; domain {domain.flow}. {error}") from error
-    wanted: dict[str, object] = {"source.archive": str(path), "source.digest": ""}
+            start = _make_command(domain, wanted, params)
+            raise UserError(f"{head}; domain {domain.flow}. {error}. A run begins with:\n{start}") from error
     wanted |= {**survey.settings, **_choose_folds(survey, params.folds)}
     if path.is_file() and size_mb > params.source.max_unpacked_mb:
         wanted["source.max_unpacked_mb"] = round(1.2 * size_mb) + 1
@@ -183,6 +184,8 @@ def _list_lacks(survey: Survey) -> list[str]:
     """Return what the data lacks for a run, in one sentence; [] if it has enough."""
     if len(survey.classes) < 2:
         return [f"A run needs two classes or more, with {LEAST_EXAMPLES} examples of each."]
+    if survey.n_folds == 1:
+        return ["Only one fold is usable; a run needs two or more."]
     few = [name for name, count in sorted(survey.classes.items()) if count < LEAST_EXAMPLES]
     return [f"Too few examples for a run, which needs {LEAST_EXAMPLES} of each class: {shorten(few)}."] if few else []
 
@@ -191,7 +194,7 @@ def _choose_folds(survey: Survey, folds: Any) -> dict[str, object]:
     """Return the settings of the folds: the source's own parts or folds, else as many as the smallest class allows."""
     if "train" in survey.splits and len(survey.splits) > 1:
         return {"folds.mode": "own"}
-    if survey.n_folds:
+    if survey.n_folds > 1:
         return {"folds.mode": "cross_validation", "folds.n_folds": survey.n_folds}
     mode = "cross_validation" if folds.mode == "cross_validation" else "holdout"
     fewest = max(LEAST_EXAMPLES, min(survey.classes.values(), default=0))

@@ -79,14 +79,14 @@ def _name(row: Row) -> tuple[str, str]:
 def _list_cells(row: Row) -> list[str]:
     made = row.made
     when, run = (format_time(made.ended_ms), made.run) if made else ("", "")
-    return [*_name(row), when, run, _format_reasons(row)]
+    return [*_name(row), when, run, _format_reasons(row, more=" (--json lists all)")]
 
 
-def _format_reasons(row: Row) -> str:
+def _format_reasons(row: Row, more: str = "") -> str:
     reasons = row.status.reasons
-    more = f"; and {len(reasons) - REASONS_SHOWN} more (--json lists all)" if len(reasons) > REASONS_SHOWN else ""
+    rest = f"; and {len(reasons) - REASONS_SHOWN} more{more}" if len(reasons) > REASONS_SHOWN else ""
     if reasons:
-        return "; ".join(reasons[:REASONS_SHOWN]) + more
+        return "; ".join(reasons[:REASONS_SHOWN]) + rest
     return f"made with {', '.join(row.moved)}" if row.moved else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -138,6 +139,16 @@ def test_a_second_run_computes_nothing_and_links_the_first(project: AudioProject
     last = ("audio-export", "audio-evaluate", "audio-audit")
     status = project.call("python", "-m", "dvc", "status", "--with-deps", *last).check().output
     assert "up to date" in status, status
+
+
+def test_a_cached_export_is_registered_where_no_run_did_so(project: AudioProject, tmp_path: Path) -> None:
+    elsewhere = project.copy(tmp_path / "elsewhere")
+    for path in (*elsewhere.root.glob("mlflow.db*"), elsewhere.root / ".trifold/ledger", elsewhere.root / "mlruns"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    done = elsewhere.call("python", "-m", "flows", "run", "audio").check()
+    assert "audio version 1 becomes champion" in done.output
+    assert "│ ran" not in done.output
+    assert "becomes" not in elsewhere.call("python", "-m", "flows", "run", "audio").check().output
 
 
 def test_a_report_that_cannot_be_made_fails_no_run(project: AudioProject) -> None:

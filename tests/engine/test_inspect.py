@@ -129,6 +129,7 @@ def test_a_short_table_that_cannot_be_read_is_explained(tmp_path: Path, table: s
     with pytest.raises(UserError) as error:
         inspect_path(tmp_path / "few.csv")
     assert message in str(error.value)
+    assert "A run begins with:\n  python -m flows run text --preset sentiment140 --set" in str(error.value)
     assert "inspect" not in str(error.value).removeprefix(str(tmp_path)), "it is what the user has just run"
 
 

@@ -19,6 +19,7 @@ def tiny(tiny_base: TinyProject, tmp_path: Path) -> TinyProject:
     presets.mkdir()
     (presets / "tiny-plus.yaml").write_text('join:\n  separator: " + "\n')
     (presets / "tiny-loud.yaml").write_text('members:\n  shout:\n    mark: "!"\n')
+    (presets / "tiny-typo.yaml").write_text('members:\n  shout:\n    marc: "!"\n')
     (project.root / ".gitignore").write_text("/data/*\n/.trifold/\n/.env\n__pycache__/\n")
     project.call("git", "init", "-q").check()
     project.call("git", "add", "-A").check()
@@ -136,6 +137,14 @@ WRONG = {
     "no value": (("--set", "join.separator"), "has no value: write join.separator=VALUE"),
     "no YAML": (("--set", "join.separator=[1"), "YAML"),
     "an unknown preset": (("--preset", "minus"), "loud, plus"),
+    "a preset with an unknown key": (
+        ("--preset", "typo"),
+        "params/presets/tiny-typo.yaml: members.shout.marc is not a key; valid keys: mark, before, gap",
+    ),
+    "a name that DVC cannot read": (
+        ("--set", "members.mi@ne.mark=x"),
+        "members.mi@ne is no name: it must consist of letters, digits, - and _",
+    ),
     "a path that does not exist": (
         ("--set", "source.path=gone.txt"),
         "error: tiny-read needs gone.txt, which does not exist: correct the path in params/tiny.yaml",
@@ -155,6 +164,14 @@ def test_what_is_not_valid_changes_nothing(tiny: TinyProject, case: str) -> None
         assert len(done.output.splitlines()) == 1, "nothing is listed, and no traceback printed"
     assert {name: (tiny.root / name).read_text() for name in FILES} == before
     assert tiny.computed() == []
+
+
+@pytest.mark.parametrize("text", ["source: [", "source:\n\tpath: a", "", "[1, 2]"])
+def test_a_params_file_that_is_no_yaml_is_one_line(tiny: TinyProject, text: str) -> None:
+    (tiny.root / FILES[0]).write_text(text)
+    done = tiny.call("python", "-m", "flows", "run", "tiny", "--dry", "--set", "join.separator=x")
+    assert done.output.startswith("error: params/tiny.yaml ")
+    assert len(done.output.splitlines()) == 1
 
 
 def test_the_plan_of_a_preset_starts_from_the_committed_file_as_its_run_does(tiny: TinyProject) -> None:

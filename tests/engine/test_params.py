@@ -99,7 +99,8 @@ def test_a_wrong_value_has_one_message(flow: str, override: str, message: str) -
 def test_a_separator_that_yaml_reads_otherwise_is_refused_with_its_quotes(text: str) -> None:
     with pytest.raises(EngineError) as error:
         read("text", "", f"clean.separator={text}")
-    assert str(error.value).endswith(f"{text!r} is not a YAML value; a text: --set 'clean.separator=\"{text}\"'")
+    assert f"{text!r} is not valid YAML: " in str(error.value)
+    assert str(error.value).endswith(f"; if it is meant as a text: --set 'clean.separator=\"{text}\"'")
     assert read("text", "", f'clean.separator="{text}"').clean.separator == text
 
 

@@ -232,6 +232,8 @@ def test_a_machine_in_no_pool_is_told_how_to_be_in_one(tiny_base: TinyProject, t
         1,
         True,
     )
+    listen = alone.call(*NODES, "up", "--listen", "192.0.2.1")
+    assert "error: --listen 192.0.2.1 is no address of this machine" in listen.output
     assert "copy .trifold/ray/token of the head's checkout" in alone.call(*NODES, "join", "127.0.0.1:9").output
     (alone.root / ".trifold/ray").mkdir()
     (alone.root / ".trifold/ray/token").write_text("0" * 64)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.versions import Registry
-from flows.engine.tags import DATA_MD5, METRIC
+from flows.engine.tags import DATA_MD5, METRIC, OUTPUT_MD5, STAGE
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.mlflow_store import open_existing_store
@@ -146,6 +146,14 @@ def test_what_was_sent_before_a_break_is_judged_once(root: Path) -> None:
     (told,) = take_messages(root)
     assert "compared with champion 1" in told
     assert Registry(open_client(root)).rollback("audio") == "1"
+
+
+def test_the_same_export_told_by_another_run_is_the_same_version(root: Path) -> None:
+    for name in ("first", "second"):
+        export(root, name, 150, {OUTPUT_MD5: "abc.dir", STAGE: "audio-export"})
+        sender.follow_journals(0)
+    assert [version.number for version in Registry(open_client(root)).list_versions("audio")] == ["1"]
+    assert take_messages(root)[-1] == "audio version 1 was registered from this export before"
 
 
 def test_a_tracker_that_is_down_delays_the_verdict_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,9 +138,9 @@ def _await_decision(run: Run) -> str:
         if not stage.published.model:
             continue
         output = run.outcomes[stage.name].output
-        if stage.name in run.costs:
+        if stage.name in run.registered:
             say(f"waiting up to {DECISION_TIMEOUT_S:.0f} s for the gate's decision on the new version of {stage.flow}")
-        while not (decision := read_decision(ROOT, stage.name, output)) and stage.name in run.costs:
+        while not (decision := read_decision(ROOT, stage.name, output)) and stage.name in run.registered:
             if time.monotonic() > deadline or count_waiting(ROOT).why:
                 break
             time.sleep(POLL_S)

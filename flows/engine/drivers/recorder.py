@@ -21,7 +21,7 @@ from flows.engine.project import ORIGIN, ROOT
 from flows.engine.stop import StoppedError
 from flows.engine.tags import DATA_MD5, INPUT_MD5, METRIC, OUTPUT_MD5, OUTPUT_OF, STAGE
 from flows.engine.tracking.journal import Journal, NewVersion, start_sender
-from flows.engine.tracking.ledger import Made, keep_made
+from flows.engine.tracking.ledger import Made, keep_made, read_decision
 
 # One of the machine's metrics, which comparisons of runs leave out.
 PEAK = "system/stage_peak_memory_megabytes"
@@ -41,6 +41,7 @@ class Recorder:
         self._parent = parent
         self._run = run
         self._journal: Journal | None = None
+        self.registers = False
         self.usage: Usage | None = None
 
     def __enter__(self) -> Recorder:
@@ -82,8 +83,17 @@ class Recorder:
         return self._journal
 
     def record(self, outcome: Outcome) -> None:
-        """Record the stage's output in its MLflow run; for a cached stage, link the run that made it."""
+        """Record the stage's output in its MLflow run; for a cached stage, link the run that made it.
+
+        A model is registered unless that was done in this checkout: also one whose export was computed elsewhere.
+        """
         tags = {STAGE: self._stage.name, OUTPUT_MD5: outcome.output}
+        if (journal := self._journal or self._parent) and (model := self._stage.published.model):
+            was_computed = outcome.verdict is Verdict.RAN
+            self.registers = was_computed or not read_decision(ROOT, self._stage.name, outcome.output)
+            if self.registers:
+                metric = {METRIC: str(dig(self._stage.params.model_dump(), model.metric))}
+                journal.model(self._describe_version(model), tags | self._list_data() | metric)
         if self._journal is None:
             if self._parent is not None and self._stage.learns:
                 self._parent.link(self._stage.name, tags)
@@ -92,9 +102,6 @@ class Recorder:
         out = ROOT / self._stage.artifact.path
         self._journal.artifact(out)
         self._journal.metrics(dict(read_metrics(self._stage)), step=0)
-        if (model := self._stage.published.model) and outcome.verdict is Verdict.RAN:
-            metric = {METRIC: str(dig(self._stage.params.model_dump(), model.metric))}
-            self._journal.model(self._describe_version(model), tags | self._list_data() | metric)
 
     def _describe_version(self, model: Registered) -> NewVersion:
         return NewVersion(

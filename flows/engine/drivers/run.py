@@ -37,6 +37,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)  # stages whose models go to the gate
     errors: dict[str, Exception] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
@@ -53,6 +54,8 @@ class Run:
                 )
                 outcome = bring_up_to_date(stage, work)
                 recorder.record(outcome)
+                if recorder.registers:
+                    self.registered.add(stage.name)
         except Exception as error:
             self.errors[stage.name] = error
             if not isinstance(error, StoppedError):

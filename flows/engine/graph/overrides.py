@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from flows.engine.graph.params import (
     is_mapping,
     list_keys,
     params_file,
+    parse_yaml,
     read_yaml,
     suggest_keys,
 )
@@ -117,7 +118,7 @@ def _change(flow: str, text: str, preset: str, overrides: list[str]) -> str:
     """Return the text of a params file after applying a preset and then overrides, with its comments."""
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 110, True
-    content = yaml.load(text)
+    content = parse_yaml(text, params_file(flow), yaml)
     if preset:
         _lay_preset(content, _read_preset(flow, preset), load_pipeline(flow).model)
     for override in overrides:
@@ -134,7 +135,7 @@ def _write(flow: str, text: str, params: Params) -> None:
 
 
 def _check(flow: str, text: str) -> Params:
-    content = YAML(typ="safe", pure=True).load(text)
+    content = parse_yaml(text, params_file(flow), YAML(typ="safe", pure=True))
     return check_params(content, load_pipeline(flow).model, params_file(flow))
 
 
@@ -163,7 +164,22 @@ def _read_preset(flow: str, preset: str) -> Mapping[str, Any]:
     if preset not in names:
         known = suggest_names(preset, names, listed_as="its presets are", more="params/presets/ has all presets")
         raise EngineError(f"there is no preset {preset!r} for {flow}; {known}")
-    return read_yaml(f"params/presets/{flow}-{preset}.yaml")
+    name = f"params/presets/{flow}-{preset}.yaml"
+    content, model = read_yaml(name), load_pipeline(flow).model
+    for where in _list_places(content, model):
+        if find_type(model, where) is None:
+            valid = _suggest_keys(model, where, more=f"{params_file(flow)} explains all keys")
+            raise EngineError(f"{name}: {'.'.join(where)} is not a key; {valid}")
+    return content
+
+
+def _list_places(content: Mapping[str, Any], model: type[Params], at: Sequence[str] = ()) -> Iterator[list[str]]:
+    """Yield where each key of a preset is, those of its sections included."""
+    for key, value in content.items():
+        where = [*at, str(key)]
+        yield where
+        if isinstance(value, Mapping) and list_keys(model, where):
+            yield from _list_places(value, model, where)
 
 
 def _set(content: Any, override: str, flow: str) -> None:
@@ -180,9 +196,12 @@ def _set(content: Any, override: str, flow: str) -> None:
         raise EngineError(f"--set {override} has no value: write {key}=VALUE")
     try:
         value = _read_value(text)
-    except YAMLError:
+    except YAMLError as error:
         quoted = shlex.quote(f"{key}={json.dumps(text, ensure_ascii=False)}")
-        raise EngineError(f"--set {override}: {text!r} is not a YAML value; a text: --set {quoted}") from None
+        fault = getattr(error, "problem", None) or error
+        raise EngineError(
+            f"--set {override}: {text!r} is not valid YAML: {fault}; if it is meant as a text: --set {quoted}"
+        ) from None
     while len(where) > 1 and isinstance(content.get(where[0]), CommentedMap):
         content = content[where.pop(0)]
     for part in reversed(where[1:]):

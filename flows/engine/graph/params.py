@@ -6,6 +6,7 @@ A task receives whole sections; a stage depends on exactly the keys that its sec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from types import UnionType
@@ -23,6 +24,8 @@ from flows.engine.redact import strip_secrets
 P = TypeVar("P", bound="Params")
 
 RECIPE = "recipe"
+# Of a member, a size ...: it becomes part of the names of stages, which DVC and a shell read.
+NAME = re.compile(r"[A-Za-z0-9_-]+")
 KEY = "[key]"
 """The part of a fault's place by which pydantic says that a mapping's key is wrong, not its value."""
 PLAIN_WORDS = {
@@ -84,9 +87,16 @@ def load_params(flow: str, model: type[P]) -> P:
 def read_yaml(name: str) -> dict[str, Any]:
     """Read one of the project's YAML files as plain values."""
     try:
-        content = YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+        text = (ROOT / name).read_text(encoding="utf-8")
     except OSError as error:
         raise EngineError(f"{name} cannot be read ({error.strerror}): restore it with `git restore {name}`") from error
+    return parse_yaml(text, name, YAML(typ="safe", pure=True))
+
+
+def parse_yaml(text: str, name: str, yaml: YAML) -> dict[str, Any]:
+    """Return the sections in the text of the file `name`, read by `yaml`."""
+    try:
+        content = yaml.load(text)
     except YAMLError as error:
         raise EngineError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -107,6 +117,13 @@ def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
             _explain({**detail, "loc": (RECIPE, *detail["loc"])}, model, content)
             for detail in _list_faults(make_recipe(model), recipe)
         ]
+    faults += [
+        f"{key}.{given} is no name: it must consist of letters, digits, - and _"
+        for key in model.model_fields
+        if is_mapping(model, [key]) and isinstance(content.get(key), Mapping)
+        for given in content[key]
+        if isinstance(given, str) and not NAME.fullmatch(given)
+    ]
     if faults:
         raise EngineError(f"{name}: " + "; ".join(dict.fromkeys(faults)))
     params = model.model_validate(filled)

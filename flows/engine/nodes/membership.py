@@ -45,6 +45,11 @@ class Membership:
 def start_pool(listen: str, slots: int | None) -> Membership:
     """Make this machine the head of a pool, with a token of its own."""
     _refuse_second()
+    try:
+        with socket.socket() as probe:
+            probe.bind((listen, 0))
+    except OSError as error:
+        raise EngineError(f"--listen {listen} is no address of this machine; `hostname -I` lists them") from error
     make_state_folder("ray")
     TOKEN.unlink(missing_ok=True)
     TOKEN.touch(0o600)
@@ -144,20 +149,18 @@ def _start(listen: str, head: str, slots: int | None) -> Membership:
     }
     program = [sys.executable, "-m", "flows.engine.nodes.ray_node", json.dumps(settings)]
     leader = launch(program, folder=ROOT, env=make_environment(), log=log)
-    membership = Membership(_wait_ready(leader, ready, log), leader)
+    hint = " (is the token the head's?)" if head else ""
+    membership = Membership(_wait_ready(leader, ready, log, hint), leader)
     write_whole({_RECORD: json.dumps({"head": membership.head, "leader": leader.as_dict()})})
     return membership
 
 
-def _wait_ready(leader: Identity, ready: Path, log: Path) -> str:
+def _wait_ready(leader: Identity, ready: Path, log: Path, hint: str) -> str:
     deadline = time.monotonic() + START_S
     while not (ready.exists() and ready.read_text()):
         if leader.is_gone() or time.monotonic() > deadline:
             stop_group(list_group(leader), patience_s=STOP_S)
             last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-            raise EngineError(
-                "this machine could not take part in the pool (is the token the head's?); the last lines of "
-                f"{log}:\n{last}"
-            )
+            raise EngineError(f"this machine could not take part in the pool{hint}; the last lines of {log}:\n{last}")
         time.sleep(POLL_S)
     return ready.read_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.engine.errors import EngineError
 from flows.engine.names import suggest_names
-from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS
+from flows.engine.tags import CHAMPION_SINCE, CHAMPION_UNTIL, CHAMPIONS, OUTPUT_MD5
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -70,9 +70,11 @@ class Registry:
 
     def find_made_by(self, run_ids: Collection[str], name: str) -> Version | None:
         """Return the newest version of a model that one of these runs registered, or None."""
-        models = {model.name for model in self.list_models()}
-        versions = self.list_versions(name) if name in models else []
-        return next((version for version in versions if version.run_id in run_ids), None)
+        return next((version for version in self._list_if_known(name) if version.run_id in run_ids), None)
+
+    def find_of_output(self, output: str, name: str) -> Version | None:
+        """Return the newest version of a model that was registered from a stage's output with this md5, or None."""
+        return next((found for found in self._list_if_known(name) if found.tags.get(OUTPUT_MD5) == output), None)
 
     def get_version(self, name: str, number: str) -> Version:
         """Return one version. Raises EngineError when there is no such model or version."""
@@ -129,6 +131,9 @@ class Registry:
         self.client.set_registered_model_alias(name, CHAMPION, version)
         if self._get_model(name).aliases.get(CHALLENGER) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
+
+    def _list_if_known(self, name: str) -> list[Version]:
+        return self.list_versions(name) if name in {model.name for model in self.list_models()} else []
 
     def _get_model(self, name: str) -> RegisteredModel:
         models = {model.name: model for model in self.list_models()}

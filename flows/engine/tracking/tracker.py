@@ -28,6 +28,7 @@ from flows.engine.tags import (
     HOST,
     JOURNAL,
     NOTE,
+    OUTPUT_MD5,
     PARENT_RUN,
     PID,
     RUN,
@@ -97,6 +98,9 @@ class Tracker:
         judge: Any = importlib.import_module(event["judge"])
         registry, predictions = Registry(self.client), files / event["predictions"]
         version = registry.find_made_by([run_id], event["name"])
+        output = event["tags"].get(OUTPUT_MD5)
+        if version is None and output and (known := registry.find_of_output(output, event["name"])):
+            return f"{known.name} version {known.number} was registered from this export before"
         if version is None:
             figures = ask(judge.score_table, predictions) or {}
             figure_tags = {f"{FIGURE}{name}": f"{value:.6g}" for name, value in figures.items()}
