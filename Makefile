@@ -1,5 +1,7 @@
 # Start with `make demo` and `make test`; `make` alone lists all commands.
 PYTHON ?= python3
+# It hides the folder in which a recipe runs from Python, and so the packages flows and tasks.
+unexport PYTHONSAFEPATH
 # Recipes name programs by path: make 3.81 of macOS looks for them in the PATH of its own start, not in this one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from flows.engine.cache.store import read_recorded
-from flows.engine.errors import EngineError
+from flows.engine.errors import EngineError, explain, fix_access
 from flows.engine.graph.dvc_yaml import CHECK, compare_graph
 from flows.engine.machine import NO_GPU, describe_machine, describe_source, explain_refusal, read_versions
 from flows.engine.project import ROOT, STATE
@@ -23,7 +23,7 @@ from flows.engine.servers.server import where
 from flows.engine.servers.team import MLFLOW, PREFECT, use_team_prefect
 from flows.engine.tags import COMMIT
 from flows.engine.tracking.journal import count_waiting
-from flows.engine.tracking.mlflow_store import open_existing_store
+from flows.engine.tracking.mlflow_store import fix_schema, is_current_schema, open_existing_store
 
 FREE_DISK_GB = 5.0
 
@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
         _check_git,
         _check_repository,
         _check_graph,
-        _check_store,
+        check_store,
         _check_outbox,
         _check_server,
     ]
@@ -90,12 +90,12 @@ def _check_disk() -> Finding:
 
 
 def _check_folders() -> Finding:
-    wrong = [folder.name for folder in (ROOT, ROOT / "data", ROOT / ".dvc", STATE) if not _is_writable(folder)]
+    wrong = [folder for folder in (ROOT, ROOT / "data", ROOT / ".dvc", STATE) if not _is_writable(folder)]
     return Finding(
         "folders",
         not wrong,
-        f"not writable: {', '.join(wrong)}" if wrong else "writable",
-        f"`chmod -R u+w {' '.join(wrong)}`",
+        f"not writable: {', '.join(folder.name for folder in wrong)}" if wrong else "writable",
+        "; ".join(dict.fromkeys(map(fix_access, wrong))),
     )
 
 
@@ -119,8 +119,8 @@ def _check_repository() -> Finding:
     """Let DVC read its config, git's folder, dvc.yaml and dvc.lock."""
     try:
         read_recorded([CHECK])
-    except EngineError as error:
-        seen, _, fix = str(error).rpartition(": ")
+    except (EngineError, PermissionError) as error:
+        seen, _, fix = explain(error).rpartition(": ")
         return Finding("DVC repository", False, seen, fix)
     return Finding("DVC repository", True, "DVC can read it")
 
@@ -134,7 +134,8 @@ def _check_graph() -> Finding:
     return Finding("dvc.yaml", not behind, seen, "`python -m flows graph --write`")
 
 
-def _check_store() -> Finding:
+def check_store() -> Finding:
+    """Check that the store can be read by the installed MLflow, or that the team's answers."""
     if address := os.environ.get(MLFLOW):
         try:
             open_existing_store()
@@ -149,10 +150,14 @@ def _check_store() -> Finding:
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
             runs = connection.execute("select count(*) from runs").fetchone()[0]
+            (revision,) = connection.execute("select version_num from alembic_version").fetchone()
     except sqlite3.Error as error:
         return Finding(
             "MLflow store", False, f"mlflow.db: {error}", "`mv mlflow.db mlflow.broken`; the next run creates a new one"
         )
+    if not is_current_schema(revision):
+        seen = f"mlflow.db has revision {revision}: another version of MLflow wrote it"
+        return Finding("MLflow store", False, seen, fix_schema())
     return Finding("MLflow store", True, f"{runs} runs")
 
 

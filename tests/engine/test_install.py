@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,3 +35,11 @@ def test_make_names_the_programs_of_the_environment_by_path() -> None:
     programs = {line.split()[0].lstrip("@") for line in recipes}
     assert ".venv/bin/python" in programs
     assert not programs & {path.name for path in BIN.iterdir()}
+
+
+def test_the_python_of_a_recipe_finds_the_project_where_pythonsafepath_is_set() -> None:
+    probe = f"include Makefile\nprobe: ; @'{sys.executable}' -m flows graph --help\n"
+    env = {**os.environ, "PYTHONSAFEPATH": "1"}
+    command = ["make", "--file=-", "probe"]
+    done = subprocess.run(command, input=probe, cwd=REPOSITORY, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from flows.commands import doctor
 from flows.commands.app import app
 from flows.engine.errors import EngineError
 from flows.engine.registry.versions import Registry
@@ -329,3 +330,14 @@ def test_a_store_that_cannot_be_read_is_an_error_with_the_way_out(
                 connection.execute(statement)
     with pytest.raises(EngineError, match=f"MLflow does not answer: .*{message}"):
         open_existing_store()
+
+
+def test_the_doctor_names_a_store_of_another_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ROOT", root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert doctor.check_store().is_ok
+    with sqlite3.connect(root / "mlflow.db") as connection:
+        connection.execute("update alembic_version set version_num = 'ffff'")
+    finding = doctor.check_store()
+    assert (finding.is_ok, finding.seen) == (False, "mlflow.db has revision ffff: another version of MLflow wrote it")
+    assert "`mlflow db upgrade sqlite:///mlflow.db` upgrades an older one" in finding.fix

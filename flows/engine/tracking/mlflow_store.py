@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,13 +85,28 @@ def list_troubles() -> tuple[type[Exception], ...]:
     return MlflowException, SQLAlchemyError, CommandError, sqlite3.DatabaseError, OSError
 
 
+def fix_schema(address: str = OWN_STORE) -> str:
+    """Return the commands for a store that another version of MLflow wrote."""
+    return (
+        f"`mlflow db upgrade {address}` upgrades an older one; for a newer one use that version, or "
+        f"`mv {LOCAL_FILE} mlflow.other`: a run makes a new one"
+    )
+
+
+def is_current_schema(revision: str) -> bool:
+    """Return whether the installed MLflow makes a store of this revision; MLflow is not imported, which takes long."""
+    folder = Path(str(metadata.distribution("mlflow").locate_file("mlflow/store/db_migrations/versions")))
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    made, replaced = (
+        set(re.findall(rf'^{name} = "(\w+)"', text, re.MULTILINE)) for name in ("revision", "down_revision")
+    )
+    return revision in made - replaced
+
+
 def describe_trouble(error: Exception) -> str:
     """Return the store's address and the error in one line without secrets, with the way out if it is known."""
     reason, address = " ".join(str(error).split())[:WHY_CHARS], os.environ["MLFLOW_TRACKING_URI"]
     if OTHER_SCHEMA.search(reason):
-        reason = (
-            f"{reason.partition('. ')[0]}: another version of MLflow wrote it. `mlflow db upgrade {address}` upgrades "
-            f"an older one; for a newer one use that version, or `mv {LOCAL_FILE} mlflow.other`: a run makes a new one"
-        )
+        reason = f"{reason.partition('. ')[0]}: another version of MLflow wrote it. {fix_schema(address)}"
     other = "" if address == OWN_STORE else "; `unset MLFLOW_TRACKING_URI` chooses the project's own store"
     return strip_secrets(f"{address}: {reason}{other}")
