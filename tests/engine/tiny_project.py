@@ -68,7 +68,7 @@ class TinyProject(Project):
         """Copy what a person wrote, and nothing that was ever computed."""
         ignored = shutil.ignore_patterns("tmp", "data", "dvc.lock", ".trifold", "__pycache__")
         shutil.copytree(self.root, root, ignore=ignored)
-        shutil.rmtree(root / ".dvc/cache")
+        shutil.rmtree(root / ".dvc/cache", ignore_errors=True)  # where nothing was computed, there is none
         return TinyProject(root, self.record, self.warm)
 
     def start_driver(self, driver: str, **env: str) -> Started:
