@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,12 +48,6 @@ def unmount_cache(root: Path) -> None:
     (root / ".dvc/cache").symlink_to("/nowhere/cache")
 
 
-def leave_half_a_lock(root: Path) -> None:
-    path = root / ".dvc/tmp/rwlock"
-    path.write_text('{"/data": ')
-    os.utime(path, (0, 0))
-
-
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no git": (write(".dvc/config", b""), "is not a git repository, and DVC needs one: `git init && git add --all"),
     "no .dvc": (lambda root: shutil.rmtree(root / ".dvc"), "is not a DVC repository: run `dvc init`"),
@@ -73,7 +66,6 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         write(".dvc/config.local", b"[core]\nhardlink_lock = true\n"),
         "core.hardlink_lock is set, but .dvc/tmp/lock was made without it: end all DVC commands, then `rm .dvc/tmp/l",
     ),
-    "a torn lock of DVC's": (leave_half_a_lock, "rwlock is damaged: end all DVC commands, then `rm "),
 }
 
 
@@ -87,6 +79,14 @@ def test_what_ails_dvc_is_told_with_the_command_before_any_work(tiny: TinyProjec
     assert told in done.output
     assert "Traceback" not in done.output
     assert tiny.computed() == []
+
+
+def test_a_list_of_locks_that_a_kill_tore_is_mended_by_any_command(tiny: TinyProject) -> None:
+    (tiny.root / ".dvc/tmp/rwlock").write_text('{"/data": ')
+    assert "Unable to read RWLock-file" in tiny.start_driver("dvc").finish().output
+    tiny.call("python", "-m", "flows", "status").check()
+    tiny.drive("dvc").check()
+    assert tiny.computed() == ["join"]
 
 
 def test_data_behind_a_link_is_refused_by_repro_too_before_any_work(tiny: TinyProject) -> None:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +23,6 @@ from flows.engine.project import ROOT
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
-
-# Longer than rewriting a small file takes.
-REWRITE_S = 10.0
 
 # A file's name, inode and modification time.
 Signature = tuple[str, int, int]
@@ -104,6 +100,21 @@ class OpenRepo:
         path = Path(self.repo.cache.local.oid_to_path(md5))
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    def drop_torn_list(self) -> None:
+        """Delete DVC's list of who reads and writes what, if its writer was killed while it wrote it.
+
+        DVC writes it in place, and would refuse every command until a person deleted it.
+        """
+        from dvc.lock import make_lock
+
+        path = Path(self.repo.tmp_dir or "", "rwlock")
+        if _is_whole(path):
+            return
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
+        with make_lock(f"{path}.lock", tmp_dir=self.repo.tmp_dir, hardlink_lock=hardlink):  # its holder may be writing
+            if not _is_whole(path):
+                path.unlink()
+
     def _read_pipeline(self) -> None:
         from dvc.dvcfile import load_file
 
@@ -115,6 +126,16 @@ class OpenRepo:
         if (signed := _sign(ROOT / "dvc.lock")) != self._lock_signed or self._stages is None:
             locked = self._file._lockfile.load()
             self._stages, self._lock_signed = self._file.LOADER(self._file, self._file.contents, locked), signed
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _sign(*paths: Path) -> list[Signature]:
@@ -131,6 +152,7 @@ def open_repo() -> Iterator[OpenRepo]:
         opened = _idle.pop() if _idle else OpenRepo()
         try:
             with opened.repo.lock:
+                opened.drop_torn_list()
                 yield opened
         finally:
             _idle.append(opened)
@@ -183,11 +205,8 @@ def _read_path_locks(tmp_dir: str) -> dict[str, Any]:
             return json.load(file)
     except FileNotFoundError:
         return {}
-    except json.JSONDecodeError:
-        if time.time() - Path(tmp_dir, "rwlock").stat().st_mtime < REWRITE_S:
-            # The file was read while its owner rewrites it.
-            raise BusyError("rwlock") from None
-        raise EngineError(f"{tmp_dir}/rwlock is damaged: end all DVC commands, then `rm {tmp_dir}/rwlock`") from None
+    except json.JSONDecodeError:  # its owner rewrites it now
+        raise BusyError("rwlock") from None
 
 
 def _overlap(first: str, other: str) -> bool:
