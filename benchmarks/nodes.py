@@ -107,7 +107,7 @@ def measure_sequence() -> list[Figure]:
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "TRIFOLD_STEPS": str(STEPS)}, capture_output=True, text=True
     )
-    said = next(line for line in done.stdout.splitlines() if line.startswith("TRIFOLD_SEED"))
+    said = ", ".join(line for line in done.stdout.splitlines() if line.startswith("TRIFOLD_SEED") or "kills" in line)
     good = done.returncode == 0
     return [
         Figure(

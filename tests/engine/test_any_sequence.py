@@ -6,6 +6,7 @@ TRIFOLD_STEPS sets how many steps are drawn (`make bench ROW=any_sequence` draws
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from hypothesis.strategies import floats, sampled_from
 
 from tests.engine.test_nodes import list_processes
@@ -63,6 +64,11 @@ class Person(RuleBasedStateMachine):
         self.sent: set[Result] = set()
         self.is_away = False
         self.checkouts = 1
+        self.steps = self.kills = 0
+
+    @invariant()
+    def count(self) -> None:
+        self.steps += 1
 
     @rule(what=sampled_from(sorted(EDITS)))
     def edit(self, what: str) -> None:
@@ -81,6 +87,7 @@ class Person(RuleBasedStateMachine):
     def kill_run(self, driver: str, after_s: float) -> None:
         if driver == "nodes" and self.is_away:
             return
+        self.kills += 1
         run = self._start(driver)
         time.sleep(after_s)
         _kill(run)
@@ -90,6 +97,7 @@ class Person(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_away)
     @rule(after_s=floats(0.5, 6.0))
     def kill_on_a_node(self, after_s: float) -> None:
+        self.kills += 1
         run = self._start("nodes")
         time.sleep(after_s)
         processes = list_processes(self.project)
@@ -172,16 +180,27 @@ def _kill(run: Started) -> None:
 
 @pytest.mark.timeout(3600)
 def test_any_sequence_of_edits_runs_and_kills(tiny_base: TinyProject, truth: Truth, tmp_path: Path) -> None:
-    people = (Person(tiny_base, truth, tmp_path / str(number)) for number in range(1 << 30))
+    people: list[Person] = []
+
+    def come() -> Person:
+        people.append(Person(tiny_base, truth, tmp_path / str(len(people))))
+        return people[-1]
+
     print(f"TRIFOLD_SEED={SEED} TRIFOLD_STEPS={STEPS}")
-    run_state_machine_as_test(
-        seed(SEED)(lambda: next(people)),
-        settings=settings(
-            max_examples=2,  # the first is the shortest that there is
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    for round in itertools.count():
+        run_state_machine_as_test(
+            seed(SEED + round)(come),
+            settings=settings(
+                max_examples=2,  # the first repeats the simplest step
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        real = people[1::2]
+        n_steps, n_kills = sum(person.steps for person in real), sum(person.kills for person in real)
+        print(f"{n_steps} steps, {n_kills} of them kills")
+        if n_steps >= STEPS:
+            return
