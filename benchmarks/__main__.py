@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     ablation,
     ants_and_bees,
+    any_sequence,
     esc10,
     imagenette,
     lr_finder,
@@ -38,7 +39,7 @@ A row that measures real data says which environment variable must hold the path
 ROWS = [
     Row("orchestration", orchestration.measure, 3),
     Row("nodes", nodes.measure, 12),
-    Row("any_sequence", nodes.measure_sequence, 50),
+    Row("any_sequence", any_sequence.measure, 50),
     Row("training", training.measure, 4),
     Row("spectrograms", spectrograms.measure, 0.5),
     Row("memory", memory.measure, 0.5),

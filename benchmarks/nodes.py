@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.orchestration import make_project, start_server, time_call
 from benchmarks.table import Figure
-from flows.engine.project import ROOT
 
 N_SMALL, N_LONG = 20, 100
 WORK_S = 3.0
@@ -47,7 +45,6 @@ def join_numbers(numbers: list[Path], *, out: Path) -> None:
     (out / "number.txt").write_text(str(len(numbers)))
 """
 TARGET_S, TARGET_GAIN = 0.5, 1.7
-STEPS = 300
 
 
 def measure() -> list[Figure]:
@@ -98,24 +95,3 @@ def _time_run(project: Path, n_nodes: int) -> float:
         return time_call(project, env, *RUN, *(["--on", f"processes:{n_nodes}"] if n_nodes else []))
     finally:
         subprocess.run([sys.executable, "-m", "flows", "down"], cwd=project, check=True, stdout=subprocess.DEVNULL)
-
-
-def measure_sequence() -> list[Figure]:
-    """Draw edits, runs under both drivers and on nodes, kills, deletions and absences, and check each result."""
-    test = "tests/engine/test_any_sequence.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-s", test, "--durations=1"]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "TRIFOLD_STEPS": str(STEPS)}, capture_output=True, text=True
-    )
-    said = ", ".join(line for line in done.stdout.splitlines() if line.startswith("TRIFOLD_SEED") or "kills" in line)
-    good = done.returncode == 0
-    return [
-        Figure(
-            f"{STEPS} random edits, runs, kills and losses",
-            "",
-            f"{'none' if good else 'a'} wrong result or work done twice ({said})",
-            "",
-            "none",
-            good,
-        )
-    ]

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from flows.commands.nodes import nodes
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError, explain, is_fixable
 from flows.engine.machine import bypass_proxy, name_user
@@ -29,7 +30,6 @@ models = typer.Typer(help="List the versions of the registered models; choose th
 app.add_typer(models, name="models", invoke_without_command=True)
 runs = typer.Typer(help="List the newest runs of flows; compare two of them.")
 app.add_typer(runs, name="runs", invoke_without_command=True)
-nodes = typer.Typer(help="Start, join, list and leave a pool of machines on which `run --on nodes` computes.")
 app.add_typer(nodes, name="nodes", invoke_without_command=True)
 # Relative paths on the command line refer to the caller's folder, not to the project's.
 STARTED_IN = Path.cwd()
@@ -183,60 +183,6 @@ def try_model(flow: Flow) -> None:
     from flows.commands.try_page import serve_page
 
     serve_page(registry, flow, on_start=lambda address: typer.echo(f"{address}   Ctrl-C stops it"))
-
-
-Slots = Annotated[
-    int | None,
-    typer.Option(
-        min=0, help="How many stages this machine computes at once; default: one for each GPU, or one; 0: none"
-    ),
-]
-
-
-@nodes.callback()
-def nodes_default(context: typer.Context) -> None:
-    """List the pool's nodes when no command is given."""
-    if context.invoked_subcommand is None:
-        show_nodes()
-
-
-@nodes.command("up")
-def start_nodes(
-    listen: Annotated[str, typer.Option(help="The address at which other machines reach this one")] = "127.0.0.1",
-    slots: Slots = None,
-) -> None:
-    """Start a pool: this machine becomes its head and its first node, reachable from this machine only by default."""
-    from flows.commands.nodes import tell_join
-    from flows.engine.nodes.membership import start_pool
-
-    typer.echo(tell_join(start_pool(listen, slots)))
-
-
-@nodes.command("join")
-def join_nodes(
-    head: Annotated[str, typer.Argument(help="The head's address, HOST:PORT, as `nodes up` printed it")],
-    slots: Slots = None,
-) -> None:
-    """Make this machine a node of a pool."""
-    from flows.engine.nodes.membership import join_pool
-
-    typer.echo(f"this machine is in the pool of {join_pool(head, slots).head}")
-
-
-@nodes.command("status")
-def show_nodes() -> None:
-    """List the pool's nodes: each computes one stage at a time."""
-    from flows.commands.nodes import show_pool
-
-    show_pool()
-
-
-@nodes.command("down")
-def leave_nodes() -> None:
-    """Leave the pool, and end what runs here for it; at the head, this ends the pool."""
-    from flows.engine.nodes.membership import leave_pool
-
-    typer.echo("this machine has left the pool" if leave_pool() else "this machine was in no pool")
 
 
 @models.callback()

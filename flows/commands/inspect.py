@@ -80,8 +80,8 @@ def inspect_path(path: Path) -> list[str]:
         try:
             survey = domain.load()(folder, params.clean)
         except UserError as error:
-            start = _make_command(domain, wanted, params)
-            raise UserError(f"{head}; domain {domain.flow}. {error}. A run begins with:\n{start}") from error
+            command = f". A run begins with:\n{_make_command(domain, wanted, params)}" if "--set" in str(error) else ""
+            raise UserError(f"{head}; domain {domain.flow}. {error}{command}") from error
     wanted |= {**survey.settings, **_choose_folds(survey, params.folds)}
     if path.is_file() and size_mb > params.source.max_unpacked_mb:
         wanted["source.max_unpacked_mb"] = round(1.2 * size_mb) + 1

@@ -1,4 +1,4 @@
-"""Atomic writing of text files."""
+"""Text files: several written as one, and the end of a log."""
 
 import os
 from collections.abc import Mapping
@@ -19,3 +19,8 @@ def write_whole(texts: Mapping[Path, str]) -> None:
     finally:
         for path in fresh.values():
             path.unlink(missing_ok=True)
+
+
+def read_last_lines(log: Path, count: int) -> str:
+    """Return the last `count` lines of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

@@ -7,43 +7,18 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
 from flows.engine.errors import EngineError
 from flows.engine.nodes.order import Order
+from tests.engine.node_checks import WITH_CHECKPOINT, list_processes, read_lock
 from tests.engine.tiny_project import STAGES, TinyProject
 from tests.project import Started
 
 RUN = ("python", "-m", "flows", "run", "tiny")
 NODES = ("--on", "processes:2")
-# Replaces the last task: it has one checkpoint, and its trace says whether it went on from it.
-WITH_CHECKPOINT = """
-from tasks.trace import leave_trace
-from tasks.report import Report
-from tasks.section import Section
-
-
-class Join(Section):
-    separator: str
-
-
-def join_texts(changed: list[Path], join: Join, *, out: Path, report: Report, checkpoints: Path) -> None:
-    texts = [(folder / "text.txt").read_text().strip() for folder in changed]
-    kept = checkpoints / "training.pt"
-    if kept.exists():
-        leave_trace("resumed-from-" + kept.read_text())
-    kept.write_text("epoch1")
-    leave_trace("join", report)
-    (out / "text.txt").write_text(join.separator.join(texts) + "\\n")
-"""
-
-
-def read_lock(project: TinyProject) -> Any:
-    return YAML(typ="safe").load(project.locked())
 
 
 @pytest.fixture
@@ -53,18 +28,6 @@ def lab(tiny_base: TinyProject, tmp_path: Path) -> Iterator[TinyProject]:
     project.call("python", "-m", "dvc", "remote", "add", "-d", "shelf", str(tmp_path / "remote")).check()
     yield project
     project.wait_until(lambda: not list_processes(project))
-
-
-def list_processes(project: TinyProject) -> list[psutil.Process]:
-    """Return the processes that run in the trees of a checkout's nodes, first the programs."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if ".trifold/nodes" in process.cwd() and process.cwd().startswith(str(project.root)):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return sorted(found, key=lambda process: process.create_time())
 
 
 def find_stage_process(project: TinyProject) -> psutil.Process:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engine.test_nodes import WITH_CHECKPOINT, read_lock
+from tests.engine.node_checks import WITH_CHECKPOINT, read_lock
 from tests.engine.tiny_project import STAGES, TinyProject
 from tests.project import Started
 

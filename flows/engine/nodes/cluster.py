@@ -38,7 +38,8 @@ class Cluster:
         self._sent_trees: set[str] = set()
         self._numbers = itertools.count()
         self._answers: dict[int, queue.SimpleQueue[str]] = {}
-        self._ready = threading.Event()
+        self._is_connected = False
+        self._answered = threading.Event()
         self._sending = threading.Lock()
 
     def open(self, pool: Pool) -> None:
@@ -59,9 +60,10 @@ class Cluster:
                 start_new_session=True,  # a Ctrl-C reaches the driver only, which then stops the stages
             )
         threading.Thread(target=self._listen, args=(pool,), name="ray", daemon=True).start()
-        if not self._ready.wait(CONNECT_S) or not self._slots:
+        self._answered.wait(CONNECT_S)
+        if not self._slots:
             self.close()
-            what = "has no node that computes" if self._ready.is_set() else "does not answer"
+            what = "has no node that computes" if self._is_connected else "does not answer"
             raise EngineError(
                 f"the pool of {self._head} {what}: `python -m flows nodes status` at its head; log: {self._log}"
             )
@@ -120,7 +122,9 @@ class Cluster:
                     if event["slot"] in self._slots:  # else it never came
                         pool.drop(self._slots.pop(event["slot"]))
                 case "ready":
-                    self._ready.set()
+                    self._is_connected = True
+                    self._answered.set()
+        self._answered.set()  # it has ended
         for slot in self.list_slots():
             pool.drop(slot)
         for answers in list(self._answers.values()):

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from flows.engine.errors import EngineError
-from flows.engine.files import write_whole
+from flows.engine.files import read_last_lines, write_whole
 from flows.engine.machine import Identity, name_gpus
 from flows.engine.processes import launch, list_group, stop_group
 from flows.engine.project import ROOT, STATE, make_state_folder
@@ -160,7 +160,7 @@ def _wait_ready(leader: Identity, ready: Path, log: Path, hint: str) -> str:
     while not (ready.exists() and ready.read_text()):
         if leader.is_gone() or time.monotonic() > deadline:
             stop_group(list_group(leader), patience_s=STOP_S)
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+            last = read_last_lines(log, LOG_LINES)
             raise EngineError(f"this machine could not take part in the pool{hint}; the last lines of {log}:\n{last}")
         time.sleep(POLL_S)
     return ready.read_text()

@@ -54,6 +54,7 @@ class Bridge:
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # what Ray prints goes to the log
         self._telling = threading.Lock()
+        self._changing = threading.Lock()  # of the places: each that is waited for has a thread
         self._places: dict[str, _Place] = {}  # by name
         self._trees: dict[str, Any] = {}  # Ray's references to archives, by the tree's name
         self._running: dict[int, Any] = {}  # the actor of each stage under way, by the request's number
@@ -89,16 +90,19 @@ class Bridge:
     def _look(self) -> list[threading.Thread]:
         """Forget the slots of nodes that are gone; return the threads that wait for the slots of new ones."""
         living = {found["NodeID"]: found for found in ray.nodes() if found["Alive"]}
-        for place in [place for place in self._places.values() if place.node not in living]:
+        with self._changing:
+            gone = [place for place in self._places.values() if place.node not in living]
+        for place in gone:
             self._forget(place)
-        known = {place.node for place in self._places.values()}
-        new = [place for node_id in living.keys() - known for place in self._list_places(living[node_id])]
+        with self._changing:
+            known = {place.node for place in self._places.values()}
+            new = [place for node_id in living.keys() - known for place in self._add_places(living[node_id])]
         welcomes = [threading.Thread(target=self._welcome, args=(place,), daemon=True) for place in new]
         for welcome in welcomes:
             welcome.start()
         return welcomes
 
-    def _list_places(self, found: dict[str, Any]) -> list[_Place]:
+    def _add_places(self, found: dict[str, Any]) -> list[_Place]:
         resources = found["Resources"]
         # A node that another program started has no such resource: it computes one stage at a time.
         count = int(resources.get(SLOTS, 1 if resources.get("CPU") else 0))
@@ -121,7 +125,11 @@ class Bridge:
             self.tell("came", slot=place.name, address=place.address)
 
     def _forget(self, place: _Place) -> None:
-        if self._places.pop(place.name, None):
+        with self._changing:
+            is_here = self._places.get(place.name) is place
+            if is_here:
+                del self._places[place.name]
+        if is_here:
             self.tell("left", slot=place.name)
 
     def _choose_name(self, host: str) -> str:

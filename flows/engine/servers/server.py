@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.errors import EngineError
+from flows.engine.files import read_last_lines
 from flows.engine.locks import hold_lock
 from flows.engine.machine import Identity, bypass_proxy, set_quiet_environment
 from flows.engine.processes import launch, list_children, list_connections, list_group, list_ports, stop_group
@@ -214,7 +215,7 @@ def _lost_port(root: Path, server: Server) -> bool:
 
 def _explain(root: Path, server: Server, what: str) -> str:
     log = _find_log(root, server.name)
-    last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    last = read_last_lines(log, LOG_LINES)
     return f"the {server.name} server on port {server.port} {what}; the last lines of {log}:\n{last}"
 
 
