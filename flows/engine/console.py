@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections import deque
@@ -21,7 +22,20 @@ from flows.engine.tags import NODE
 # Without a terminal, a progress line is printed at most this often, seconds; and at the end, if it has figures.
 PLAIN_LINE_EVERY_S = 10.0
 LINES_KEPT = 20
-_console = Console(stderr=True)
+
+
+class _Terminal(Console):
+    """Standard error. Where its terminal is closed, SIGHUP is on its way and ends the run; a failing write must not."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+
+
+_console = _Terminal(stderr=True)
 
 
 def print_graph(flows: Mapping[str, list[Stage]]) -> None:

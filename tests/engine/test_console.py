@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -21,6 +24,22 @@ def test_a_short_stage_prints_its_last_figures_and_nothing_else(capsys: pytest.C
     for done in (1, 2, 3):
         report.progress(done, 3, "epochs", loss=1 / done)
     assert capsys.readouterr().err.splitlines() == ["audio-fit: 3/3 epochs loss 0.3333"]
+
+
+@pytest.mark.parametrize("closed", ["before the bar", "after the bar"])
+def test_a_terminal_that_is_closed_fails_no_stage(closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, given = pty.openpty()
+    with os.fdopen(given, "w") as terminal, Path(os.devnull).open("w") as nowhere:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        report = ConsoleReport("tiny-join")
+        with report:
+            report.begin()
+            if closed == "after the bar":
+                report.progress(1, 2, "texts")
+            os.close(ours)
+            report.say("half of it is done")
+            report.progress(2, 2, "texts", loss=0.5)
+        os.dup2(nowhere.fileno(), given)  # as at SIGHUP; else closing the stream would write what it still holds
 
 
 @pytest.mark.parametrize(
