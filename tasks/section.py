@@ -3,9 +3,16 @@
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
+
+
+class Need(NamedTuple):
+    """What a training keeps busy: a share of the cores, at most 1; or, if `gpu`, a GPU where there is one."""
+
+    cores: float
+    gpu: bool
 
 
 class Section(BaseModel):
@@ -35,3 +42,7 @@ class Section(BaseModel):
     def files(self) -> tuple[str, ...]:
         """Return the paths of files outside the pipeline that this section names; they are inputs of the stage."""
         return ()
+
+    def need(self) -> Need | None:
+        """Return what a training with this section keeps busy, if this section says it; never part of the result."""
+        return None

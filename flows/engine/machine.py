@@ -32,6 +32,7 @@ LIBRARIES = (
     "prefect",
 )
 NO_GPU = "none"
+GPUS = "CUDA_VISIBLE_DEVICES"
 LOOPBACK = ("127.0.0.1", "localhost")
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -143,6 +144,13 @@ def name_gpus() -> tuple[str, ...]:
         return ()
 
 
+def list_gpus() -> list[str]:
+    """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    given = os.environ.get(GPUS) if name_gpus() else ""
+    names = map(str, range(len(name_gpus()))) if given is None else given.split(",")
+    return [name for name in names if name not in ("", "-1")]
+
+
 @cache
 def name_cpu() -> str:
     """Return the processor's name and the number of cores that this process may use."""
@@ -204,7 +212,7 @@ def format_command() -> str:
 def describe_machine() -> dict[str, str]:
     """Return process, user, devices, versions and command as tags."""
     me, gpus = identify(), name_gpus()
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    hidden = os.environ.get(GPUS, "all") in ("", "-1")
     return {
         tags.USER: _name_user(),
         tags.SOURCE_TYPE: "LOCAL",

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tasks.section import Section
+from tasks.machine import count_cores
+from tasks.section import Need, Section
 
 
 class Compute(Section):
@@ -16,6 +17,11 @@ class Compute(Section):
     threads: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
         description="threads of one training; auto: the cores it may use; the weights' last bits depend on it"
     )
+
+    def need(self) -> Need:
+        """Return the share of the cores that the threads keep busy, or the GPU."""
+        cores = 1.0 if self.threads == "auto" else min(1.0, self.threads / count_cores())
+        return Need(cores, gpu=self.device != "cpu")
 
 
 @dataclass(frozen=True)

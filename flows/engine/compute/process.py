@@ -26,9 +26,11 @@ from pathlib import Path
 from flows.engine.compute import work
 from flows.engine.compute.job import Job, Usage
 from flows.engine.compute.messages import Message, StageReport, forward, pack_error, unpack_error
+from flows.engine.compute.shares import Share, hold_share
 from flows.engine.errors import EngineError, KilledError
 from flows.engine.graph.stage import Stage
-from flows.engine.locks import find_held, hold_lock, stage_lock, training_lock
+from flows.engine.locks import find_held, stage_lock
+from flows.engine.machine import GPUS
 from flows.engine.project import ROOT, STATE
 from flows.engine.stop import GRACE_S
 
@@ -51,17 +53,17 @@ def run_stage(stage: Stage, report: StageReport) -> Usage:
     code, DisturbedError when an input changed, StoppedError or LateError when the stage was stopped.
     """
     if not stage.learns:
-        return _compute(stage, report)
-    with hold_lock(training_lock(), lambda: report.say("waiting for another training on this machine"), report.check):
-        return _compute(stage, report)
+        return _compute(stage, report, Share())
+    with hold_share(stage, lambda: report.say("waiting for another training on this machine"), report.check) as share:
+        return _compute(stage, report, share)
 
 
-def _compute(stage: Stage, report: StageReport) -> Usage:
+def _compute(stage: Stage, report: StageReport, share: Share) -> Usage:
     report.check()
-    locks = [stage_lock(stage.name), *([training_lock()] if stage.learns else [])]
     job = Job.of(stage)
     torch = (TORCH,) if stage.learns or TORCH in job.libraries else ()
-    process = _server.fork((*LIBRARIES, *torch, *(LEARNING if stage.learns else ())), find_held(*locks))
+    libraries = (*LIBRARIES, *torch, *(LEARNING if stage.learns else ()))
+    process = _server.fork(libraries, share, find_held(stage_lock(stage.name), *share.locks))
     return _Supervisor(job, process, report).run()
 
 
@@ -82,9 +84,15 @@ class _Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
 
-    def fork(self, libraries: Sequence[str], locks: Sequence[int]) -> _Process:
-        """Return a new process that waits for its job; it has imported `libraries` and keeps the open files `locks`."""
-        request = json.dumps({"module": work.__name__, "libraries": libraries}).encode()
+    def fork(self, libraries: Sequence[str], share: Share, locks: Sequence[int]) -> _Process:
+        """Return a new process that waits for its job.
+
+        It has imported `libraries`, is bound to its share of the machine, and keeps the open files `locks`.
+        """
+        env = {GPUS: share.gpu} if share.gpu else {}
+        request = json.dumps(
+            {"module": work.__name__, "libraries": libraries, "cores": share.cores, "env": env}
+        ).encode()
         channel, theirs = Pipe()
         ended, end = Pipe(duplex=False)
         with self._asking:

@@ -19,10 +19,11 @@ import socket
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 REQUEST_BYTES = 1 << 16
-MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 253
 # ru_maxrss counts kilobytes, but bytes on macOS.
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
@@ -52,7 +53,7 @@ def serve() -> None:
             send(listener, {"pid": pid})
 
 
-def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[int, Connection]:
+def fork(request: dict[str, Any], descriptors: list[int]) -> tuple[int, Connection]:
     """Import the requested libraries and fork; return the pid, and the pipe on which to report the process's end.
 
     The descriptors are the channel to the driver, the pipe for its end, and the locks that the process holds as long
@@ -66,10 +67,18 @@ def fork(request: dict[str, list[str] | str], descriptors: list[int]) -> tuple[i
     pid = os.fork()
     if pid == 0:
         os.close(end)
-        become_stage(str(request["module"]), Connection(channel), server)
+        bind(request["cores"], request["env"])
+        become_stage(request["module"], Connection(channel), server)
     for descriptor in (channel, *locks):
         os.close(descriptor)
     return pid, Connection(end, readable=False)
+
+
+def bind(cores: list[int], env: dict[str, str]) -> None:
+    """Bind this process to its share of the machine; no cores: all of them."""
+    os.environ.update(env)
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
 
 
 def become_stage(module: str, channel: Connection, server: int) -> None:

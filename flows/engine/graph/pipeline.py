@@ -41,7 +41,7 @@ def stage(
 
     `name` may contain `{parameter}` for each argument that distinguishes its runs; a section is replaced by
     the last part of its key. Other code finds it by its `role`, not by its name. A stage that `learns` has its own
-    MLflow run; of these stages, only one at a time runs on a machine. A task's `**inputs` are arguments like any other.
+    MLflow run, and a share of the machine of its own while it runs. A task's `**inputs` are arguments like any other.
     Raises EngineError when the function is not defined in its module under its own name, such as a lambda or a partial.
     """
     _check_function(function, name)

@@ -117,8 +117,8 @@ class Stage:
     @cached_property
     def code(self) -> Code:
         """The code that determines the result: the function, its sections' classes, and the modules that those name."""
-        classes = {type(section) for section in self._single_sections()}
-        named = {module for section in self._single_sections() for module in section.modules()}
+        classes = {type(section) for section in self.list_sections()}
+        named = {module for section in self.list_sections() for module in section.modules()}
         begins = {_name_definition(self.function), *map(_name_definition, classes)}
         # The loader opens its output.
         loaders = {self.published.model.loader.__name__} if self.published.model else set()
@@ -137,7 +137,7 @@ class Stage:
     @cached_property
     def files(self) -> list[str]:
         """Files and folders outside the pipeline that the stage's sections name, as DVC names them."""
-        return sorted({_name_path(name) for section in self._single_sections() for name in section.files()})
+        return sorted({_name_path(name) for section in self.list_sections() for name in section.files()})
 
     @property
     def deps(self) -> list[str]:
@@ -165,7 +165,8 @@ class Stage:
         """The params file's value at each key that the stage reads, as DVC compares it."""
         return {key: value for section in self.sections for key, value in self.params.track(section).items()}
 
-    def _single_sections(self) -> Iterator[Any]:
+    def list_sections(self) -> Iterator[Any]:
+        """Return the sections that the stage reads, those of a mapping one by one."""
         for value in self.sections.values():
             yield from value.values() if isinstance(value, Mapping) else [value]
 

@@ -115,7 +115,7 @@ class Node:
     def _make_environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         temporary = self._folder / "tmp"
-        temporary.mkdir(exist_ok=True)  # also of the lock between trainings, of which a node does one at a time
+        temporary.mkdir(exist_ok=True)  # also of the locks of cores, which are its own
         return {**kept, "TMPDIR": str(temporary), "DVC_SITE_CACHE_DIR": str(self._folder / "site"), **self._env}
 
     def _ask(self, program: subprocess.Popen[bytes], order: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from flows.engine.machine import name_gpus
+from flows.engine.machine import list_gpus
 from flows.engine.nodes.node import Node, limit
 from flows.engine.nodes.pool import Pool
 from flows.engine.nodes.tree import Tree
@@ -16,8 +16,7 @@ class LocalSlot:
 
     def __init__(self, number: int, count: int) -> None:
         self.name = f"node{number + 1}"
-        gpus = [str(index) for index in range(len(name_gpus()))]
-        self._node = Node(STATE / "nodes" / self.name, limit(number, count, gpus))
+        self._node = Node(STATE / "nodes" / self.name, limit(number, count, list_gpus()))
 
     def compute(self, order: str, tree: Tree) -> Generator[str]:
         """Compute a stage in a process of this machine."""

@@ -64,6 +64,17 @@ def test_the_threads_are_the_number_asked_for_or_the_cores(threads: None, wanted
     assert torch.get_num_threads() == device.threads == got
 
 
+def test_a_training_needs_the_cores_of_its_threads_or_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.learning.compute.count_cores", lambda: 8)
+
+    def need(**values: object) -> tuple[float, bool]:
+        return Compute(**{"device": "auto", "precision": "auto", "threads": 2} | values).need()
+
+    assert need() == (0.25, True)
+    assert need(device="cpu", threads=16) == (1.0, False)
+    assert need(device="cuda", threads="auto") == (1.0, True)
+
+
 def test_a_resumed_training_keeps_the_threads_and_the_precision_that_it_began_with(threads: None) -> None:
     device = open_device(Compute(device="cpu", precision="fp32", threads=1))
     resumed = device.resume(replace(device.arithmetic, precision="bf16", threads=3), Path("kept"))

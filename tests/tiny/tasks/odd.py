@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tasks.errors import UserError
 from tasks.report import Report
+from tasks.section import Need, Section
 
 NATIVE_SLEEP = ctypes.PyDLL(None).sleep  # keeps the interpreter's lock
 
@@ -30,6 +32,26 @@ def wait(out: Path, report: Report) -> None:
     while True:
         report.check()
         time.sleep(0.01)
+
+
+class Busy(Section):
+    cores: float
+    gpu: bool
+
+    def need(self) -> Need:
+        return Need(self.cores, self.gpu)
+
+
+def meet(compute: Section, place: str, others: int, out: Path) -> None:
+    """Leave a file with this process's share of the machine, and stay until there are so many, at most 30 s."""
+    share = {"cores": sorted(os.sched_getaffinity(0)), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "met": 0}
+    mine, deadline_s = Path(place, str(os.getpid())), time.monotonic() + 30
+    mine.write_text("")
+    while share["met"] < others and time.monotonic() < deadline_s:
+        share["met"] = sum(not path.read_text() for path in Path(place).iterdir())
+        time.sleep(0.01)
+    time.sleep(0.2)
+    mine.write_text(json.dumps(share))
 
 
 def hang(place: str, out: Path) -> None:

@@ -1,0 +1,57 @@
+"""The share of this machine that a training has to itself: some cores, or a GPU."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.graph.stage import Stage
+from flows.engine.locks import hold_some
+from flows.engine.machine import list_gpus
+
+# The locks of a share are handed to the stage's process, and one message carries at most 253 open files.
+MOST_CORES = 240
+
+
+@dataclass(frozen=True)
+class Share:
+    """The numbers of the cores (none: all), the GPU as CUDA names it (empty: any), and the locks of both."""
+
+    cores: tuple[int, ...] = ()
+    gpu: str = ""
+    locks: tuple[Path, ...] = ()
+
+
+@contextmanager
+def hold_share(stage: Stage, on_wait: Callable[[], None], check: Callable[[], None]) -> Iterator[Share]:
+    """Hold the share of the machine that a stage that learns needs, as soon as it is free.
+
+    Two trainings on the same cores, or the same GPU, are far slower than one after the other. A stage that does not say
+    what it needs gets all cores. `on_wait` and `check` are as in `hold_lock`.
+    """
+    share, uses_gpu = next((need for section in stage.list_sections() if (need := section.need())), (1.0, False))
+    gpus, cores = list_gpus() if uses_gpu else [], _list_cores()
+    kind, names, count = ("gpu", gpus, 1) if gpus else ("core", cores, math.ceil(round(share * len(cores), 6)))
+    files = {_find_lock(f"{kind}-{name}"): name for name in names}
+    with hold_some(_find_lock("queue"), list(files), count, on_wait, check) as locks:
+        held = [files[lock] for lock in locks]
+        if gpus:
+            yield Share(gpu=held[0], locks=tuple(locks))
+        else:
+            yield Share(cores=tuple(map(int, held)) if count < len(cores) else (), locks=tuple(locks))
+
+
+def _list_cores() -> list[str]:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return [str(core) for core in cores][:MOST_CORES]
+
+
+def _find_lock(name: str) -> Path:
+    folder = Path(tempfile.gettempdir()) / f"trifold-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.lock"
