@@ -204,6 +204,20 @@ def test_a_node_that_leaves_is_replaced_by_another_and_the_last_by_this_machine(
     assert listed.count("127.0.0.1") == 2
 
 
+def test_a_node_that_ray_ended_joins_again_by_itself(pool: RayPool) -> None:
+    # Ray does so when the head could not reach the node for a while.
+    raylets = [child for child in psutil.Process(read_leader(pool.members[0])).children() if child.name() == "raylet"]
+    for raylet in raylets:
+        raylet.kill()
+    assert len(raylets) == 1
+
+    def count_nodes() -> int:
+        return pool.head.call(*NODES, "status").check().output.count("127.0.0.1")
+
+    pool.head.wait_until(lambda: count_nodes() == 1)
+    pool.head.wait_until(lambda: count_nodes() == 2)
+
+
 def test_when_the_head_is_gone_the_driver_goes_on_alone(lab: TinyProject) -> None:
     run, gate = start_held(lab)
     # Ray itself would end this process a minute after the head has died.

@@ -57,7 +57,7 @@ class Bridge:
         self._changing = threading.Lock()  # of the places: each that is waited for has a thread
         self._places: dict[str, _Place] = {}  # by name
         self._trees: dict[str, Any] = {}  # Ray's references to archives, by the tree's name
-        self._running: dict[int, Any] = {}  # the actor of each stage under way, by the request's number
+        self._running: dict[int, _Place] = {}  # of each stage under way, by the request's number
 
     def tell(self, event: str, **content: Any) -> None:
         """Send one event to the driver."""
@@ -83,9 +83,11 @@ class Bridge:
             case "compute":
                 self._begin(number, request)
             case "stop" if number in self._running:
-                self._running[number].stop.options(concurrency_group="stop").remote()
+                self._running[number].actor.stop.options(concurrency_group="stop").remote()
             case "abandon" if number in self._running:
-                ray.kill(self._running.pop(number))
+                place = self._running.pop(number)
+                self._forget(place)  # it comes again when it answers
+                ray.kill(place.actor)
 
     def _look(self) -> list[threading.Thread]:
         """Forget the slots of nodes that are gone; return the threads that wait for the slots of new ones."""
@@ -143,7 +145,7 @@ class Bridge:
         if place is None:
             self._tell_loss(number, "the node is gone")
             return
-        self._running[number] = place.actor
+        self._running[number] = place
         call = place.actor.compute.options(num_returns="streaming")
         lines = call.remote(request["order"], request["tree"], self._trees[request["tree"]])
         threading.Thread(target=self._follow, args=(number, place, lines), daemon=True).start()

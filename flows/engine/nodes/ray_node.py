@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 SLOTS = "trifold_slots"  # the resource that says how many stages a node computes at a time
+LOOK_S = 1.0
 OBJECTS_BYTES = 80 << 20  # trees and orders pass through Ray, data does not
 
 
@@ -29,26 +30,29 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    params = RayParams(
-        node_ip_address=settings["listen"],
-        gcs_address=settings["head"] or None,
-        gcs_server_port=settings["port"],
-        num_cpus=0,  # others of the same cluster must not compute here by accident
-        num_gpus=settings["gpus"],
-        resources={SLOTS: settings["slots"]},
-        object_store_memory=OBJECTS_BYTES,
-        include_log_monitor=False,
-        include_dashboard=False,
-        dashboard_agent_listen_port=0,
-        min_worker_port=0,
-        max_worker_port=0,
-        temp_dir=folder,
-    )
     try:
-        node = Node(params, head=not settings["head"])
-        Path(settings["ready"]).write_text(node.gcs_address)
-        ended.wait()
-        node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
+        while not ended.is_set():
+            params = RayParams(
+                node_ip_address=settings["listen"],
+                gcs_address=settings["head"] or None,
+                gcs_server_port=settings["port"],
+                num_cpus=0,  # others of the same cluster must not compute here by accident
+                num_gpus=settings["gpus"],
+                resources={SLOTS: settings["slots"]},
+                object_store_memory=OBJECTS_BYTES,
+                include_log_monitor=False,
+                include_dashboard=False,
+                dashboard_agent_listen_port=0,
+                min_worker_port=0,
+                max_worker_port=0,
+                temp_dir=folder,
+            )
+            node = Node(params, head=not settings["head"])
+            Path(settings["ready"]).write_text(node.gcs_address)
+            # Ray ends a node that the head could not reach for a while: the node then joins anew.
+            while not ended.wait(LOOK_S) and (not settings["head"] or node.remaining_processes_alive()):
+                pass
+            node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
