@@ -38,7 +38,7 @@ from tasks.learning.device import open_device
 from tasks.learning.randomness import make_generator
 from tasks.learning.step import Step
 from tasks.learning.transforms import Transforms, keep_network
-device = open_device(Compute(device="cpu", precision="auto", threads=2))
+device = open_device(Compute(device="cpu", precision="auto", threads=2, replicas=1))
 network = device.place(resnet18(num_classes=2)).train()
 transforms = Transforms(prepare=to_pictures, augment=make_batch_augment(MEMBER, 1.0), wrap=keep_network)
 step, optimiser = Step(network, MEMBER, device, transforms, 2), AdamW(network.parameters(), fused=True)

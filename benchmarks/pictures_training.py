@@ -42,7 +42,7 @@ SIZE = Size(pixels=PIXELS, epochs=N_ROUNDS, batch_size=BATCH_SIZE, strength=1.0)
 
 def measure() -> list[Figure]:
     """Train on synthetic JPEGs, or on ants and bees if ANTS_AND_BEES is their path; the three sides alternate."""
-    device = open_device(Compute(device="auto", precision="auto", threads=N_THREADS))
+    device = open_device(Compute(device="auto", precision="auto", threads=N_THREADS, replicas=1))
     with TemporaryDirectory() as place:
         folder = Path(place)
         name = gather_pictures(folder)

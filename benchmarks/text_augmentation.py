@@ -28,7 +28,7 @@ from tasks.text.tokens import tokenise
 FOLD, VALID, EVALUATION_FOLDS = 10, 9, (6, 7, 8)  # whole folds, so that no group is on two sides
 UNUSED = 0  # a fold of no side, for tweets that are not used at all
 NETWORK = "cnn"
-COMPUTE = Compute(device="cpu", precision="auto", threads=N_THREADS)
+COMPUTE = Compute(device="cpu", precision="auto", threads=N_THREADS, replicas=1)
 SYNONYMS = Path(__file__).parent / "synonyms.txt"
 # The preset's settings are for forty times as many tweets.
 RECIPE = {"embedding": 100, "batch_size": 32}

@@ -170,7 +170,7 @@ class Speed(Silent):
 def train_ours(folder: Path) -> TrainingFigures:
     """Train with the tasks and the preset's settings, for as many epochs as the book's loop."""
     member = read_preset().members["lstm"].model_copy(update={"epochs": EPOCHS, "patience": 0})
-    compute = Compute(device="cpu", precision="auto", threads=N_THREADS)
+    compute = Compute(device="cpu", precision="auto", threads=N_THREADS, replicas=1)
     inputs = {"tokens": folder / "tokens", "folds": folder / "folds"}
     lr, out, checkpoints = folder / "lr", folder / "fit", folder / "checkpoints"
     for each in (lr, out, checkpoints):

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Need(NamedTuple):
-    """What a training keeps busy: a share of the cores, at most 1; or, if `gpu`, a GPU where there is one."""
+    """What a training keeps busy: a share of the cores, at most 1; or so many GPUs, where there are any."""
 
     cores: float
-    gpu: bool
+    gpus: int
 
 
 class Section(BaseModel):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.machine import count_cores
 from tasks.section import Need, Section
@@ -18,10 +18,19 @@ class Compute(Section):
         description="threads of one training; auto: the cores it may use; the weights' last bits depend on it"
     )
 
+    replicas: int = Field(ge=1, le=64, description="copies of the network that share each batch; a power of two")
+
+    @field_validator("replicas")
+    @classmethod
+    def _check_replicas(cls, replicas: int) -> int:
+        if replicas & (replicas - 1):
+            raise ValueError(f"replicas is {replicas}, but must be a power of two: 1, 2, 4, 8 ...")
+        return replicas
+
     def need(self) -> Need:
-        """Return the share of the cores that the threads keep busy, or the GPU."""
-        cores = 1.0 if self.threads == "auto" else min(1.0, self.threads / count_cores())
-        return Need(cores, gpu=self.device != "cpu")
+        """Return the share of the cores that the threads of all replicas keep busy, or a GPU for each."""
+        cores = 1.0 if self.threads == "auto" else min(1.0, self.threads * self.replicas / count_cores())
+        return Need(cores, gpus=self.replicas if self.device != "cpu" else 0)
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Device:
-    """A device, the type in which it computes convolutions and matrix products, and its number of threads."""
+    """A device, the type in which it computes convolutions and matrix products, and a training's threads, replicas."""
 
     torch_device: torch.device
     precision: torch.dtype
     threads: int
+    replicas: int = 1
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -74,7 +75,7 @@ def open_device(compute: Compute) -> Device:
     if compute.device == "cuda" and not has_cuda:
         raise UserError("compute.device is cuda, but torch finds no GPU: set compute.device to auto or cpu")
     chosen = torch.device("cuda" if has_cuda and compute.device != "cpu" else "cpu")
-    return Device(chosen, choose_precision(compute.precision, chosen), threads)
+    return Device(chosen, choose_precision(compute.precision, chosen), threads, compute.replicas)
 
 
 def name_instructions(device: torch.device) -> str:

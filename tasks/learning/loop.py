@@ -18,6 +18,7 @@ from tasks.learning.averaging import average_weights
 from tasks.learning.checkpoints import read_checkpoint, write_checkpoint
 from tasks.learning.compute import Arithmetic
 from tasks.learning.examples import Examples, check_batch_size
+from tasks.learning.group import Group
 from tasks.learning.layers import choose_learning, list_layer_groups, set_training
 from tasks.learning.lesson import Cycle, Lesson
 from tasks.learning.optimiser import make_optimiser
@@ -50,19 +51,22 @@ class Trained:
     arithmetic: Arithmetic
 
 
-def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report) -> Trained:
+def train_network(
+    network: nn.Module, lesson: Lesson, *, lr: float, checkpoints: Path, report: Report, group: Group | None = None
+) -> Trained:
     """Train a network with its recipe's optimiser and a one-cycle schedule whose peak is `lr`.
 
     After each epoch a checkpoint is written to `checkpoints`. Called again after a kill, or after `report` stopped it
     at some batch, the training continues from there and ends with the same weights. Random numbers depend only on
     (seed, epoch), so no generator state is stored. Raises UserError when the loss is no longer finite, and when the
-    checkpoint was computed on other hardware.
+    checkpoint was computed on other hardware. Each process of a `group` calls it, and gets the same weights; only the
+    first writes checkpoints.
     """
     check_batch_size(lesson.parts.train, lesson.schedule.batch_size)
     if checkpoint := read_checkpoint(checkpoints, report):
         device = lesson.device.resume(Arithmetic(**checkpoint["arithmetic"]), checkpoints)
         lesson = replace(lesson, device=device)
-    learner = Learner(network, lesson, lr, report)
+    learner = Learner(network, lesson, lr, report, group)
     first = learner.load_state_dict(checkpoint) if checkpoint else 0
     total = sum(phase.epochs for phase in learner.phases)
     for epoch in range(first, total):
@@ -71,7 +75,8 @@ def train_network(network: nn.Module, lesson: Lesson, *, lr: float, checkpoints:
             break
         figures = learner.run_epoch(epoch)
         report.metrics(figures | learner.throughput.measure(), step=epoch + 1)
-        write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
+        if group is None or group.rank == 0:
+            write_checkpoint(checkpoints, learner.state_dict(epoch + 1))
         shown = _pick_shown(figures)
         report.progress(epoch + 1, total, "epochs", **shown, examples_per_s=learner.throughput.examples_per_s)
     return Trained(learner.choose_weights(), learner.history, learner.activations, lesson.device.arithmetic)
@@ -93,7 +98,9 @@ def plan_phases(recipe: Recipe, schedule: Schedule, n_groups: int) -> list[Phase
 class Learner:
     """A network in training, with all state that a checkpoint must hold."""
 
-    def __init__(self, network: nn.Module, lesson: Lesson, lr: float, report: Report) -> None:
+    def __init__(
+        self, network: nn.Module, lesson: Lesson, lr: float, report: Report, group: Group | None = None
+    ) -> None:
         self.lesson, self.lr, self.report = lesson, lr, report
         self.network = lesson.device.place(network)
         self.phases = plan_phases(lesson.recipe, lesson.schedule, len(list_layer_groups(network)))
@@ -103,7 +110,7 @@ class Learner:
         self.activations: list[dict[str, Any]] = []
         self.class_weights = lesson.weigh_classes()
         self.step = Step(
-            self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes, self.class_weights
+            self.network, lesson.recipe, lesson.device, lesson.transforms, lesson.n_classes, self.class_weights, group
         )
         self.throughput: Throughput
         self.optimiser: AdamW

@@ -8,13 +8,18 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tasks.learning.device import Device
+from tasks.learning.group import Group
 from tasks.learning.recipe import Recipe
+from tasks.learning.replicas import Replicas
 from tasks.learning.transforms import Transforms
 
 
 @dataclass(frozen=True)
 class Step:
-    """Updates the weights by one batch; `class_weights` (classes) are on the device, and None without balance."""
+    """Updates the weights by one batch; `class_weights` (classes) are on the device, and None without balance.
+
+    `group` are the processes that compute the replicas, None for this one alone.
+    """
 
     network: nn.Module
     recipe: Recipe
@@ -22,6 +27,7 @@ class Step:
     transforms: Transforms
     n_classes: int
     class_weights: Tensor | None = None
+    group: Group | None = None
 
     def measure_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Return the mean loss of an augmented, mixed batch, ready for backward."""
@@ -45,9 +51,13 @@ class Step:
 
     def take(self, batch: tuple[Tensor, Tensor], generator: torch.Generator, optimiser: Optimizer) -> Tensor:
         """Update the weights by one batch and return its loss, detached."""
-        loss = self.measure_loss(batch, generator)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        if self.device.replicas > 1:
+            replicas = Replicas(self.device.replicas, self.group)
+            loss = replicas.backward(self.network, batch, generator, self.measure_loss)
+        else:
+            loss = self.measure_loss(batch, generator)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         # Not in bf16: Muon's polynomials of a gradient's Gram matrix need more digits.
         optimiser.step()

@@ -8,18 +8,25 @@ the other arguments that the flow passes by name: artifacts, sections and plain 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.learning.compute import Compute
 from tasks.learning.recipe import LessonRecipe
-from tasks.report import Report
+from tasks.report import Report, Silent
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from tasks.learning.group import Group
     from tasks.learning.lesson import Lesson
     from tasks.learning.loop import Trained
+
+    Network = TypeVar("Network", bound=nn.Module)
+    Prepare = Callable[[], tuple[Lesson, Network]]
+    """Returns the lesson, and the network with its initial weights; it can be pickled."""
 
 
 def find_lr(member: LessonRecipe, compute: Compute, *, fold: int, out: Path, report: Report, **inputs: Any) -> None:
@@ -62,16 +69,34 @@ def fit(
     from tasks.learning.fit_files import write_fit_files
     from tasks.learning.fitted import Fit
 
-    lesson, network = member.prepare(compute, fold, **inputs)
-    trained = train_at(network, lesson, lr, report=report, checkpoints=checkpoints)
+    lesson, network, trained = train_at(
+        partial(member.prepare, compute, fold, **inputs), lr, report=report, checkpoints=checkpoints
+    )
     write_fit_files(out, network, lesson, trained, Fit(name, fold, lesson.n_classes, lesson.input_shape, size_name))
 
 
-def train_at(network: nn.Module, lesson: Lesson, lr: Path | None, *, report: Report, checkpoints: Path) -> Trained:
-    """Train a network at the rate in the folder `lr`, or, without it, at the rate that its recipe gives."""
+def train_at(
+    prepare: Prepare[Network], lr: Path | None, *, report: Report, checkpoints: Path
+) -> tuple[Lesson, Network, Trained]:
+    """Prepare and train a network at the rate in the folder `lr`, or, without it, at the rate that its recipe gives.
+
+    Replicas are shared between processes of this machine, each of which calls `prepare` too.
+    """
+    from tasks.learning.group import count_processes, form_group
     from tasks.learning.loop import train_network
 
+    lesson, network = prepare()
     if lesson.note:
         report.say(lesson.note)
     peak = float(lesson.recipe.lr) if lr is None else json.loads((lr / "lr.json").read_text())["lr"]
-    return train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report)
+    n_processes, help_train = count_processes(lesson.device), partial(_help_train, prepare, peak, checkpoints)
+    with form_group(n_processes, lesson.device, help_train) as group:
+        trained = train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=report, group=group)
+    return lesson, network, trained
+
+
+def _help_train(prepare: Prepare[Network], peak: float, checkpoints: Path, group: Group) -> None:
+    from tasks.learning.loop import train_network
+
+    lesson, network = prepare()
+    train_network(network, lesson, lr=peak, checkpoints=checkpoints, report=Silent(), group=group)

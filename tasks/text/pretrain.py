@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -82,8 +83,12 @@ def pretrain_encoder(
     if not pretrain.is_from_scratch():
         numbers = match_words(Path(pretrain.weights), read_vocabulary(tokens))
         report.say(f"{int((numbers >= 0).sum())} of {len(numbers)} words are known to the general language model")
-    lesson, model = prepare(pretrain, compute, fold, tokens=tokens, folds=folds)
-    trained = train_at(model, lesson, lr, report=report, checkpoints=checkpoints)
+    lesson, model, trained = train_at(
+        partial(prepare, pretrain, compute, fold, tokens=tokens, folds=folds),
+        lr,
+        report=report,
+        checkpoints=checkpoints,
+    )
     model.load_state_dict(trained.weights)
     save_language(out, model)
     shutil.copyfile(tokens / VOCABULARY, out / VOCABULARY)

@@ -46,29 +46,33 @@ def compute_together(tiny: TinyProject, needs: str, *, others: int) -> list[dict
 
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")
 def test_trainings_of_one_thread_run_side_by_side_each_on_a_core_of_its_own(tiny: TinyProject) -> None:
-    told = compute_together(tiny, f"[odd.Busy(cores={1 / CORES}, gpu=False)] * 2", others=2)
+    told = compute_together(tiny, f"[odd.Busy(cores={1 / CORES}, gpus=0)] * 2", others=2)
     assert [share["met"] for share in told] == [2, 2]
     first, second = (share["cores"] for share in told)
     assert len(first) == len(second) == 1 and first != second
 
 
 def test_trainings_that_use_all_cores_run_one_after_the_other(tiny: TinyProject) -> None:
-    told = compute_together(tiny, "[odd.Busy(cores=1.0, gpu=True)] * 3", others=1)
+    told = compute_together(tiny, "[odd.Busy(cores=1.0, gpus=1)] * 3", others=1)
     assert [share["met"] for share in told] == [1] * 3
     assert all(share["cores"] == sorted(os.sched_getaffinity(0)) for share in told)
 
 
 def test_a_stage_that_learns_and_says_nothing_has_the_machine_alone(tiny: TinyProject) -> None:
-    told = compute_together(tiny, f"[odd.Section(), odd.Busy(cores={1 / CORES}, gpu=False)]", others=1)
+    told = compute_together(tiny, f"[odd.Section(), odd.Busy(cores={1 / CORES}, gpus=0)]", others=1)
     assert [share["met"] for share in told] == [1, 1]
 
 
 def test_each_gpu_has_one_training(tiny: TinyProject) -> None:
     cards = "machine.name_gpus = lambda: ('A', 'B', 'C')\n"
-    script = f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpu=True)] * 4, 2)"
+    script = f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpus=1)] * 4, 2)"
     told = run(tiny, script, CUDA_VISIBLE_DEVICES="0,2")
     assert sorted(share["gpu"] for share in told) == ["0", "0", "2", "2"]
     assert {share["met"] for share in told} == {2}
+    (pair,) = run(
+        tiny, f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpus=4)], 1)", CUDA_VISIBLE_DEVICES="0,2"
+    )
+    assert pair["gpu"] == "0,2"
 
 
 def test_who_needs_few_does_not_overtake_one_who_needs_many(tmp_path: Path) -> None:

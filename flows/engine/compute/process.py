@@ -89,7 +89,7 @@ class _Server:
 
         It has imported `libraries`, is bound to its share of the machine, and keeps the open files `locks`.
         """
-        env = {GPUS: share.gpu} if share.gpu else {}
+        env = {GPUS: ",".join(share.gpus)} if share.gpus else {}
         request = json.dumps(
             {"module": work.__name__, "libraries": libraries, "cores": share.cores, "env": env}
         ).encode()

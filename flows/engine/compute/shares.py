@@ -1,4 +1,4 @@
-"""The share of this machine that a training has to itself: some cores, or a GPU."""
+"""The share of this machine that a training has to itself: some cores, or GPUs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MOST_CORES = 240
 
 @dataclass(frozen=True)
 class Share:
-    """The numbers of the cores (none: all), the GPU as CUDA names it (empty: any), and the locks of both."""
+    """The numbers of the cores (none: all), the GPUs as CUDA names them (none: any), and the locks of both."""
 
     cores: tuple[int, ...] = ()
-    gpu: str = ""
+    gpus: tuple[str, ...] = ()
     locks: tuple[Path, ...] = ()
 
 
@@ -34,14 +34,16 @@ def hold_share(stage: Stage, on_wait: Callable[[], None], check: Callable[[], No
     Two trainings on the same cores, or the same GPU, are far slower than one after the other. A stage that does not say
     what it needs gets all cores. `on_wait` and `check` are as in `hold_lock`.
     """
-    share, uses_gpu = next((need for section in stage.list_sections() if (need := section.need())), (1.0, False))
-    gpus, cores = list_gpus() if uses_gpu else [], _list_cores()
-    kind, names, count = ("gpu", gpus, 1) if gpus else ("core", cores, math.ceil(round(share * len(cores), 6)))
+    share, n_gpus = next((need for section in stage.list_sections() if (need := section.need())), (1.0, 0))
+    gpus, cores = list_gpus() if n_gpus else [], _list_cores()
+    kind, names, count = ("core", cores, math.ceil(round(share * len(cores), 6)))
+    if gpus:
+        kind, names, count = ("gpu", gpus, min(n_gpus, len(gpus)))
     files = {_find_lock(f"{kind}-{name}"): name for name in names}
     with hold_some(_find_lock("queue"), list(files), count, on_wait, check) as locks:
         held = [files[lock] for lock in locks]
         if gpus:
-            yield Share(gpu=held[0], locks=tuple(locks))
+            yield Share(gpus=tuple(held), locks=tuple(locks))
         else:
             yield Share(cores=tuple(map(int, held)) if count < len(cores) else (), locks=tuple(locks))
 

@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.learning.compute import Compute
 from tasks.learning.device import open_device
 from tasks.learning.muon import Muon, orthogonalise
 from tasks.learning.optimiser import make_optimiser
 from tasks.learning.step import Step
 from tasks.learning.transforms import Transforms
-from tests.tasks.learning.toys import make_member
+from tests.tasks.learning.toys import COMPUTE, make_member
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 144), (2, 64, 16), (1, 8, 8)])
@@ -28,7 +27,7 @@ def test_a_training_step_lengthens_no_direction_of_a_gradient_that_has_few(preci
     network = nn.Sequential(kernel, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2))
     before = kernel.weight.detach().clone()
     recipe = make_member(optimiser="muon", weight_decay=0.0)
-    step = Step(network, recipe, open_device(Compute(device="cpu", precision=precision, threads=1)), Transforms(), 2)
+    step = Step(network, recipe, open_device(COMPUTE.model_copy(update={"precision": precision})), Transforms(), 2)
     generator = torch.Generator().manual_seed(1)
     batch = (torch.randn(8, 16, 6, 6, generator=generator), torch.tensor([0, 1] * 4))
     step.take(batch, generator, make_optimiser(network, recipe, lr=1.0))

@@ -23,7 +23,7 @@ class Watched(torch.optim.SGD):
 def test_an_update_is_computed_in_fp32_and_the_forward_pass_as_asked(wanted: str, got: torch.dtype) -> None:
     network, seen = nn.Linear(4, 3), []
     network.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
-    device = open_device(Compute(device="cpu", precision=wanted, threads=1))
+    device = open_device(Compute(device="cpu", precision=wanted, threads=1, replicas=1))
     optimiser = Watched(network.parameters(), lr=0.1)
     batch = torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1])
     loss = Step(network, make_member(), device, Transforms(), 3).take(batch, torch.Generator(), optimiser)

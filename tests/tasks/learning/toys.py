@@ -13,7 +13,7 @@ from tasks.learning.compute import Compute
 from tasks.tables import write_rows
 
 N_CLASSES, N_BANDS, N_FRAMES = 3, 16, 24
-COMPUTE = Compute(device="cpu", precision="fp32", threads=1)
+COMPUTE = Compute(device="cpu", precision="fp32", threads=1, replicas=1)
 RECIPE = {
     "network": "melnet",
     "model": "",

@@ -36,10 +36,10 @@ def wait(out: Path, report: Report) -> None:
 
 class Busy(Section):
     cores: float
-    gpu: bool
+    gpus: int
 
     def need(self) -> Need:
-        return Need(self.cores, self.gpu)
+        return Need(self.cores, self.gpus)
 
 
 def meet(compute: Section, place: str, others: int, out: Path) -> None:
