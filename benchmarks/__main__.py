@@ -19,6 +19,7 @@ from benchmarks import (
     pictures_training,
     progressive,
     readme_commands,
+    replicas,
     run_memory,
     serving,
     spectrograms,
@@ -47,6 +48,7 @@ ROWS = [
     Row("text_input", text_input.measure, 1),
     Row("pictures_input", pictures_input.measure, 1),
     Row("pictures_training", pictures_training.measure, 1),
+    Row("replicas", replicas.measure, 2),
     Row("pictures_memory", pictures_memory.measure, 6),
     Row("text_training", text_training.measure, 5),
     Row("serving", serving.measure, 2),
@@ -101,4 +103,5 @@ def main() -> None:
     print_table(ROWS)
 
 
-main()
+if __name__ == "__main__":  # a row may start Pythons that import this module
+    main()

@@ -29,6 +29,7 @@ from tasks.images.transforms import make_batch_augment, to_pictures
 from tasks.learning.compute import Compute
 from tasks.learning.device import Device, open_device
 from tasks.learning.examples import Examples, Parts
+from tasks.learning.group import Group
 from tasks.learning.lesson import Lesson
 from tasks.learning.loop import Learner
 from tasks.learning.transforms import Transforms, keep_network
@@ -76,7 +77,7 @@ def time_epoch(learner: Learner, epoch: int) -> float:
     return learner.throughput.examples_per_s
 
 
-def make_learner(examples: Examples, device: Device) -> Learner:
+def make_learner(examples: Examples, device: Device, group: Group | None = None) -> Learner:
     """Return our training, with the augmentation of the row `pictures_input`, EMA and gradient clipping."""
     lesson = Lesson(
         parts=Parts(examples, None, examples),
@@ -86,7 +87,7 @@ def make_learner(examples: Examples, device: Device) -> Learner:
         device=device,
         seed=1,
     )
-    return Learner(resnet18(num_classes=2), lesson, 1e-3, Silent())
+    return Learner(resnet18(num_classes=2), lesson, 1e-3, Silent(), group)
 
 
 class FixedBatch:
