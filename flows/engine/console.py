@@ -174,6 +174,9 @@ class ConsoleReport:
         """Keep the metrics of a step for the run's report; the bar shows the important ones."""
         self.figures.append({"step": step, **figures})
 
+    def load(self, figures: Mapping[str, float]) -> None:
+        """A load is for MLflow only."""
+
     def say(self, text: str) -> None:
         """Print one line for the user."""
         self.said.append(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ import pytest
 
 from flows.engine.errors import EngineError
 from flows.engine.nodes.order import Order
+from flows.engine.tags import NODE
+from flows.engine.tracking.outbox import EVENTS
 from tests.engine.node_checks import WITH_CHECKPOINT, list_processes, read_lock
 from tests.engine.tiny_project import STAGES, TinyProject
 from tests.project import Started
@@ -164,6 +167,27 @@ def test_a_task_that_fails_on_a_node_is_not_tried_again(lab: TinyProject) -> Non
     assert done.code == 1
     assert "join fails as asked" in done.output
     assert lab.computed().count("join") == 1
+
+
+def test_mlflow_is_told_the_load_of_the_node(lab: TinyProject) -> None:
+    lab.edit("flows/tiny.py", 'stage(join_texts, "join")', 'stage(join_texts, "join", learns=True)')
+    gate = lab.hold("join")
+    # A tracker that is away leaves the journals where they are.
+    run = lab.start(*RUN, *NODES, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+    lab.wait_for("join")
+    outbox = lab.root / ".trifold/outbox"
+    lab.wait_until(lambda: len(list(outbox.glob("[0-9]*"))) == 2)
+
+    def read_loads() -> list[dict[str, float]]:
+        events = [json.loads(line) for line in (folder / EVENTS).read_text().splitlines()]
+        return [event["figures"] for event in events if event["event"] == "metrics"]
+
+    _, folder = sorted(outbox.glob("[0-9]*"))
+    lab.wait_until(lambda: len(read_loads()) > 1)
+    gate.unlink()
+    run.finish().check()
+    assert all("system/cpu_utilization_percentage" in load for load in read_loads()[:2])
+    assert json.loads((folder / EVENTS).read_text().splitlines()[0])["tags"][NODE].startswith("node")
 
 
 def test_a_file_outside_the_project_is_read_on_this_machine(lab: TinyProject, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import IO
 import pytest
 
 from flows.engine.machine import identify
+from flows.engine.tags import NODE
 from flows.engine.tracking import journal as tracking_journal
 from flows.engine.tracking import sender
 from flows.engine.tracking.journal import count_waiting, name_settings, start_sender, stop_sender, wait_sent
@@ -103,6 +104,21 @@ def test_a_growing_journal_is_followed_and_the_machine_sampled_each_second(root:
         steps = [step for step, _ in read_history(root, run, f"system/{name}")]
         assert steps == list(range(len(steps)))
         assert 6 <= len(steps) <= 9
+
+
+def test_the_drivers_machine_is_not_sampled_for_a_stage_that_a_node_computes(root: Path) -> None:
+    journals = {name: begin(root, name, tags=tags) for name, tags in (("here", {}), ("there", {NODE: "node1"}))}
+    follower = threading.Thread(target=sender.follow_journals, args=(0.0,))
+    follower.start()
+    time.sleep(3)
+    for journal in journals.values():
+        journal.metrics({"system/cpu_utilization_percentage": 12.0}, 0)
+        journal.end("FINISHED")
+    follower.join()
+    runs = read_runs(root)
+    figures = {name: read_history(root, runs[name], "system/cpu_utilization_percentage") for name in journals}
+    assert len(figures["here"]) >= 3
+    assert figures["there"] == [(0, 12.0)]
 
 
 def test_system_metrics_have_the_names_of_mlflows_own_monitors() -> None:

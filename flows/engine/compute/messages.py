@@ -34,6 +34,9 @@ class StageReport(Protocol):
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
         """Keep the metrics of one step."""
 
+    def load(self, figures: Mapping[str, float]) -> None:
+        """Keep one sample of the load of another machine that computes the stage."""
+
     def say(self, text: str) -> None:
         """Print one line for the user."""
 
@@ -64,6 +67,8 @@ def forward(message: Message, report: StageReport) -> bool:
             report.progress(message["done"], message["total"], message["unit"], **message["figures"])
         case "metrics":
             report.metrics(message["figures"], message["step"])
+        case "load":
+            report.load(message["figures"])
         case "say":
             report.say(message["text"])
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -128,6 +129,7 @@ class TrackedReport:
     def __init__(self, report: ConsoleReport, recorder: Recorder) -> None:
         self._report = report
         self._recorder = recorder
+        self._loads = itertools.count()
 
     def begin(self, machine: Mapping[str, str]) -> None:
         """Begin the MLflow run; note that the work begins, after any waiting."""
@@ -146,6 +148,10 @@ class TrackedReport:
         """Keep the metrics of one step."""
         self._report.metrics(figures, step)
         self._journal.metrics(figures, step)
+
+    def load(self, figures: Mapping[str, float]) -> None:
+        """Send one sample of the load of the node that computes the stage."""
+        self._journal.metrics(figures, next(self._loads))
 
     def say(self, text: str) -> None:
         """Print one line for the user."""

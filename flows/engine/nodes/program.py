@@ -11,7 +11,8 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, TextIO
 
 from flows.engine import tags
@@ -28,6 +29,7 @@ from flows.engine.nodes.checkpoints import Checkpoints
 from flows.engine.nodes.node import CORES
 from flows.engine.nodes.order import Order
 from flows.engine.stop import Stop
+from flows.engine.tracking.sampler import INTERVAL_S, Meters
 
 MACHINE_TAGS = (tags.DEVICE, tags.CPU, tags.GPU, tags.PLATFORM)
 
@@ -51,11 +53,13 @@ class WireReport:
 
     def __init__(self, stage: str, wire: Wire, stop: Stop) -> None:
         self._stage, self._wire, self._stop = stage, wire, stop
+        self._has_begun = False
 
     def begin(self, machine: Mapping[str, str]) -> None:
         """Tell the driver that the work begins, and on which machine."""
         here = describe_machine()
         self._wire.send("begin", machine={name: here[name] for name in MACHINE_TAGS})
+        self._has_begun = True
 
     def check(self, *, grace_s: float = 0.0) -> None:
         """Raise StoppedError when the driver asked for a stop at least `grace_s` ago."""
@@ -68,6 +72,11 @@ class WireReport:
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
         """Send the metrics of one step."""
         self._wire.send("metrics", figures=dict(figures), step=step)
+
+    def load(self, figures: Mapping[str, float]) -> None:
+        """Send one sample of this machine's load, once the stage has begun."""
+        if self._has_begun:
+            self._wire.send("load", figures=dict(figures))
 
     def say(self, text: str) -> None:
         """Send one line for the user."""
@@ -115,7 +124,7 @@ def _compute(order: Order, wire: Wire, stop: Stop) -> Usage | None:
     used: list[Usage] = []
 
     def compute(wanted: Wanted) -> None:
-        with Checkpoints(stage.name, order.key, report):
+        with Checkpoints(stage.name, order.key, report), watch_load(report) if stage.learns else nullcontext():
             used.append(run_stage(stage, report))
 
     work = Work(
@@ -128,6 +137,25 @@ def _compute(order: Order, wire: Wire, stop: Stop) -> Usage | None:
     outcome = bring_up_to_date(stage, work)
     _send(stage)
     return used[0] if outcome.verdict is Verdict.RAN else None
+
+
+@contextmanager
+def watch_load(report: WireReport) -> Iterator[None]:
+    """Report this machine's load each second, as the driver's sender samples that of its own."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        meters = Meters.open()
+        while not ended.wait(INTERVAL_S):
+            report.load(meters.read().figures)
+
+    watching = threading.Thread(target=watch, name="load", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join()
 
 
 def _send(stage: Stage) -> None:

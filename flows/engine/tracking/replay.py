@@ -95,7 +95,12 @@ def _send(lines: list[Line], journal: OutgoingJournal, run_id: str, tracker: Tra
 
 
 def _keep_samples(journal: OutgoingJournal, sent: Sent, sampler: Sampler) -> Sent:
-    """Write the samples taken during the run to the journal, where they wait for the tracker."""
+    """Write the samples taken during the run to the journal, where they wait for the tracker.
+
+    A stage that a node computes has samples of that node among its events.
+    """
+    if tags.NODE in journal.opening["tags"]:
+        return sent
     first_ms = max(sent.sampled_ms + 1, journal.opening["time_ms"])
     samples = sampler.since(first_ms, journal.find_end_ms() or _now_ms())
     if not samples:
