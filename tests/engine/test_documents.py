@@ -29,6 +29,7 @@ QUICK = {
 SERVE = "mlflow models serve --env-manager local -m models:/audio@champion --port 5001"
 # By another test, which names what differs.
 ELSEWHERE = {
+    "sh -c 'python -m flows run audio --on \"ray://$(hostname -i):6379\"'": "tests/engine/test_network.py",
     "dvc push --run-cache": "tests/engine/test_team.py",
     "dvc remote add --default store /mnt/shared/trifold": "tests/engine/test_shared.py",
     "python -m flows run audio --on processes:2": "tests/engine/test_nodes.py",

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.engine.node_checks import WITH_CHECKPOINT, read_lock
 from tests.engine.tiny_project import STAGES, TinyProject
-from tests.project import Finished, Started
+from tests.project import REPOSITORY, Finished, Started
 
 HEAD, NODE = "10.77.0.1", "10.77.0.2"
 
@@ -37,8 +40,11 @@ class Side:
     namespace: str
     project: TinyProject
 
+    def run(self, module: str, *words: str) -> Started:
+        return self.project.start("ip", "netns", "exec", self.namespace, sys.executable, "-m", module, *words)
+
     def start(self, *words: str) -> Started:
-        return self.project.start("ip", "netns", "exec", self.namespace, sys.executable, "-m", "flows", *words)
+        return self.run("flows", *words)
 
     def call(self, *words: str) -> Finished:
         return self.start(*words).finish()
@@ -48,8 +54,8 @@ class Side:
 
 
 @pytest.fixture
-def head(tiny_base: TinyProject, tmp_path: Path) -> Iterator[Side]:
-    """The head of a pool, which computes nothing and has a default remote; the pool has one node."""
+def sides(tiny_base: TinyProject, tmp_path: Path) -> Iterator[tuple[Side, Side]]:
+    """Two machines with a checkout each; what their stages compute is in the trace of the first."""
     names = [f"trifold-{os.getpid()}-{side}" for side in ("head", "node")]
     try:
         for name in names:
@@ -63,10 +69,22 @@ def head(tiny_base: TinyProject, tmp_path: Path) -> Iterator[Side]:
             ip("-n", name, "link", "set", device, "up")
     head, node = (Side(name, tiny_base.copy_sources(tmp_path / name)) for name in names)
     head.project.record.unlink()  # the tests' Prefect server cannot be reached from there
-    node.project.env["TINY_TRACE"] = str(head.project.trace)
     (tmp_path / "home").mkdir()
-    node.project.env["HOME"] = str(tmp_path / "home")
+    node.project.env |= {"TINY_TRACE": str(head.project.trace), "HOME": str(tmp_path / "home")}
     head.project.call("python", "-m", "dvc", "remote", "add", "-d", "shelf", str(tmp_path / "remote")).check()
+    yield head, node
+    head.call("down").check()
+    for name in names:
+        # Ray's own `ray stop` would end every Ray of this machine.
+        for pid in subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True).stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        ip("netns", "delete", name)
+
+
+@pytest.fixture
+def head(sides: tuple[Side, Side]) -> Iterator[Side]:
+    """The head of a pool, which computes nothing; the pool has one node."""
+    head, node = sides
     head.call("nodes", "up", "--listen", HEAD, "--slots", "0").check()
     (node.project.root / ".trifold/ray").mkdir(parents=True)
     shutil.copy(head.project.root / ".trifold/ray/token", node.project.root / ".trifold/ray")
@@ -74,9 +92,24 @@ def head(tiny_base: TinyProject, tmp_path: Path) -> Iterator[Side]:
     yield head
     for side in (node, head):
         side.call("nodes", "down").check()
-    head.call("down").check()
-    for name in names:
-        ip("netns", "delete", name)
+
+
+def test_a_cluster_that_others_started_computes_too(sides: tuple[Side, Side], tiny_base: TinyProject) -> None:
+    # As KubeRay starts it in containers, with the settings of deploy/ray.yaml.
+    spec = YAML(typ="safe").load(REPOSITORY / "deploy/ray.yaml")["spec"]
+    assert (spec["rayVersion"], spec["authOptions"]) == (version("ray"), {"mode": "token"})
+    head, node = sides
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789" * 4, "RAY_USAGE_STATS_ENABLED": "0"}
+    settings = [f"--{name}={value}" for name, value in spec["headGroupSpec"]["rayStartParams"].items()]
+    starts = ((head, ("--head", *settings)), (node, (f"--address={HEAD}:6379", "--num-cpus=1")))
+    for (side, words), address in zip(starts, (HEAD, NODE), strict=True):
+        side.project.env |= auth
+        place = f"--temp-dir=/tmp/{side.namespace}"
+        side.run("ray.scripts.scripts", "start", *words, f"--node-ip-address={address}", place).finish().check()
+    done = head.call("run", "tiny", "--on", f"ray://{HEAD}:6379").check()
+    assert all(f"tiny-{stage}: computed on " in done.output for stage in STAGES)
+    assert (head.project.outputs(), read_lock(head.project)) == (tiny_base.outputs(), read_lock(tiny_base))
+    assert (Path(node.project.env["HOME"]) / ".cache/trifold/nodes/node1").is_dir()
 
 
 def test_a_node_whose_network_is_cut_is_replaced_and_comes_back(head: Side, tiny_base: TinyProject) -> None:
