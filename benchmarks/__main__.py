@@ -41,6 +41,7 @@ ROWS = [
     Row("orchestration", orchestration.measure, 3),
     Row("nodes", nodes.measure, 12),
     Row("any_sequence", any_sequence.measure, 50),
+    Row("nodes_kills", any_sequence.measure_kills, 20),
     Row("training", training.measure, 4),
     Row("spectrograms", spectrograms.measure, 0.5),
     Row("memory", memory.measure, 0.5),

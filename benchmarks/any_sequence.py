@@ -1,4 +1,4 @@
-"""Any sequence of edits, runs, kills and losses: no wrong result, and no finished work done again."""
+"""Random kills on Ray nodes, and any sequence of edits, runs, kills and losses: no wrong result, no work done twice."""
 
 from __future__ import annotations
 
@@ -10,28 +10,37 @@ import sys
 from benchmarks.table import Figure
 from flows.engine.project import ROOT
 
-TEST = "tests/engine/test_any_sequence.py"
-STEPS = 300
+STEPS, KILLS = 300, 50
 
 
 def measure() -> list[Figure]:
-    """Run the test with many steps and a new seed; a sequence that fails is in the test's output, which is printed."""
+    """Draw many steps by a new seed; a sequence that fails is in the test's output, which is printed."""
+    return [_run_test("test_any_sequence.py", "of them kills", TRIFOLD_STEPS=STEPS)]
+
+
+def measure_kills() -> list[Figure]:
+    """Kill drivers, stage processes and whole nodes of a pool of two at random moments."""
+    return [_run_test("test_ray.py::test_kills_at_random_moments_lose_nothing", "times a node", TRIFOLD_KILLS=KILLS)]
+
+
+def _run_test(test: str, counted: str, **many: int) -> Figure:
     seed = random.SystemRandom().randrange(1 << 30)
-    env = {**os.environ, "TRIFOLD_STEPS": str(STEPS), "TRIFOLD_SEED": str(seed)}
-    command = [sys.executable, "-m", "pytest", "-s", TEST]
+    env = {**os.environ, "TRIFOLD_SEED": str(seed), **{name: str(value) for name, value in many.items()}}
+    command = [sys.executable, "-m", "pytest", "-s", f"tests/engine/{test}"]
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     is_right = done.returncode == 0
     if not is_right:
         sys.stderr.write(done.stdout)
-    counted = [line for line in done.stdout.splitlines() if line.endswith("of them kills")] or ["no steps"]
+    (name, number), *_ = many.items()
+    what = name.removeprefix("TRIFOLD_").lower()
+    lines = [line.lstrip(".") for line in done.stdout.splitlines() if line.endswith(counted) or counted in line]
     verdict = "all right" if is_right else "a wrong result or work done twice"
-    return [
-        Figure(
-            f"random edits, runs, kills and losses, seed {seed}",
-            "",
-            f"{counted[-1]}: {verdict}",
-            "",
-            f"{STEPS} steps, all right",
-            is_right,
-        )
-    ]
+    title = "random edits, runs, kills and losses" if what == "steps" else "random kills on Ray nodes"
+    return Figure(
+        f"{title}, seed {seed}",
+        "",
+        f"{lines[-1] if lines else 'nothing counted'}: {verdict}",
+        "",
+        f"{number} {what}, all right",
+        is_right,
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,8 @@ pytestmark = [
 ]
 NODES = ("python", "-m", "flows", "nodes")
 RUN = ("python", "-m", "flows", "run", "tiny", "--on", "nodes")
+KILLS = int(os.environ.get("TRIFOLD_KILLS", "0"))  # set by `make bench ROW=nodes_kills`
+SEED = int(os.environ.get("TRIFOLD_SEED", "1"))
 
 
 @dataclass
@@ -229,6 +233,40 @@ def test_when_the_head_is_gone_the_driver_goes_on_alone(lab: TinyProject) -> Non
     assert lab.computed()[-2:] == ["resumed-from-epoch1", "join"]
     assert "was lost: tiny-join: the head of the pool is gone" in done.output
     assert "tiny-join: computed on this machine: no node is left" in done.output
+
+
+@pytest.mark.skipif(not KILLS, reason="takes long: `make bench ROW=nodes_kills`")
+@pytest.mark.timeout(7200)
+def test_kills_at_random_moments_lose_nothing(
+    lab: TinyProject, pool: RayPool, truth: Callable[[TinyProject], dict[str, str]]
+) -> None:
+    rng, text = random.Random(SEED), (lab.root / "input.txt").read_text()
+    kills = dict.fromkeys(("driver", "stage", "node"), 0)
+    while sum(kills.values()) < KILLS:
+        (lab.root / "input.txt").write_text(f"{text.strip()} {lab.root.parent.name} {sum(kills.values())}\n")
+        run = lab.start(*RUN)
+        time.sleep(rng.uniform(0.5, 5.0))
+        victim = rng.choice(sorted(kills))
+        kills[victim] += 1
+        if victim == "driver":
+            run.kill()
+            lab.wait_until(lambda: not pool.list_processes())
+        elif victim == "stage":
+            if computing := pool.list_processes():
+                rng.choice(computing).kill()
+            run.finish().check()
+        else:
+            member = rng.choice(pool.members)
+            os.kill(read_leader(member), signal.SIGKILL)
+            run.finish().check()
+            join([member], pool.head)
+        lab.call(*RUN).check()
+        begun = lab.computed()
+        # Two nodes compute one stage each: only what was under way is computed again.
+        assert len(begun) - len(STAGES) <= (2 if victim == "driver" else 1), (SEED, kills, begun)
+        assert lab.outputs() == truth(lab), (SEED, kills)
+        assert lab.is_clean()
+    print("killed:", ", ".join(f"{number} times a {victim}" for victim, number in kills.items()))
 
 
 def is_bridge(process: psutil.Process) -> bool:
