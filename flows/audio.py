@@ -1,5 +1,7 @@
 """Audio: from a raw archive of clips to one TorchScript ensemble."""
 
+from pydantic import Field
+
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
@@ -31,11 +33,11 @@ class AudioParams(Params):
     sample: sample.SampleSection
     source: download.Source
     clean: clean.Clean
-    folds: folds.Folds
+    folds: folds.UndatedFolds
     spectrogram: sections.Spectrogram
     waveform: sections.Waveform
     compute: compute.Compute
-    members: dict[str, member.Member]
+    members: dict[str, member.Member] = Field(min_length=1)
     ensemble: SoundEnsemble
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from flows.engine.graph.params import Params
 from flows.engine.graph.pipeline import pipeline, stage
@@ -36,11 +36,20 @@ class ImagesParams(Params):
     source: download.Source
     addresses: addresses.Addresses
     clean: clean.CleanPictures
-    folds: folds.Folds
+    folds: folds.UndatedFolds
     compute: compute.Compute
     sizes: dict[str, sections.Size]
-    members: dict[str, member.Member]
+    members: dict[str, member.Member] = Field(min_length=1)
     ensemble: PictureEnsemble
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        if self.source.archive == download.ADDRESSES and not self.addresses.file:
+            raise ValueError(
+                "source.archive is addresses, but addresses.file is empty: --set addresses.file=PATH names a CSV table "
+                "with the columns url, class and type"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:

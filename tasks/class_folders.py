@@ -164,7 +164,8 @@ class _Tree:
         contents = sorted(_name(path) for path in folder.iterdir())
         path = _to_utf8(folder.relative_to(self.archive))
         return (
-            f"No class folders found: {'the top of the archive' if path == '.' else f'the only folder, {path},'} "
+            "No class folders found: "
+            f"{'the top of the archive' if path == '.' else f'the only folder with examples, {path},'} "
             f"contains {'no folder, ' * (not subfolders)}only {shorten(contents) or 'nothing'}. The archive must "
             "contain a folder for each class, or train, val and test with a folder for each class in each of them, or "
             "files named after their class (cat.1.jpg, dog.1.jpg). Sort the files into folders named after their "

@@ -75,6 +75,14 @@ class Folds(Section):
         return self
 
 
+class UndatedFolds(Folds):
+    """The folds of examples that have no dates."""
+
+    mode: Literal["holdout", "cross_validation", "own"] = Field(
+        description="holdout: one round; cross_validation: n rounds; own: tests on the source's test split"
+    )
+
+
 @dataclass(frozen=True)
 class RoundFolds:
     """The fold numbers of one round."""

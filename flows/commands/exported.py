@@ -37,6 +37,10 @@ def open_exported(flow: str, *, version: str, latest: bool) -> Iterator[Exported
     if latest:
         if version:
             raise EngineError(f"--version {version} and --latest exclude each other: give only one of them")
+        if not (ROOT / artifact.path / FILE).is_file():
+            raise EngineError(
+                f"there is no exported model in {artifact.path}: run the flow first, `python -m flows run {flow}`"
+            )
         yield Exported(ROOT / artifact.path / FILE, model.loader, f"the model in {artifact.path}")
         return
     with tempfile.TemporaryDirectory(prefix="trifold-predict-") as place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shlex
 import tempfile
 from collections import Counter
@@ -75,18 +76,20 @@ def inspect_path(path: Path) -> list[str]:
         if table := _find_addresses(folder, files):
             return [head, *_describe_addresses(path if path.is_file() else path / table)]
         domain = _choose_domain(folder, files, path)
+        kinds = _describe_kinds(files, domain)
         preset = domain.find_preset()
         params: Any = read_changed(domain.flow, preset=preset, overrides=[])
         try:
             survey = domain.load()(folder, params.clean)
         except UserError as error:
-            command = f". A run begins with:\n{_make_command(domain, wanted, params)}" if "--set" in str(error) else ""
-            raise UserError(f"{head}; domain {domain.flow}. {error}{command}") from error
+            lacking = "".join(f" {words}" for words in re.findall(r"--set \S+=NAME", str(error)))
+            command = f". To run, with the names filled in:\n{_make_command(domain, wanted, params)}{lacking}"
+            raise UserError(f"{head}; {kinds}domain {domain.flow}. {error}{command if lacking else ''}") from error
     wanted |= {**survey.settings, **_choose_folds(survey, params.folds)}
     if path.is_file() and size_mb > params.source.max_unpacked_mb:
         wanted["source.max_unpacked_mb"] = round(1.2 * size_mb) + 1
     lacks = _list_lacks(survey)
-    lines = [head, *opening.remarks, f"domain: {domain.flow}", *_describe(survey), *lacks]
+    lines = [head, *opening.remarks, f"{kinds}domain: {domain.flow}", *_describe(survey), *lacks]
     return [*lines, "to run, when the data has them:" if lacks else "to run:", _make_command(domain, wanted, params)]
 
 
@@ -122,6 +125,18 @@ def _open(path: Path, report: Report) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="trifold-inspect-") as folder:
         unpack_archive(path, Path(folder), max_bytes=MAX_BYTES, report=report)
         yield Path(folder)
+
+
+def _describe_kinds(files: list[Path], domain: Domain) -> str:
+    """Return which of pictures and sounds is left out, if there are both."""
+    counts = {
+        AUDIO: _count(sum(file.suffix.lower() in SOUNDS for file in files), "sounds"),
+        IMAGES: _count(sum(file.suffix.lower() in PICTURES for file in files), "pictures"),
+    }
+    if domain not in counts or any(count.startswith("0 ") for count in counts.values()):
+        return ""
+    left = counts[AUDIO if domain is IMAGES else IMAGES]
+    return f"it holds both {counts[domain]} and {left}, which are left out (give the folder of one kind to choose); "
 
 
 def _choose_domain(folder: Path, files: list[Path], path: Path) -> Domain:

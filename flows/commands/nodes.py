@@ -15,7 +15,8 @@ nodes = typer.Typer(help="Start, join, list and leave a pool of machines on whic
 Slots = Annotated[
     int | None,
     typer.Option(
-        min=0, help="How many stages this machine computes at once; default: one for each GPU, or one; 0: none"
+        min=0,
+        help="How many nodes this machine is; each computes one stage at a time; default: one for each GPU, or one",
     ),
 ]
 
@@ -43,7 +44,7 @@ def join_nodes(
     head: Annotated[str, typer.Argument(help="The head's address, HOST:PORT, as `nodes up` printed it")],
     slots: Slots = None,
 ) -> None:
-    """Make this machine a node of a pool."""
+    """Add this machine's nodes to a pool."""
     from flows.engine.nodes.membership import join_pool
 
     typer.echo(f"this machine is in the pool of {join_pool(head, slots).head}")
@@ -51,7 +52,7 @@ def join_nodes(
 
 @nodes.command("status")
 def show_nodes() -> None:
-    """List the pool's nodes: each computes one stage at a time."""
+    """List the pool's nodes."""
     from flows.engine.console import print_table
     from flows.engine.nodes.cluster import Cluster
     from flows.engine.nodes.membership import make_environment, require_membership

@@ -14,5 +14,7 @@ def suggest_names(name: str, known: Collection[str], *, listed_as: str, more: st
     """
     if len(known) <= MOST_LISTED:
         return f"{listed_as} {', '.join(known) or 'none'}"
-    similar = difflib.get_close_matches(name, known, n=SIMILAR)
+    begin = name[: max(4, len(name) - 2)]
+    begun = [each for each in known if name in each or each.startswith(begin)]
+    similar = list(dict.fromkeys([*begun, *difflib.get_close_matches(name, known, n=SIMILAR)]))[:SIMILAR]
     return f"did you mean {' or '.join(similar)} ({more})?" if similar else more

@@ -184,8 +184,13 @@ def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: b
     divided = zip(clips, folds, table.list_values("split"), strict=True)
     clips = [replace(clip, fold=fold, split=splits[split]) for clip, fold, split in divided]
     alone = sum(not group for group in groups)
-    column = table.roles.get("group", "src_file")
-    return Layout(clips, [f"{alone} clips have no {column}: each is taken for a recording of its own"] * (alone > 0))
+    if "group" in table.roles:
+        lacking = f"{alone} clips have no {table.roles['group']}: each is taken for a recording of its own"
+    else:
+        lacking = (
+            "the table has no column of recordings, such as src_file: each clip is taken for a recording of its own"
+        )
+    return Layout(clips, [lacking] * (alone > 0))
 
 
 def _explain_missing(name: str) -> str:

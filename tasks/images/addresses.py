@@ -96,11 +96,6 @@ def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, download
 
 
 def _read_table(addresses: Addresses, downloads: Path, report: Report) -> list[Row]:
-    if not addresses.file:
-        raise UserError(
-            "addresses.file is empty: set it to the path or the address of a CSV table with the columns url, class and "
-            "type: --set addresses.file=PATH"
-        )
     origin = Origin(addresses.file, addresses.digest, "addresses.file", addresses.timeout_s)
     table = obtain(origin, downloads=downloads, report=report)
     if table.is_dir():

@@ -1,5 +1,6 @@
 """One member of the ensemble: its network, its recipe, its colours and its augmentation."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ class Member(ConvolutionRecipe):
 
     domain: ClassVar[str] = "images"
     lesson: ClassVar[str] = "tasks.images.lesson"
+    removed_networks: ClassVar[Mapping[str, str]] = {"resnet18": "write `network: torchvision` with `model: resnet18`"}
 
     colour: Literal["rgb", "hsv", "lab"] = Field(description="colour space of the network's input")
     sizes: str = Field(

@@ -24,7 +24,7 @@ class Compute(Section):
     @classmethod
     def _check_replicas(cls, replicas: int) -> int:
         if replicas & (replicas - 1):
-            raise ValueError(f"replicas is {replicas}, but must be a power of two: 1, 2, 4, 8 ...")
+            raise ValueError("must be 1, 2, 4, 8, 16, 32 or 64")
         return replicas
 
     def need(self) -> Need:

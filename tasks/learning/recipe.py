@@ -140,6 +140,8 @@ class NetworkRecipe(ClassifierRecipe):
 
     domain: ClassVar[str]
     """The folder of tasks/ that has the members folder."""
+    removed_networks: ClassVar[Mapping[str, str]] = {}
+    """Former networks, each with what replaces it."""
 
     network: str = Field(description="name of a module in the domain's members folder")
 
@@ -147,6 +149,8 @@ class NetworkRecipe(ClassifierRecipe):
     @classmethod
     def _check_network(cls, name: str) -> str:
         known = list_networks(cls.domain)
+        if name in cls.removed_networks:
+            raise ValueError(f"was removed: {cls.removed_networks[name]}")
         if name not in known:
             raise ValueError(f"there is no network {name!r}; tasks/{cls.domain}/members has {', '.join(known)}")
         return name

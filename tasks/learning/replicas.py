@@ -88,9 +88,8 @@ class _Step:
         gradients, changes = parts[1 : len(self._weights) + 1], parts[len(self._weights) + 1 :]
         for weight, gradient in zip(self._weights, gradients, strict=True):
             weight.grad = torch.empty_like(weight).copy_(gradient.view(weight.shape))
-        self._restore()
-        for buffer, change in zip(self._statistics, changes, strict=True):
-            buffer.add_(change.view(buffer.shape))
+        for buffer, before, change in zip(self._statistics, self._before, changes, strict=True):
+            buffer.copy_(before).add_(change.view(buffer.shape))
         return parts[0].squeeze()
 
     def _compute(self, replica: int) -> Tensor:

@@ -43,6 +43,7 @@ class Member(Reader, NetworkRecipe):
     domain: ClassVar[str] = "text"
     lesson: ClassVar[str] = "tasks.text.lesson"
     renamed: ClassVar[Mapping[str, str]] = {"thaw_epochs": "unfreeze_epochs"}
+    removed_networks: ClassVar[Mapping[str, str]] = {"linear": "delete the member; `ngrams.nbsvm` replaces it"}
 
     vectors: str = Field(min_length=1, description="none, or the path of a text file of word vectors to start from")
     unfreeze_epochs: int = Field(
@@ -61,6 +62,12 @@ class Member(Reader, NetworkRecipe):
     def own_weights(self) -> str:
         """The weights that the network is built with; a language model's encoder is loaded afterwards."""
         return "none" if self.weights == "pretrained" else self.weights
+
+    @model_validator(mode="after")
+    def _check_pretrained(self) -> Self:
+        if self.weights == "pretrained" and self.network != "ulmfit":
+            raise ValueError(f"weights is pretrained, which {self.network} cannot use, only ulmfit: set it to none")
+        return self
 
     @model_validator(mode="after")
     def _check_vectors(self) -> Self:

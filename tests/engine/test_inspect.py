@@ -129,9 +129,23 @@ def test_a_short_table_that_cannot_be_read_is_explained(tmp_path: Path, table: s
     with pytest.raises(UserError) as error:
         inspect_path(tmp_path / "few.csv")
     assert message in str(error.value)
-    begin = "A run begins with:\n  python -m flows run text --preset sentiment140 --set source.archive="
-    assert (begin in str(error.value)) is ("--set clean" in str(error.value)), "where a setting is asked for"
+    begin = "To run, with the names filled in:\n  python -m flows run text --preset sentiment140 --set source.archive="
+    asks = "--set clean.columns.label=NAME" in str(error.value)
+    assert (begin in str(error.value)) is asks, "where a setting is asked for"
+    assert str(error.value).endswith(" --set clean.columns.label=NAME --set clean.columns.text=NAME") is asks
     assert "inspect" not in str(error.value).removeprefix(str(tmp_path)), "it is what the user has just run"
+
+
+@pytest.mark.parametrize(("more", "fewer"), [("sound", "picture"), ("picture", "sound")])
+def test_of_two_kinds_of_files_it_says_which_is_left_out(tmp_path: Path, more: str, fewer: str) -> None:
+    suffixes = {"sound": "wav", "picture": "jpg"}
+    for kind, number in ((more, 3), (fewer, 1)):
+        (tmp_path / kind).mkdir()
+        for n in range(number):
+            (tmp_path / kind / f"{n}.{suffixes[kind]}").write_bytes(b"")
+    with pytest.raises(UserError) as error:
+        inspect_path(tmp_path)
+    assert f"it holds both 3 {more}s and 1 {fewer}, which are left out" in str(error.value)
 
 
 def test_a_list_of_addresses(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from flows.engine.errors import EngineError
 from flows.engine.graph.dvc_yaml import load_pipeline
 from flows.engine.graph.overrides import read_changed
-from flows.engine.graph.params import RECIPE, check_params, dig, is_mapping, read_yaml
+from flows.engine.graph.params import RECIPE, check_params, dig, is_mapping, parse_yaml, read_yaml
 from flows.engine.graph.stage import Role
 from flows.engine.project import ROOT, list_flows
 from tasks.learning.networks import build_network
@@ -86,6 +87,26 @@ SEPARATOR = "must be auto (recognised), tab, or the one character between values
             "clean.labels has the key 1.5, but a key must be a text (a number in quotes), or a whole number",
         ),
         ("text", "tokens.lower=1", "tokens.lower is 1: must be true or false"),
+        ("audio", "members={}", "members is empty: add one or more, as in the committed file"),
+        ("images", "folds.mode=date", "folds.mode is 'date': must be 'holdout', 'cross_validation' or 'own'"),
+        ("audio", "compute.replicas=3", "compute.replicas is 3: must be 1, 2, 4, 8, 16, 32 or 64"),
+        (
+            "images",
+            "members.compactnet.network=resnet18",
+            "members.compactnet.network is 'resnet18': was removed: write `network: torchvision` with `model: "
+            "resnet18`",
+        ),
+        (
+            "text",
+            "members.lstm.weights=pretrained",
+            "members.lstm: weights is pretrained, which lstm cannot use, only ulmfit: set it to none",
+        ),
+        (
+            "images",
+            "source.archive=addresses",
+            "source.archive is addresses, but addresses.file is empty: --set addresses.file=PATH names a CSV table "
+            "with the columns url, class and type",
+        ),
         ("images", "sizes.tiny=32", "sizes.tiny is 32, but has keys of its own: write sizes.tiny.KEY=VALUE"),
     ],
 )
@@ -93,6 +114,28 @@ def test_a_wrong_value_has_one_message(flow: str, override: str, message: str) -
     with pytest.raises(EngineError) as error:
         read(flow, "", override)
     assert str(error.value) == f"params/{flow}.yaml: {message}"
+
+
+def test_a_path_keeps_its_capitals_in_a_message() -> None:
+    with pytest.raises(EngineError, match=r"transformers\.d\.weights is 'FOLDER': FOLDER: there is no such folder"):
+        read("text", "", "transformers.d={weights: FOLDER}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "sample:\n  clips: [1\n",
+            "line 3: expected ',' or ']', but got '<stream end>', while parsing a list in brackets from",
+        ),
+        ("a:\n  b: 1\n  b: 2\n", 'line 3: found duplicate key "b" with value "2"'),
+    ],
+)
+def test_a_text_that_is_no_yaml_is_told_by_its_line(text: str, message: str) -> None:
+    with pytest.raises(EngineError) as error:
+        parse_yaml(text, "params/audio.yaml", YAML(typ="safe", pure=True))
+    assert str(error.value).startswith(f"params/audio.yaml is not valid YAML: {message}")
+    assert "\n" not in str(error.value) and "http" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", [",", "|"])
@@ -107,14 +150,20 @@ def test_a_separator_that_yaml_reads_otherwise_is_refused_with_its_quotes(text: 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("members.lstm.epoch=1", "did you mean epochs or head_epochs (params/text.yaml explains all keys)?"),
+        (
+            "members.lstm.epoch=1",
+            "did you mean epochs or head_epochs or unfreeze_epochs (params/text.yaml explains all keys)?",
+        ),
         ("member.lstm.epochs=1", "did you mean members (params/text.yaml explains all keys)?"),
         (
             "members.lstm.zzzzzz=1",
             "members.lstm.zzzzzz is not a key of params/text.yaml; params/text.yaml explains all keys",
         ),
         ("clean.columns.txt=1", "valid keys: label, text, user, date"),
-        ("members.lstm={epoch: 1}", "did you mean epochs or head_epochs (the committed file explains all keys)?"),
+        (
+            "members.lstm={epoch: 1}",
+            "did you mean epochs or head_epochs or unfreeze_epochs (the committed file explains all keys)?",
+        ),
     ],
 )
 def test_a_wrong_key_is_answered_with_few_right_ones(override: str, message: str) -> None:

@@ -97,7 +97,12 @@ def _list_changed_params(stage: Stage, dep: Any) -> Iterator[str]:
     now = dict(flatten(stage.tracked))
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
-            yield f"{name} {before.get(name, 'not set')} -> {now.get(name, 'not set')}"
+            yield f"{name} {_show(before, name)} -> {_show(now, name)}"
+
+
+def _show(values: Mapping[str, Any], name: str) -> str:
+    """Return a value for a message; an empty text would not be seen."""
+    return "not set" if name not in values else str(values[name]) or '""'
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

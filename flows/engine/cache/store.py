@@ -264,7 +264,8 @@ def _find_inputs(stage: Stage) -> None:
     refuse_missing_files([stage])
     if missing := [dep for dep in stage.deps if not (ROOT / dep).exists()]:
         raise EngineError(
-            f"{stage.name} needs {missing[0]}, which is missing: compute it with `dvc repro {stage.name}`"
+            f"{stage.name} needs {missing[0]}, which is missing: `dvc repro {stage.name}` computes that and then this "
+            "stage"
         )
 
 

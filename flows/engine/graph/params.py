@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from flows.engine.errors import EngineError
 from flows.engine.names import suggest_names
@@ -98,10 +99,21 @@ def parse_yaml(text: str, name: str, yaml: YAML) -> dict[str, Any]:
     try:
         content = yaml.load(text)
     except YAMLError as error:
-        raise EngineError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise EngineError(f"{name} is not valid YAML: {explain_yaml(error)}") from error
     if not isinstance(content, dict):
         raise EngineError(f"{name} must consist of sections, `name:` and indented keys, but it contains {content!r}")
     return content
+
+
+def explain_yaml(error: YAMLError) -> str:
+    """Return where a text stops being YAML, and why, in one line."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    where = f"line {error.problem_mark.line + 1}: {' '.join(str(error.problem).split())}"
+    if error.context is None or error.context_mark is None:
+        return where
+    context = error.context.replace("flow sequence", "list in brackets").replace("flow mapping", "mapping in braces")
+    return f"{where}, {context} from line {error.context_mark.line + 1} on"
 
 
 def check_params(content: Mapping[str, Any], model: type[P], name: str) -> P:
@@ -279,12 +291,16 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], content: Any) -> str:
         return f"{key} is missing: add it" + (f", or add it to {RECIPE} for all {where[0]}" if inherits else "")
     if detail["type"] in ("model_type", "dict_type"):
         return f"{key} is {strip_secrets(repr(detail['input']))}, but has keys of its own: write {key}.KEY=VALUE"
+    if detail["type"] == "too_short" and isinstance(detail["input"], Mapping):
+        return f"{key} is empty: add one or more, as in the committed file"
     rule = detail["msg"]
     if where[-1:] == [KEY]:
         return f"{'.'.join(where[:-2])} has the key {detail['input']!r}, but a key {rule}"
     if isinstance(detail["input"], Mapping | BaseModel):
         return f"{key}: {rule}" if key else rule
-    return f"{key} is {strip_secrets(repr(detail['input']))}: {rule[0].lower()}{rule[1:]}"
+    if detail["type"] != "value_error":
+        rule = rule[0].lower() + rule[1:]
+    return f"{key} is {strip_secrets(repr(detail['input']))}: {rule}"
 
 
 def _locate(loc: tuple[int | str, ...], model: type[BaseModel], content: Mapping[str, Any]) -> tuple[int | str, ...]:

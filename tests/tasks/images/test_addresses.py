@@ -262,7 +262,7 @@ def test_a_table_without_columns_or_rows_is_refused(stage: FetchStage, text: str
 
 
 @pytest.mark.parametrize(
-    ("file", "message"), [("", "is empty"), ("no/such.csv", "such.csv does not exist"), ("tests", "tests is a folder")]
+    ("file", "message"), [("no/such.csv", "such.csv does not exist"), ("tests", "tests is a folder")]
 )
 def test_a_missing_table_is_refused(stage: FetchStage, file: str, message: str) -> None:
     with pytest.raises(UserError, match=rf"addresses\.file .*{message}"):

@@ -218,7 +218,7 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
     [
         ([], "the top of the archive contains no folder, only nothing"),
         (["a.png", "b.png"], "the top of the archive contains no folder, only a.png, b.png"),
-        (["set/ants/a.png"], "the only folder, set/ants, contains no folder, only a.png"),
+        (["set/ants/a.png"], "the only folder with examples, set/ants, contains no folder, only a.png"),
         ([f"set/{n}.png" for n in range(7)], "contains no folder, only 0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
         (["train/ants/a.png", "test/ants/a.png"], "The archive has only one class folder, ants. Two classes or more"),
     ],

@@ -72,6 +72,20 @@ def test_replicas_learn_as_one_network_does(tmp_path: Path, set_processes: Calla
     assert trained.history[-1]["valid_accuracy"] > 0.9
 
 
+def test_running_statistics_are_the_mean_of_the_replicas_and_constants_stay() -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3)).train()
+    network.register_buffer("constant", torch.rand(5))
+    constant = network.constant.clone()
+    inputs, labels = torch.randn(9, 6), torch.arange(9) % 3
+    step = Step(network, make_member(), open_device(COMPUTE.model_copy(update={"replicas": 4})), Transforms(), 3)
+    step.take((inputs, labels), torch.Generator(), torch.optim.SGD(network.parameters(), lr=0.0))
+    means = torch.stack([part.mean(0) * len(part) / 9 for part in inputs.tensor_split(4)]).sum(0)
+    assert torch.allclose(network[0].running_mean, 0.1 * means, atol=1e-6)
+    assert torch.equal(network.constant, constant)
+    assert int(network[0].num_batches_tracked) == 1
+
+
 def test_without_batch_statistics_and_dropout_the_gradient_is_that_of_the_whole_batch() -> None:
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
@@ -174,7 +188,7 @@ def test_a_batch_that_is_too_small_for_its_replicas_is_told(
 
 
 def test_the_number_of_replicas_is_a_power_of_two() -> None:
-    with pytest.raises(ValidationError, match="replicas is 3, but must be a power of two"):
+    with pytest.raises(ValidationError, match="must be 1, 2, 4, 8, 16, 32 or 64"):
         Compute(device="cpu", precision="fp32", threads=1, replicas=3)
 
 
