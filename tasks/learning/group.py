@@ -95,7 +95,8 @@ def form_group(size: int, device: Device, work: Help) -> Iterator[Group | None]:
 
 
 def _meet(group: Group, where: str, kind: str) -> None:
-    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = LOOPBACK
+    for library in ("GLOO", "NCCL"):
+        os.putenv(f"{library}_SOCKET_IFNAME", LOOPBACK)  # otherwise they would listen on an outer address
     if kind == "cuda":
         torch.cuda.set_device(group.rank)
     backend = "nccl" if kind == "cuda" else "gloo"
