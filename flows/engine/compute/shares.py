@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +35,24 @@ def hold_share(stage: Stage, on_wait: Callable[[], None], check: Callable[[], No
     what it needs gets all cores. `on_wait` and `check` are as in `hold_lock`.
     """
     share, n_gpus = next((need for section in stage.list_sections() if (need := section.need())), (1.0, 0))
-    gpus, cores = list_gpus() if n_gpus else [], _list_cores()
-    kind, names, count = ("core", cores, math.ceil(round(share * len(cores), 6)))
-    if gpus:
-        kind, names, count = ("gpu", gpus, min(n_gpus, len(gpus)))
+    if n_gpus and (gpus := list_gpus()):
+        with _hold("gpu", gpus, min(n_gpus, len(gpus)), on_wait, check) as (held, locks):
+            yield Share(gpus=held, locks=locks)
+        return
+    cores = _list_cores()
+    count = math.ceil(round(share * len(cores), 6))
+    with _hold("core", cores, count, on_wait, check) as (held, locks):
+        yield Share(cores=tuple(map(int, held)) if count < len(cores) else (), locks=locks)
+
+
+@contextmanager
+def _hold(
+    kind: str, names: Sequence[str], count: int, on_wait: Callable[[], None], check: Callable[[], None]
+) -> Iterator[tuple[tuple[str, ...], tuple[Path, ...]]]:
+    """Hold `count` of the cores or GPUs with these names; yield which, and their locks."""
     files = {_find_lock(f"{kind}-{name}"): name for name in names}
     with hold_some(_find_lock("queue"), list(files), count, on_wait, check) as locks:
-        held = [files[lock] for lock in locks]
-        if gpus:
-            yield Share(gpus=tuple(held), locks=tuple(locks))
-        else:
-            yield Share(cores=tuple(map(int, held)) if count < len(cores) else (), locks=tuple(locks))
+        yield tuple(files[lock] for lock in locks), tuple(locks)
 
 
 def _list_cores() -> list[str]:
