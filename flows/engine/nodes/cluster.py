@@ -41,13 +41,14 @@ class Cluster:
         self._is_connected = False
         self._answered = threading.Event()
         self._sending = threading.Lock()
+        self._changing = threading.Lock()  # of the slots
 
     def open(self, pool: Pool) -> None:
         """Connect, and add the slots of the nodes that are there; later ones are added when they come.
 
         Raises EngineError when the head does not answer, or when no node computes.
         """
-        self._log = make_state_folder("ray") / "bridge.log"
+        self._pool, self._log = pool, make_state_folder("ray") / "bridge.log"
         with self._log.open("wb") as log:
             self._bridge = subprocess.Popen(
                 [sys.executable, "-m", "flows.engine.nodes.ray_bridge", self._head],
@@ -59,7 +60,7 @@ class Cluster:
                 text=True,
                 start_new_session=True,  # a Ctrl-C reaches the driver only, which then stops the stages
             )
-        threading.Thread(target=self._listen, args=(pool,), name="ray", daemon=True).start()
+        threading.Thread(target=self._listen, name="ray", daemon=True).start()
         self._answered.wait(CONNECT_S)
         if not self._slots:
             self.close()
@@ -107,7 +108,21 @@ class Cluster:
         """Take no more messages of a stage."""
         self._answers.pop(number, None)
 
-    def _listen(self, pool: Pool) -> None:
+    def abandon(self, slot: RaySlot, number: int) -> None:
+        """Leave a slot that is silent at once; it comes again when it answers."""
+        self.tell("abandon", number)
+        self._drop(slot.name, slot)
+
+    def _drop(self, name: str, slot: RaySlot | None = None) -> None:
+        """Forget a slot, unless another has come under its name, or it never came."""
+        with self._changing:
+            here = self._slots.get(name)
+            if here is None or slot not in (None, here):
+                return
+            del self._slots[name]
+        self._pool.drop(here)
+
+    def _listen(self) -> None:
         assert self._bridge.stdout is not None
         for line in self._bridge.stdout:
             event = json.loads(line)
@@ -116,17 +131,18 @@ class Cluster:
                     if answers := self._answers.get(event["id"]):
                         answers.put(event["line"])
                 case "came":
-                    slot = self._slots[event["slot"]] = RaySlot(event["slot"], event["address"], self)
-                    pool.add(slot)
+                    slot = RaySlot(event["slot"], event["address"], self)
+                    with self._changing:
+                        self._slots[slot.name] = slot
+                    self._pool.add(slot)
                 case "left":
-                    if event["slot"] in self._slots:  # else it never came
-                        pool.drop(self._slots.pop(event["slot"]))
+                    self._drop(event["slot"])
                 case "ready":
                     self._is_connected = True
                     self._answered.set()
         self._answered.set()  # it has ended
         for slot in self.list_slots():
-            pool.drop(slot)
+            self._pool.drop(slot)
         for answers in list(self._answers.values()):
             answers.put(_pack_loss("the head of the pool is gone"))
 
@@ -157,7 +173,7 @@ class RaySlot:
         try:
             return answers.get(timeout=limit_s)
         except queue.Empty:
-            self._cluster.tell("abandon", number)
+            self._cluster.abandon(self, number)
             return _pack_loss(f"said nothing for {limit_s:.0f} s")
 
 
