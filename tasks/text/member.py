@@ -64,12 +64,6 @@ class Member(Reader, NetworkRecipe):
         return "none" if self.weights == "pretrained" else self.weights
 
     @model_validator(mode="after")
-    def _check_pretrained(self) -> Self:
-        if self.weights == "pretrained" and self.network != "ulmfit":
-            raise ValueError(f"weights is pretrained, which {self.network} cannot use, only ulmfit: set it to none")
-        return self
-
-    @model_validator(mode="after")
     def _check_vectors(self) -> Self:
         if NONE not in (self.vectors, self.weights):
             raise ValueError(

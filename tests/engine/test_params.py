@@ -97,11 +97,6 @@ SEPARATOR = "must be auto (recognised), tab, or the one character between values
             "resnet18`",
         ),
         (
-            "text",
-            "members.lstm.weights=pretrained",
-            "members.lstm: weights is pretrained, which lstm cannot use, only ulmfit: set it to none",
-        ),
-        (
             "images",
             "source.archive=addresses",
             "source.archive is addresses, but addresses.file is empty: --set addresses.file=PATH names a CSV table "

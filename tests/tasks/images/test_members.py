@@ -49,8 +49,8 @@ def build(network: str, *, classes: int = 3, pixels: int = PIXELS, **values: obj
     ("values", "message"),
     [
         (
-            {"network": "resnet18"},
-            "there is no network 'resnet18'; tasks/images/members has ",
+            {"network": "resnet19"},
+            "there is no network 'resnet19'; tasks/images/members has ",
         ),
         ({"train_layers": "head"}, "give weights, and set head_epochs to 0"),
         ({"train_layers": "head", "weights": "some.pt", "head_epochs": 1}, "give weights, and set head_epochs to 0"),
