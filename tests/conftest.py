@@ -18,7 +18,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the commands under test temporary files, and with them a training lock, that no training of yours holds."""
+    """Give the commands under test temporary files, and with them locks of cores, that no training of yours holds."""
     if not hasattr(config, "workerinput"):  # parallel workers are given it
         folder = Path(tempfile.gettempdir(), f"trifold-tests-{os.getuid()}")
         folder.mkdir(exist_ok=True)

@@ -175,7 +175,7 @@ class ConsoleReport:
         self.figures.append({"step": step, **figures})
 
     def load(self, figures: Mapping[str, float]) -> None:
-        """A load is for MLflow only."""
+        """Ignore a sample of the load: only MLflow gets it."""
 
     def say(self, text: str) -> None:
         """Print one line for the user."""

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.engine.project import make_state_folder
@@ -31,15 +31,18 @@ def hold_lock(
     `on_wait` is called when another process holds the lock, not when another thread of this one does. While waiting it
     calls `check`, which can end the wait by raising.
     """
-    with ExitStack() as stack:
-        waited = not _try_to_hold(path, stack)
+    descriptor = _open(path)
+    try:
+        waited = not _take(descriptor, path)
         if waited:
             if not find_held(path):
                 on_wait()
-            while not _try_to_hold(path, stack):
+            while not _take(descriptor, path):
                 check()
                 time.sleep(POLL_S)
         yield waited
+    finally:
+        _release(descriptor)
 
 
 @contextmanager
@@ -48,18 +51,21 @@ def hold_some(
 ) -> Iterator[list[Path]]:
     """Hold `count` of the lock files `paths`, as they become free, and yield them in order.
 
-    Whoever waits for some holds the lock file `queue`: so two never wait for each other, and those who need few do not
-    overtake one who needs many. `on_wait` and `check` are as in `hold_lock`.
+    While it waits, it holds the lock file `queue`. So no two callers wait for each other, and a caller that needs few
+    does not overtake one that needs many. `on_wait` and `check` are as in `hold_lock`.
     """
+    files: dict[Path, int] = {}
     taken: list[Path] = []
 
     def take() -> None:
         for path in paths:
-            if len(taken) < count and path not in taken and _try_to_hold(path, stack):
+            if len(taken) < count and path not in taken and _take(files[path], path):
                 taken.append(path)
 
-    with ExitStack() as stack:
+    try:
         with hold_lock(queue, on_wait, check):
+            # Not before: hundreds of callers may wait for the queue, and a process can open only so many files.
+            files |= {path: _open(path) for path in paths}
             take()
             if len(taken) < count and not any(find_held(path) for path in paths if path not in taken):
                 on_wait()
@@ -67,23 +73,29 @@ def hold_some(
                 check()
                 time.sleep(POLL_S)
                 take()
+        for path in files.keys() - set(taken):
+            _release(files.pop(path))
         yield [path for path in paths if path in taken]
+    finally:
+        for descriptor in files.values():
+            _release(descriptor)
 
 
-def _try_to_hold(path: Path, stack: ExitStack) -> bool:
-    """Hold a lock file until `stack` ends; return whether it was free."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _take(descriptor: int, path: Path) -> bool:
+    """Lock an open lock file; return whether it was free."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
         return False
     _held[descriptor] = path
-    stack.callback(_let_go, descriptor)
     return True
 
 
-def _let_go(descriptor: int) -> None:
+def _release(descriptor: int) -> None:
     _held.pop(descriptor, None)
     os.close(descriptor)
 

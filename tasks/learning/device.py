@@ -21,7 +21,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Device:
-    """A device, the type in which it computes convolutions and matrix products, and a training's threads, replicas."""
+    """A device, its number format for convolutions and matrix products, and the threads and replicas of a training."""
 
     torch_device: torch.device
     precision: torch.dtype

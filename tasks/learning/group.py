@@ -111,7 +111,7 @@ def _work(group: Group, where: str, kind: str, work: Help) -> None:
         _meet(group, where, kind)
         work(group)
     except UserError:
-        sys.exit(1)  # the first process tells the user
+        sys.exit(1)  # the first process reports the error
 
 
 def _end(others: Sequence[BaseProcess]) -> None:

@@ -169,7 +169,7 @@ def test_a_task_that_fails_on_a_node_is_not_tried_again(lab: TinyProject) -> Non
     assert lab.computed().count("join") == 1
 
 
-def test_mlflow_is_told_the_load_of_the_node(lab: TinyProject) -> None:
+def test_the_load_of_the_node_reaches_mlflow(lab: TinyProject) -> None:
     lab.edit("flows/tiny.py", 'stage(join_texts, "join")', 'stage(join_texts, "join", learns=True)')
     gate = lab.hold("join")
     # A tracker that is away leaves the journals where they are.

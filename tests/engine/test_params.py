@@ -126,7 +126,7 @@ def test_a_path_keeps_its_capitals_in_a_message() -> None:
         ("a:\n  b: 1\n  b: 2\n", 'line 3: found duplicate key "b" with value "2"'),
     ],
 )
-def test_a_text_that_is_no_yaml_is_told_by_its_line(text: str, message: str) -> None:
+def test_invalid_yaml_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(EngineError) as error:
         parse_yaml(text, "params/audio.yaml", YAML(typ="safe", pure=True))
     assert str(error.value).startswith(f"params/audio.yaml is not valid YAML: {message}")

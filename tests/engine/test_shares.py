@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flows.engine.errors import EngineError
@@ -16,7 +19,7 @@ from tests.engine.test_process import run
 from tests.engine.tiny_project import TinyProject
 
 CORES = len(os.sched_getaffinity(0))
-# Computes several stages in threads, as the drivers do; each tells which share of the machine it had.
+# Computes several stages in threads, as the drivers do; each reports which share of the machine it had.
 TOGETHER = """
 from flows.engine import machine
 import tempfile
@@ -46,29 +49,29 @@ def compute_together(tiny: TinyProject, needs: str, *, others: int) -> list[dict
 
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")
 def test_trainings_of_one_thread_run_side_by_side_each_on_a_core_of_its_own(tiny: TinyProject) -> None:
-    told = compute_together(tiny, f"[odd.Busy(cores={1 / CORES}, gpus=0)] * 2", others=2)
-    assert [share["met"] for share in told] == [2, 2]
-    first, second = (share["cores"] for share in told)
+    shares = compute_together(tiny, f"[odd.Busy(cores={1 / CORES}, gpus=0)] * 2", others=2)
+    assert [share["met"] for share in shares] == [2, 2]
+    first, second = (share["cores"] for share in shares)
     assert len(first) == len(second) == 1 and first != second
 
 
 def test_trainings_that_use_all_cores_run_one_after_the_other(tiny: TinyProject) -> None:
-    told = compute_together(tiny, "[odd.Busy(cores=1.0, gpus=1)] * 3", others=1)
-    assert [share["met"] for share in told] == [1] * 3
-    assert all(share["cores"] == sorted(os.sched_getaffinity(0)) for share in told)
+    shares = compute_together(tiny, "[odd.Busy(cores=1.0, gpus=1)] * 3", others=1)
+    assert [share["met"] for share in shares] == [1] * 3
+    assert all(share["cores"] == sorted(os.sched_getaffinity(0)) for share in shares)
 
 
 def test_a_stage_that_learns_and_says_nothing_has_the_machine_alone(tiny: TinyProject) -> None:
-    told = compute_together(tiny, f"[odd.Section(), odd.Busy(cores={1 / CORES}, gpus=0)]", others=1)
-    assert [share["met"] for share in told] == [1, 1]
+    shares = compute_together(tiny, f"[odd.Section(), odd.Busy(cores={1 / CORES}, gpus=0)]", others=1)
+    assert [share["met"] for share in shares] == [1, 1]
 
 
 def test_each_gpu_has_one_training(tiny: TinyProject) -> None:
     cards = "machine.name_gpus = lambda: ('A', 'B', 'C')\n"
     script = f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpus=1)] * 4, 2)"
-    told = run(tiny, script, CUDA_VISIBLE_DEVICES="0,2")
-    assert sorted(share["gpu"] for share in told) == ["0", "0", "2", "2"]
-    assert {share["met"] for share in told} == {2}
+    shares = run(tiny, script, CUDA_VISIBLE_DEVICES="0,2")
+    assert sorted(share["gpu"] for share in shares) == ["0", "0", "2", "2"]
+    assert {share["met"] for share in shares} == {2}
     (pair,) = run(
         tiny, f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpus=4)], 1)", CUDA_VISIBLE_DEVICES="0,2"
     )
@@ -97,19 +100,42 @@ def test_who_needs_few_does_not_overtake_one_who_needs_many(tmp_path: Path) -> N
     assert order == ["many", "few"]
 
 
-def test_who_waits_for_others_is_told_so_and_can_be_stopped(tmp_path: Path) -> None:
-    told: list[str] = []
+@pytest.mark.parametrize(("holder", "messages"), [("another process", ["waiting"]), ("this process", [])])
+def test_who_waits_for_another_process_gets_a_message_and_can_be_stopped(
+    tmp_path: Path, holder: str, messages: list[str]
+) -> None:
+    core, said = tmp_path / "core-0", []
+    with ExitStack() as held:
+        if holder == "this process":
+            held.enter_context(hold_lock(core))
+        else:
+            # Locked without the engine's knowledge, as by another process.
+            fcntl.flock(held.enter_context(core.open("w")), fcntl.LOCK_EX)
+        waiting = hold_some(tmp_path / "queue", [core], 1, lambda: said.append("waiting"), _refuse)
+        with pytest.raises(EngineError, match="held"), waiting:
+            pass
+    assert said == messages
+    with hold_some(tmp_path / "queue", [core], 1, lambda: None, _refuse) as locks:
+        assert locks == [core]
 
-    def check() -> None:
-        raise EngineError("stopped")
 
-    with (
-        hold_lock(tmp_path / "core-0"),
-        pytest.raises(EngineError, match="stopped"),
-        hold_some(tmp_path / "queue", [tmp_path / "core-0"], 1, lambda: told.append("waiting"), check),
-    ):
-        pass
-    assert told == []  # this process itself has it
+def test_many_may_wait_with_few_open_files(tmp_path: Path) -> None:
+    cores = [tmp_path / f"core-{number}" for number in range(16)]
+
+    def wait() -> None:
+        with hold_some(tmp_path / "queue", cores, 16, lambda: None, lambda: None):
+            pass
+
+    waiting = [threading.Thread(target=wait) for _ in range(20)]
+    before = psutil.Process().num_fds()
+    with hold_lock(cores[0]):
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.5)
+        assert psutil.Process().num_fds() - before <= 1 + len(waiting) + len(cores)
+    for thread in waiting:
+        thread.join()
+    assert psutil.Process().num_fds() == before
 
 
 def _is_held(path: Path) -> bool:

@@ -34,13 +34,13 @@ def hold_share(stage: Stage, on_wait: Callable[[], None], check: Callable[[], No
     Two trainings on the same cores, or the same GPU, are far slower than one after the other. A stage that does not say
     what it needs gets all cores. `on_wait` and `check` are as in `hold_lock`.
     """
-    share, n_gpus = next((need for section in stage.list_sections() if (need := section.need())), (1.0, 0))
+    cores_share, n_gpus = next((need for section in stage.list_sections() if (need := section.need())), (1.0, 0))
     if n_gpus and (gpus := list_gpus()):
         with _hold("gpu", gpus, min(n_gpus, len(gpus)), on_wait, check) as (held, locks):
             yield Share(gpus=held, locks=locks)
         return
     cores = _list_cores()
-    count = math.ceil(round(share * len(cores), 6))
+    count = math.ceil(round(cores_share * len(cores), 6))
     with _hold("core", cores, count, on_wait, check) as (held, locks):
         yield Share(cores=tuple(map(int, held)) if count < len(cores) else (), locks=locks)
 

@@ -99,7 +99,7 @@ def test_a_clip_without_a_recording_is_one_of_its_own(tmp_path: Path, source: st
     assert "4 clips have no src_file: each is taken for a recording of its own" in layout.remarks
 
 
-def test_a_table_without_recordings_is_told(tmp_path: Path) -> None:
+def test_a_table_without_recordings_is_reported(tmp_path: Path) -> None:
     content = "\n".join(["filename,category", *(f"{name},dog" for name in NAMES)]).encode()
     layout = find_layout(write_source(tmp_path, "meta.csv", content), only_esc10=False)
     assert any(remark.startswith("the table has no column of recordings") for remark in layout.remarks)

@@ -179,7 +179,7 @@ def test_where_the_training_itself_is_killed_its_other_processes_end(tmp_path: P
         time.sleep(0.05)
 
 
-def test_a_batch_that_is_too_small_for_its_replicas_is_told(
+def test_a_batch_that_is_too_small_for_its_replicas_is_refused(
     tmp_path: Path, set_processes: Callable[[int], None]
 ) -> None:
     set_processes(1)
