@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -22,6 +23,7 @@ from flows.engine.tags import NODE
 # Without a terminal, a progress line is printed at most this often, seconds; and at the end, if it has figures.
 PLAIN_LINE_EVERY_S = 10.0
 LINES_KEPT = 20
+LOADS_KEPT = 3600  # an hour
 
 
 class _Terminal(Console):
@@ -122,6 +124,7 @@ class ConsoleReport:
         self._log = log
         self.said: deque[str] = deque(maxlen=LINES_KEPT)
         self.figures: list[dict[str, float]] = []
+        self.loads: deque[dict[str, Any]] = deque(maxlen=LOADS_KEPT)
         self.node = ""
         self._stop = stop or Stop()
         self._bar: TaskID | None = None
@@ -175,7 +178,8 @@ class ConsoleReport:
         self.figures.append({"step": step, **figures})
 
     def load(self, figures: Mapping[str, float]) -> None:
-        """Ignore a sample of the load: only MLflow gets it."""
+        """Keep a sample of the load of the node that computes the stage, for the run's report."""
+        self.loads.append({"time_ms": round(time.time() * 1000), "figures": figures})
 
     def say(self, text: str) -> None:
         """Print one line for the user."""

@@ -43,8 +43,8 @@ def show_load(record: FlowRecord) -> Chapter:
     return Chapter(
         "Machine",
         tuple(_list_blocks(record, trainings)),
-        "The load of the whole machine, sampled each second while each stage was computed; for a cached stage, in the "
-        "run that computed it. The stages are drawn one after the other, without pauses.",
+        "The load of the whole machine that computed each stage, sampled each second; for a cached stage, in the run "
+        "that computed it. The stages are drawn one after the other, without pauses, even if they ran at once.",
     )
 
 

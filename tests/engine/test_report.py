@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.engine.drivers import record
 from flows.engine.drivers.record import FlowRecord, StageRecord
-from flows.engine.graph.stage import Role
+from flows.engine.drivers.run import Run
+from flows.engine.graph.params import Params
+from flows.engine.graph.stage import Published, Role, Stage
 from flows.engine.project import list_flows
 from flows.engine.tracking.ledger import Cost, keep_cost, keep_decision, pick_samples, read_cost, read_decision
 from flows.report.audio import show_measures
@@ -155,3 +158,15 @@ def test_the_ledger_knows_only_the_output_it_was_told_of(tmp_path: Path) -> None
     assert read_cost(tmp_path, "audio-fit", "def") is None
     assert read_decision(tmp_path, "audio-export", "abc") == "is champion"
     assert read_decision(tmp_path, "audio-export", "def") == read_decision(tmp_path, "audio-fit", "abc") == ""
+
+
+@pytest.mark.parametrize(("node", "percent"), [("node1", 7.0), ("", 99.0)])
+def test_the_load_of_a_stage_is_that_of_the_machine_that_computed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: str, percent: float
+) -> None:
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    here, there = ({"time_ms": 1000, "figures": {"system/cpu": value}} for value in (99.0, 7.0))
+    run = Run([], force=False, costs={"fit": Cost(10.0, 0)}, nodes={"fit": node}, loads={"fit": [there]})
+    stage = Stage("fit", "", make_stage, {}, Params(), learns=True, published=Published())
+    cost = record._weigh(run, stage, "md5", [here])
+    assert cost is not None and [sample["cpu"] for sample in cost.samples] == [percent]

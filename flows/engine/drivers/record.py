@@ -126,7 +126,8 @@ def _weigh(run: Run, stage: Stage, output: str, measured: list[Event]) -> Cost |
     if (cost := run.costs.get(stage.name)) is None:
         return read_cost(ROOT, stage.name, output)
     ended_ms = cost.began_ms + round(cost.seconds * 1000)
-    cost = replace(cost, samples=pick_samples(measured, cost.began_ms, ended_ms))
+    events = run.loads[stage.name] if run.nodes.get(stage.name) else measured
+    cost = replace(cost, samples=pick_samples(events, cost.began_ms, ended_ms))
     keep_cost(ROOT, stage.name, output, cost)
     return cost
 

@@ -150,7 +150,8 @@ class TrackedReport:
         self._journal.metrics(figures, step)
 
     def load(self, figures: Mapping[str, float]) -> None:
-        """Send one sample of the load of the node that computes the stage."""
+        """Keep one sample of the load of the node that computes the stage."""
+        self._report.load(figures)
         self._journal.metrics(figures, next(self._loads))
 
     def say(self, text: str) -> None:

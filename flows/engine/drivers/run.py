@@ -18,6 +18,7 @@ from flows.engine.nodes.pool import Pool
 from flows.engine.stop import Stop, StoppedError
 from flows.engine.tracking.journal import Journal
 from flows.engine.tracking.ledger import Cost
+from flows.engine.tracking.outbox import Event
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
+    loads: dict[str, list[Event]] = field(default_factory=dict)  # samples of the nodes that computed the stages
     costs: dict[str, Cost] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)  # stages whose models go to the gate
     errors: dict[str, Exception] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Run:
         finally:
             self.seconds[stage.name] = report.seconds
             self.nodes[stage.name] = report.node
+            self.loads[stage.name] = list(report.loads)
         if outcome.verdict is Verdict.RAN and recorder.usage is not None:
             began_ms = round(time.time() * 1000 - report.seconds * 1000)
             peak_bytes = recorder.usage.peak_bytes
