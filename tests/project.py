@@ -54,6 +54,7 @@ class Started:
         try:
             return Finished(self.wait(), self.log.read_text())
         except BaseException:
+            print(self.log.read_text())  # shows where it hung
             with contextlib.suppress(ProcessLookupError):
                 self.kill()
             raise

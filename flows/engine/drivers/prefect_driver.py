@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,10 @@ from flows.engine.tracking.journal import count_waiting
 from flows.engine.tracking.outbox import take_messages
 
 if TYPE_CHECKING:
+    from prefect.futures import PrefectFuture
     from prefect.states import State
+
+CHECK_S = 0.5
 
 
 def run_flows(flows: list[str], request: Request, *, force: bool) -> None:
@@ -124,7 +128,6 @@ def _run_stages(run: Run) -> None:
     from prefect import Task
     from prefect.cache_policies import NO_CACHE
     from prefect.exceptions import TerminationSignal
-    from prefect.futures import wait
 
     futures: dict[str, Any] = {}
     try:
@@ -132,11 +135,24 @@ def _run_stages(run: Run) -> None:
             do = _make_task_function(run, stage)
             made: Any = Task(do, name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE, persist_result=False)
             futures[stage.name] = made.submit(wait_for=[futures[a.stage] for a in stage.inputs])
-        wait(list(futures.values()))
+        _wait(list(futures.values()))
     except (KeyboardInterrupt, TerminationSignal):
         say("stopping: each stage stops at its next batch")
         run.stop.ask()
-        wait(list(futures.values()))
+        _wait(list(futures.values()))
+
+
+def _wait(futures: Sequence[PrefectFuture[Any]]) -> None:
+    """Wait for all, a short time at a time: Python notices some signals only when a wait of the main thread ends."""
+    from prefect.futures import wait
+
+    ended = threading.Semaphore(0)
+    for future in futures:
+        future.add_done_callback(lambda _: ended.release())
+    for _ in futures:
+        while not ended.acquire(timeout=CHECK_S):
+            pass
+    wait(list(futures))
 
 
 def _send_results(run: Run) -> None:
