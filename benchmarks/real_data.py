@@ -72,13 +72,11 @@ class Clone:
 
 def find_archive(row: str, variable: str) -> Path:
     """Return the path in an environment variable; raises MissingDataError when there is no such file."""
-    archive = Path(os.environ.get(variable, ""))
-    if not archive.is_file():
-        raise MissingDataError(
-            f"{variable}={str(archive)!r} is no file. Set it to the path of the data: "
-            f"make bench ROW={row} {variable}=PATH"
-        )
-    return archive.resolve()
+    given = os.environ.get(variable, "")
+    if not Path(given).is_file():
+        fault = f"is {given!r}, which is no file" if given else "is not set"
+        raise MissingDataError(f"{variable} {fault}: name the data with `make bench ROW={row} {variable}=PATH`")
+    return Path(given).resolve()
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from tests.warm import WarmPython
 @pytest.fixture(scope="session")
 def audio_base(warm: WarmPython, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
     """The sounds flow, computed up to its features."""
-    return AudioProject.create(tmp_path_factory.mktemp("audio") / "base", warm)
+    made = AudioProject.create(tmp_path_factory.mktemp("audio") / "base", warm)
+    made.compute_features()
+    return made
 
 
 @pytest.fixture
