@@ -6,13 +6,14 @@ import fcntl
 import os
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from flows.engine.compute.shares import hold_place
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock, hold_some
 from tests.engine.test_process import run
@@ -76,6 +77,32 @@ def test_each_gpu_has_one_training(tiny: TinyProject) -> None:
         tiny, f"{TOGETHER}\n{cards}compute_together([odd.Busy(cores=1.0, gpus=4)], 1)", CUDA_VISIBLE_DEVICES="0,2"
     )
     assert pair["gpu"] == "0,2"
+
+
+def test_stages_that_do_not_learn_are_computed_a_few_at_once_and_can_be_stopped_while_they_wait() -> None:
+    inside: list[int] = []
+    most, stopped = 0, []
+
+    def check() -> None:
+        if len(stopped) < 3:
+            stopped.append(True)
+            raise EngineError("stopped")
+
+    def work(number: int) -> None:
+        nonlocal most
+        with suppress(EngineError), hold_place(check):
+            inside.append(number)
+            most = max(most, len(inside))
+            time.sleep(0.3)
+            inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5 * CORES)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == max(2, CORES)
+    assert len(stopped) == 3
 
 
 def test_who_needs_few_does_not_overtake_one_who_needs_many(tmp_path: Path) -> None:

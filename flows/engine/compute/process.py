@@ -26,7 +26,7 @@ from pathlib import Path
 from flows.engine.compute import work
 from flows.engine.compute.job import Job, Usage
 from flows.engine.compute.messages import Message, StageReport, forward, pack_error, unpack_error
-from flows.engine.compute.shares import Share, hold_share
+from flows.engine.compute.shares import Share, hold_place, hold_share
 from flows.engine.errors import EngineError, KilledError
 from flows.engine.graph.stage import Stage
 from flows.engine.locks import find_held, stage_lock
@@ -53,7 +53,8 @@ def run_stage(stage: Stage, report: StageReport) -> Usage:
     code, DisturbedError when an input changed, StoppedError or LateError when the stage was stopped.
     """
     if not stage.learns:
-        return _compute(stage, report, Share())
+        with hold_place(report.check):
+            return _compute(stage, report, Share())
     with hold_share(stage, lambda: report.say("waiting for another training on this machine"), report.check) as share:
         return _compute(stage, report, share)
 

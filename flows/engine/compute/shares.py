@@ -1,17 +1,18 @@
-"""The share of this machine that a training has to itself: some cores, or GPUs."""
+"""What a stage has of this machine: a training some cores or GPUs to itself, any other stage one of a few places."""
 
 from __future__ import annotations
 
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.graph.stage import Stage
-from flows.engine.locks import hold_some
+from flows.engine.locks import POLL_S, hold_some
 from flows.engine.machine import list_gpus
 
 # The locks of a share are handed to the stage's process, and one message carries at most 253 open files.
@@ -46,6 +47,21 @@ def hold_share(stage: Stage, on_wait: Callable[[], None], check: Callable[[], No
 
 
 @contextmanager
+def hold_place(check: Callable[[], None]) -> Iterator[None]:
+    """Hold one of as many places as there are cores, for a stage that does not learn.
+
+    Such a stage may use all cores; of a flow's many shards, only so many are computed at once and in memory. `check` is
+    called while waiting, and may raise.
+    """
+    while not _places.acquire(timeout=POLL_S):
+        check()
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+@contextmanager
 def _hold(
     kind: str, names: Sequence[str], count: int, on_wait: Callable[[], None], check: Callable[[], None]
 ) -> Iterator[tuple[tuple[str, ...], tuple[Path, ...]]]:
@@ -58,6 +74,9 @@ def _hold(
 def _list_cores() -> list[str]:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return [str(core) for core in cores][:MOST_CORES]
+
+
+_places = threading.BoundedSemaphore(max(2, len(_list_cores())))
 
 
 def _find_lock(name: str) -> Path:
