@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -18,14 +19,17 @@ from torchvision.datasets import ImageFolder
 
 from benchmarks.table import Figure, MissingDataError
 from flows.engine.graph.overrides import read_changed
+from tasks.features import open_features
+from tasks.files import name_shard, pack_folder
 from tasks.images.augment import make_augment
 from tasks.images.member import Member
 from tasks.images.resize import resize_pictures
 from tasks.images.transforms import to_pictures
-from tasks.learning.examples import Examples
+from tasks.learning.examples import Examples, Stored
 from tasks.learning.randomness import make_generator
 from tasks.memory import keep_freed_memory
 from tasks.report import Silent
+from tasks.shard_tables import name_kept
 from tasks.tables import write_rows
 
 N_PICTURES = 300
@@ -111,7 +115,7 @@ def make_figure(what: str, peer: str, pairs: list[tuple[float, float]], *, count
 
 
 def gather_pictures(folder: Path) -> str:
-    """Put pictures into `folder`/pictures/0 and /1, and their table into `folder`/table; return their description."""
+    """Put pictures into `folder`/pictures/0 and /1, and into a shard in `folder`; return their description."""
     given = os.environ.get("ANTS_AND_BEES", "")
     for label in (0, 1):
         (folder / "pictures" / str(label)).mkdir(parents=True)
@@ -120,9 +124,10 @@ def gather_pictures(folder: Path) -> str:
             (folder / "pictures" / str(n % 2) / f"{n}.jpg").symlink_to(path.resolve())
     else:
         make_pictures(folder)
-    (folder / "table").mkdir()
-    rows = [{"file": path.relative_to(folder).as_posix(), "label": path.parent.name} for path in list_pictures(folder)]
-    write_rows(folder / "table" / "examples.csv", ["file", "label"], rows)
+    rows = [{"file": path.relative_to(folder / "pictures").as_posix()} for path in list_pictures(folder)]
+    write_rows(folder / name_kept(0), ["file"], rows)
+    shutil.copytree(folder / "pictures", folder / "unpacked")
+    pack_folder(folder / "unpacked", folder, 1)
     return "ants and bees" if given else f"synthetic {SIZE[0]}x{SIZE[1]} JPEGs"
 
 
@@ -176,9 +181,9 @@ def read_ours(examples: Examples) -> None:
 
 def open_resized(folder: Path, pixels: int) -> Examples:
     """Return the resized pictures as training opens them."""
-    array = torch.from_numpy(np.load(folder / f"px{pixels}" / "features.npy", mmap_mode="c"))
-    rows = torch.arange(len(array))
-    return Examples(array, rows % 2, rows)  # two classes; any labels cost the same
+    features = open_features([folder / f"px{pixels}"])
+    rows = torch.arange(len(features))
+    return Examples(Stored(features), rows % 2, rows)  # two classes; any labels cost the same
 
 
 def resize_by_pillow(paths: list[Path], pixels: int) -> None:
@@ -191,7 +196,7 @@ def resize_ours(folder: Path, pixels: int) -> None:
     """Call the task."""
     out = folder / f"px{pixels}"
     out.mkdir(exist_ok=True)
-    resize_pictures(folder, folder / "table", pixels=pixels, out=out, report=Silent())
+    resize_pictures(folder / name_shard(0), folder / name_kept(0), pixels=pixels, out=out, report=Silent())
 
 
 def time_call(call: Callable[[], object]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +16,9 @@ import soundfile
 from benchmarks.table import Figure
 from tasks.audio.sections import Spectrogram
 from tasks.audio.spectrograms import precompute_spectrograms
+from tasks.files import name_shard, pack_folder
 from tasks.report import Silent
+from tasks.shard_tables import name_kept
 from tasks.tables import write_rows
 
 N_CLIPS = 400  # as many as ESC-10 has
@@ -65,15 +68,15 @@ def measure() -> list[Figure]:
 
 
 def make_clips(folder: Path, n_clips: int) -> list[Path]:
-    """Write clips of noise in `folder`/archive and their table in `folder`/clips."""
+    """Write clips of noise in `folder`/archive, and in `folder` their shard and the table of those that are kept."""
     (folder / "archive").mkdir()
-    (folder / "clips").mkdir()
     generator = np.random.default_rng(1)
     paths = [folder / "archive" / f"{n}.wav" for n in range(n_clips)]
     for path in paths:
         soundfile.write(path, generator.normal(0, 0.1, 5 * RATE_HZ).astype(np.float32), RATE_HZ, "PCM_16")
-    rows = [{"example": n, "file": path.name, "label": 0} for n, path in enumerate(paths)]
-    write_rows(folder / "clips" / "examples.csv", ["example", "file", "label"], rows)
+    shutil.copytree(folder / "archive", folder / "unpacked")
+    pack_folder(folder / "unpacked", folder, 1)
+    write_rows(folder / name_kept(0), ["file"], [{"file": path.name} for path in paths])
     return paths
 
 
@@ -91,7 +94,7 @@ def compute_ours(folder: Path) -> None:
     """Call the task."""
     out = folder / "features"
     out.mkdir(exist_ok=True)
-    precompute_spectrograms(folder / "archive", folder / "clips", SECTION, out=out, report=Silent())
+    precompute_spectrograms(folder / name_shard(0), folder / name_kept(0), SECTION, out=out, report=Silent())
 
 
 def time_call(call: Callable[[], object]) -> float:

@@ -21,8 +21,10 @@ from tasks.audio import (
     waveforms,
 )
 from tasks.audio.ensemble import SoundEnsemble
+from tasks.files import name_shard
 from tasks.learning import compute, ensemble, evaluate, export, train
 from tasks.learning.label_audit import audit_predictions
+from tasks.shard_tables import name_kept
 
 
 class AudioParams(Params):
@@ -31,7 +33,7 @@ class AudioParams(Params):
     heirs = ("members",)
 
     sample: sample.SampleSection
-    source: download.Source
+    source: download.ShardedSource
     clean: clean.Clean
     folds: folds.UndatedFolds
     spectrogram: sections.Spectrogram
@@ -47,13 +49,16 @@ BALANCE = Published(plots={"balance.png": {}, "durations.png": {}})
 MEASURES = Published(plots={"loudness.png": {}, "tempo.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
-download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
+download_shards = stage(download.download_shards, "download", role=Role.ARCHIVE)
+check_clips = stage(clean.check_clips, "check-{shard}")
 clean_clips = stage(clean.clean_clips, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 measure_clips = stage(measures.measure_clips, "measures", publish=MEASURES)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
-precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms")
-precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms")
-measure_bands = stage(bands.measure_bands, "bands-{features}-fold{fold}")
+precompute_spectrograms = stage(spectrograms.precompute_spectrograms, "spectrograms-{shard}")
+precompute_waveforms = stage(waveforms.precompute_waveforms, "waveforms-{shard}")
+measure_bands = {
+    kind: stage(bands.measure_bands, f"bands-{kind}s-fold{{fold}}") for kind in ("spectrogram", "waveform")
+}
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
 fit = stage(train.fit, "fit-{member}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
@@ -67,24 +72,26 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=r
 def audio(p: AudioParams) -> Artifact:
     """Make one TorchScript ensemble that classifies environmental sounds.
 
-    Download, clean, measure loudness and tempo for the report, split into folds, precompute the members' features;
-    for each fold measure mean and deviation of each frequency band, then find each member's learning rate and fit it;
-    build and evaluate the ensemble, list doubtful labels, export the ensemble.
+    Download, check, clean, measure loudness and tempo for the report, split into folds, precompute the members'
+    features; for each fold measure mean and deviation of each frequency band, then find each member's learning rate and
+    fit it; build and evaluate the ensemble, list doubtful labels, export the ensemble.
     """
-    archive = download_archive(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
-    clips = clean_clips(archive, p.clean)
+    archive = download_shards(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
+    shards = [archive.part(name_shard(number)) for number in range(p.source.shards)]
+    clips = clean_clips(archive, [check_clips(shard) for shard in shards], p.clean)
+    kept = [(shard, clips.part(name_kept(number))) for number, shard in enumerate(shards)]
     measure_clips(archive, clips)
     split = split_folds(clips, p.folds)
     used = {settings.features for settings in p.members.values()}
     features = {}
     if "spectrogram" in used or p.folds.mode != "cross_validation":  # the audit reads them too
-        features["spectrogram"] = precompute_spectrograms(archive, clips, p.spectrogram, trim_db=p.clean.trim_db)
+        features["spectrogram"] = [precompute_spectrograms(*of, p.spectrogram, trim_db=p.clean.trim_db) for of in kept]
     if "waveform" in used:
-        features["waveform"] = precompute_waveforms(archive, clips, p.waveform, trim_db=p.clean.trim_db)
+        features["waveform"] = [precompute_waveforms(*of, p.waveform, trim_db=p.clean.trim_db) for of in kept]
 
     fitted = []
     for fold in p.folds.held_out:
-        measured = {kind: measure_bands(features[kind], split, fold=fold) for kind in sorted(used)}
+        measured = {kind: measure_bands[kind](features[kind], split, fold=fold) for kind in sorted(used)}
         for name, settings in p.members.items():
             inputs = {"features": features[settings.features], "folds": split, "bands": measured[settings.features]}
             lr = find_lr(settings, p.compute, fold=fold, **inputs) if settings.lr == "auto" else None
@@ -97,5 +104,5 @@ def audio(p: AudioParams) -> Artifact:
     else:
         audit_sounds(features["spectrogram"], clips, split, fold=p.folds.test)
     return export_ensemble(
-        together, fitted, clips, p.members, p.ensemble, features=[features[kind] for kind in sorted(used)]
+        together, fitted, clips, p.members, p.ensemble, features=[features[kind][0] for kind in sorted(used)]
     )

@@ -10,6 +10,7 @@ from flows.engine.graph.pipeline import pipeline, stage
 from flows.engine.graph.stage import Artifact, Published, Role
 from flows.shared import CURVE, DOUBTS, HISTORY, SCORES, register
 from tasks import download, folds
+from tasks.files import name_shard
 from tasks.images import (
     addresses,
     clean,
@@ -25,6 +26,7 @@ from tasks.images import (
 from tasks.images.ensemble import PictureEnsemble
 from tasks.learning import compute, ensemble, evaluate, export, train
 from tasks.learning.label_audit import audit_predictions
+from tasks.shard_tables import name_kept
 
 
 class ImagesParams(Params):
@@ -33,7 +35,7 @@ class ImagesParams(Params):
     heirs = ("sizes", "members")
 
     sample: sample.SampleSection
-    source: download.Source
+    source: download.ShardedSource
     addresses: addresses.Addresses
     clean: clean.CleanPictures
     folds: folds.UndatedFolds
@@ -68,11 +70,12 @@ SHEETS = Published(
 DOUBT_SHEET = replace(DOUBTS, plots={**DOUBTS.plots, "sheet.png": {}})
 
 make_sample = stage(sample.make_sample, "sample")
-download_archive = stage(download.download_archive, "download", role=Role.ARCHIVE)
+download_shards = stage(download.download_shards, "download", role=Role.ARCHIVE)
 fetch_addresses = stage(addresses.fetch_addresses, "download", role=Role.ARCHIVE)
+check_pictures = stage(clean.check_pictures, "check-{shard}")
 clean_pictures = stage(clean.clean_pictures, "clean", role=Role.CLEAN_TABLE, publish=BALANCE)
 split_folds = stage(folds.split_folds, "folds", role=Role.FOLDS)
-resize_pictures = stage(resize.resize_pictures, "pixels{pixels}")
+resize_pictures = stage(resize.resize_pictures, "pixels{pixels}-{shard}")
 find_lr = stage(train.find_lr, "lr-{member}-fold{fold}", role=Role.RANGE_TEST, learns=True, publish=CURVE)
 fit = stage(train.fit, "fit-{member}-{size}-fold{fold}", role=Role.FIT, learns=True, publish=HISTORY)
 build_ensemble = stage(ensemble.build_ensemble, "ensemble", role=Role.PREDICTIONS)
@@ -87,14 +90,17 @@ export_ensemble = stage(export.export_ensemble, "export", learns=True, publish=r
 def images(p: ImagesParams) -> Artifact:
     """Make one TorchScript ensemble that classifies pictures.
 
-    Download or fetch, clean, split into folds, resize once to each size;
+    Download or fetch, check, clean, split into folds, resize once to each size;
     for each fold and member find the learning rate at the smallest size, and fit from the smallest to the largest;
     build and evaluate the ensemble, draw its errors and activation maps, list doubtful labels, export the ensemble.
     """
     archive = get_archive(p)
-    pictures = clean_pictures(archive, p.clean)
+    shards = [archive.part(name_shard(number)) for number in range(p.source.shards)]
+    checked = [check_pictures(shard, max_pixels=p.clean.max_pixels) for shard in shards]
+    pictures = clean_pictures(archive, checked, p.clean)
     split = split_folds(pictures, p.folds)
-    squares = {n: resize_pictures(archive, pictures, pixels=n) for n in sections.list_pixels(p.sizes)}
+    kept = [(shard, pictures.part(name_kept(number))) for number, shard in enumerate(shards)]
+    squares = {n: [resize_pictures(*of, pixels=n) for of in kept] for n in sections.list_pixels(p.sizes)}
 
     courses = [fit_sizes(p, name, fold, squares, split) for fold in p.folds.held_out for name in p.members]
     fitted = [size for course in courses for size in course]
@@ -113,11 +119,13 @@ def images(p: ImagesParams) -> Artifact:
 def get_archive(p: ImagesParams) -> Artifact:
     """Fetch the pictures one by one, or their archive, which may be the embedded sample."""
     if p.source.archive == download.ADDRESSES:
-        return fetch_addresses(p.addresses)
-    return download_archive(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
+        return fetch_addresses(p.addresses, shards=p.source.shards)
+    return download_shards(p.source, make_sample(p.sample) if p.source.archive == download.SAMPLE else None)
 
 
-def fit_sizes(p: ImagesParams, name: str, fold: int, squares: dict[int, Artifact], split: Artifact) -> list[Artifact]:
+def fit_sizes(
+    p: ImagesParams, name: str, fold: int, squares: dict[int, list[Artifact]], split: Artifact
+) -> list[Artifact]:
     """Fit a member at each of its sizes in the round that holds out `fold`; each fit starts from the previous one.
 
     The rate found at the first size serves all: a range test at the largest would take longer than the training there.

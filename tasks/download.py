@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tasks.archives import unpack_archive
 from tasks.errors import UserError
+from tasks.files import pack_folder
 from tasks.folder import copy_folder
 from tasks.origin import Digest, Origin, Place, list_inputs, obtain
 from tasks.report import Report
@@ -14,6 +15,7 @@ from tasks.section import Section
 
 SAMPLE = "sample"
 ADDRESSES = "addresses"
+UNPACKED = "unpacked"  # the folder that becomes shards
 
 
 class Source(Section):
@@ -34,6 +36,14 @@ class Source(Section):
         return () if self.archive in (SAMPLE, ADDRESSES) else list_inputs(self.archive, self.digest)
 
 
+class ShardedSource(Source):
+    """The source of many files, which are packed."""
+
+    shards: int = Field(
+        ge=1, le=10_000, description="parts of the data, each checked and made to features by stages of its own"
+    )
+
+
 def download_archive(source: Source, sample: Path | None = None, *, out: Path, report: Report, downloads: Path) -> None:
     """Fetch or find the data and unpack or copy it into `out`.
 
@@ -46,6 +56,16 @@ def download_archive(source: Source, sample: Path | None = None, *, out: Path, r
         copy_folder(path, out, report)
     else:
         unpack_archive(path, out, max_bytes=source.max_unpacked_mb * 1_000_000, report=report)
+
+
+def download_shards(
+    source: ShardedSource, sample: Path | None = None, *, out: Path, report: Report, downloads: Path
+) -> None:
+    """Do what `download_archive` does, then pack the files into `source.shards` tar files (`tasks/files.py`)."""
+    unpacked = out / UNPACKED
+    unpacked.mkdir()
+    download_archive(source, sample, out=unpacked, report=report, downloads=downloads)
+    pack_folder(unpacked, out, source.shards)
 
 
 def _find_origin(source: Source, sample: Path | None) -> Origin:

@@ -1,6 +1,6 @@
-"""Features on disk: an `.npy` file, written block by block and read through a memory map."""
+"""Features on disk: an `.npy` file for each shard, written block by block and read through a memory map."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,31 @@ def write_features(
             file.write(np.ascontiguousarray(block, dtype).data)
 
 
-def open_features(folder: Path) -> NDArray[Any]:
-    """Open a feature stage's `features.npy` as a read-only memory map, (items, ...)."""
-    features: NDArray[Any] = np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False)
-    return features
+class Features:
+    """Arrays (items, ...) in several files, one after the other, read as one array through memory maps."""
+
+    def __init__(self, parts: Sequence[NDArray[Any]]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | NDArray[np.int64]) -> NDArray[Any]:
+        """Return one item, or the items of several rows."""
+        if len(self._parts) == 1:
+            return np.asarray(self._parts[0][rows])
+        chosen = np.atleast_1d(np.asarray(rows))
+        part_of = np.searchsorted(self._starts, chosen, side="right") - 1
+        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        for number in np.unique(part_of):
+            places = np.flatnonzero(part_of == number)
+            found[places] = self._parts[number][chosen[places] - self._starts[number]]
+        return found if np.ndim(rows) else found[0]
+
+
+def open_features(folders: Sequence[Path]) -> Features:
+    """Open the `features.npy` of a feature stage of each shard, in the shards' order, as one array (items, ...)."""
+    return Features([np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False) for folder in folders])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
+from tasks.files import File, list_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +22,19 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf
 
 
 def list_tables(archive: Path) -> list[Path]:
-    """Return the files of an unpacked archive that may be tables, without those that file managers hide, sorted."""
-    return sorted(
-        path
-        for path in archive.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(archive).parts)
+    """Return the files of a folder that `choose_tables` chooses."""
+    return [file.place for file in choose_tables(list_folder(archive))]
+
+
+def choose_tables(files: Iterable[File]) -> list[File]:
+    """Return the files of an archive that may be tables, without those that file managers hide, sorted."""
+    tables = (
+        file
+        for file in files
+        if file.path.suffix.lower() in SUFFIXES
+        and not any(part.startswith((".", "__MACOSX")) for part in file.path.parts)
     )
+    return sorted(tables, key=lambda file: file.path)
 
 
 def read_header(path: Path) -> list[str]:
@@ -71,6 +77,11 @@ def read_source_table(path: Path) -> pd.DataFrame:
         )
     table.columns = [_clean_value(str(name)) for name in table.columns]
     return table.map(_clean_value)
+
+
+def is_utf16(path: Path) -> bool:
+    """Return whether a table's byte order mark says UTF-16."""
+    return _find_encoding(path) == "utf-16"
 
 
 def find_column(names: Sequence[str], known: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tasks.files import list_shard, name_shard
 from tests.warm import WarmPython
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -80,6 +81,12 @@ class Project:
         for folder in FOLDERS:
             shutil.copytree(REPOSITORY / folder, root / folder, ignore=NO_BYTECODE)
         return cls(root, warm)
+
+    def extract(self, flow: str, pattern: str) -> Path:
+        """Return a file of a flow's data whose name matches, unpacked beside the project."""
+        shard = self.root / f"data/{flow}/download" / name_shard(0)
+        file = next(file for file in list_shard(shard) if file.path.match(pattern))
+        return file.save(self.root.with_name(f"{self.root.name}-unpacked"))
 
     def make_repository(self) -> None:
         """Make a DVC repository of the folder, and write dvc.yaml."""

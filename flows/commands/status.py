@@ -36,7 +36,7 @@ def show_status(flow: str, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["stage", "status", "computed", "by", "why, or library versions then"]
+    columns = ["stage", "status", "computed", "by", "why, or versions that changed since"]
     print_table(columns, [_list_cells(row) for row in rows])
     counts = {state: sum(row.status.state is state for row in rows) for state in State}
     say(", ".join(f"{count} {state}" for state, count in counts.items()))
@@ -53,7 +53,10 @@ def show_plan(flow: str, *, preset: str, overrides: list[str], force: bool, stag
     rows = _describe(chosen)
     planned = [row for row in rows if force or row.status.state is not State.FRESH]
     columns = ["stage", "status", "seconds last time", "why"]
-    print_table(columns, [[*_name(row), _format_seconds(row.made), _format_reasons(row)] for row in planned])
+    whys = ["--force" if force else _format_reasons(row) for row in planned]
+    print_table(
+        columns, [[*_name(row), _format_seconds(row.made), why] for row, why in zip(planned, whys, strict=True)]
+    )
     say(f"at most {len(planned)} of {len(rows)} stages would run{_format_minutes(planned)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.engine.drivers.record import FlowRecord
 from flows.engine.graph.stage import Role
@@ -17,11 +17,14 @@ from flows.report.training import show_training
 from tasks.audio.measures import FIGURES, measure_clips
 from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.audio.waveforms import precompute_waveforms
+from tasks.files import find_file
 from tasks.tables import read_classes, read_rows
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from tasks.features import Features
 
 SHOWN = 8
 
@@ -87,17 +90,18 @@ def _embed_clip(record: FlowRecord, example: int, file: str) -> dict[str, str]:
     assert archive is not None, "what is shown was computed from it"
     spectrograms, clip_s = _open_spectrograms(record)
     picture = embed_picture(colour_spectrogram(spectrograms[example])) if spectrograms is not None else ""
-    return {"name": file.rpartition("/")[2], "sound": embed_sound(archive / file, clip_s), "picture": picture}
+    sound = embed_sound(find_file(archive, file).open(), clip_s)
+    return {"name": file.rpartition("/")[2], "sound": sound, "picture": picture}
 
 
-def _open_spectrograms(record: FlowRecord) -> tuple[NDArray[Any] | None, float]:
+def _open_spectrograms(record: FlowRecord) -> tuple[Features | None, float]:
     """Return the spectrograms of all clips (clips, mels, frames), None if the flow has none, and the clips' seconds."""
     from tasks.features import open_features
 
     for task in (precompute_spectrograms, precompute_waveforms):
-        if (folder := record.folder(task)) is not None:
-            clip_s = json.loads((folder / "front_end.json").read_text())["clip_s"]
-            return (open_features(folder) if task is precompute_spectrograms else None), clip_s
+        if folders := [folder for _, folder in record.find(task)]:
+            clip_s = json.loads((folders[0] / "front_end.json").read_text())["clip_s"]
+            return (open_features(folders) if task is precompute_spectrograms else None), clip_s
     return None, 5.0
 
 

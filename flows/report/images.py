@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.drivers.record import FlowRecord
@@ -20,8 +22,7 @@ from tasks.learning.fitted import read_fit
 from tasks.tables import read_rows
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tasks.features import Features
 
 SHOWN = 21
 
@@ -89,9 +90,11 @@ def _show_doubts(record: FlowRecord) -> Iterator[Block]:
     return show_labels(record, exhibit, shown=SHOWN)
 
 
-def _open_largest(record: FlowRecord) -> NDArray[np.uint8]:
+def _open_largest(record: FlowRecord) -> Features:
     """Return all pictures at the largest size, (pictures, side, side, 3)."""
     from tasks.features import open_features
 
-    sizes = [open_features(folder) for _, folder in record.find(resize_pictures)]
-    return max(sizes, key=lambda features: features.shape[1])
+    sizes: dict[int, list[Path]] = defaultdict(list)
+    for _, folder in record.find(resize_pictures):
+        sizes[json.loads((folder / "picture.json").read_text())["pixels"]].append(folder)
+    return open_features(sizes[max(sizes)])

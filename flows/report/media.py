@@ -31,14 +31,14 @@ def embed_drawing(path: Path) -> str:
         return _embed_image(opened.convert("RGB"))
 
 
-def embed_sound(path: Path, clip_s: float) -> str:
+def embed_sound(sound: Path | BytesIO, clip_s: float) -> str:
     """Return the first seconds of a sound file as a data URL, mono."""
     import soundfile
 
     from tasks.audio.decode import read_mono
 
     file = BytesIO()
-    soundfile.write(file, read_mono(path, SOUND_HZ, clip_s)[: round(clip_s * SOUND_HZ)], SOUND_HZ, format="MP3")
+    soundfile.write(file, read_mono(sound, SOUND_HZ, clip_s)[: round(clip_s * SOUND_HZ)], SOUND_HZ, format="MP3")
     return _embed("audio/mpeg", file.getvalue())
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features import open_features
+from tasks.features import Features, open_features
 from tasks.folds import read_round
 
 CHUNK_CLIPS = 16
 MIN_STD = 1e-3  # avoids a division by zero for a band that never changes
 
 
-def measure_bands(features: Path, folds: Path, *, fold: int, out: Path) -> None:
+def measure_bands(features: list[Path], folds: Path, *, fold: int, out: Path) -> None:
     """Write `bands.npy`, float32 (2, n_mels): mean and standard deviation of each band in the training clips.
 
     Only the round's training part is read, so that nothing leaks from the held-out clips. For waveforms, (clips,
@@ -31,7 +31,7 @@ def measure_bands(features: Path, folds: Path, *, fold: int, out: Path) -> None:
     np.save(out / "bands.npy", np.stack([mean, std]).astype(np.float32))
 
 
-def _read_chunk(array: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _read_chunk(array: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return clips as (clips, bands, frames), in float64 because sums over millions of values lose digits."""
     chunk = array[rows].astype(np.float64)
     return chunk if chunk.ndim == 3 else chunk[:, None, :]

@@ -1,19 +1,25 @@
-"""Make a clean table of an archive of sounds; unusable clips are set aside with the reason."""
+"""Make a clean table of an archive of sounds; unusable clips are set aside with the reason.
+
+Each shard of the archive is checked by a stage of its own; one stage then makes the table of what they found.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field
 
 from tasks.audio.layout import Clip, find_layout
-from tasks.audio.sounds import Sound, inspect_sounds
+from tasks.audio.sounds import SUFFIXES, Sound, inspect_sounds
 from tasks.class_folders import shorten
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
+from tasks.files import File, choose_shard, list_shard, list_shards
 from tasks.report import Report
 from tasks.section import Section
+from tasks.shard_tables import read_checked, write_checked, write_kept
 
 CLIP_COLUMNS = (
     "example", "file", "fold", "split", "label", "category", "group", "duration_s", "sample_rate_hz", "channels",
@@ -37,23 +43,39 @@ class Row:
     clip: Clip
     sound: Sound
 
+    @property
+    def file(self) -> File:
+        """Its file; a clip that is kept has one."""
+        assert self.clip.file is not None
+        return self.clip.file
 
-def clean_clips(archive: Path, clean: Clean, *, out: Path, report: Report) -> None:
+
+def check_clips(shard: Path, *, out: Path, report: Report) -> None:
+    """Write what each sound file of a shard contains: every file is decoded completely."""
+    files = [file for file in list_shard(shard) if file.path.suffix.lower() in SUFFIXES]
+    write_checked(out, files, inspect_sounds(files, report))
+
+
+def clean_clips(archive: Path, checked: list[Path], clean: Clean, *, out: Path, report: Report) -> None:
     """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `durations.png`.
 
-    Every file is decoded completely. Set aside are files that are missing, no sound, empty, silent, not finite,
-    duplicates of an earlier file, under two labels, or named twice, and rows whose target is no whole number from 0 or
-    contradicts the category. Raises UserError when a column is missing, or when no clip, or none of some class, is
-    usable.
+    `archive` is the folder of the shards, `checked` what `check_clips` wrote of each. For each shard the names of its
+    usable sounds are written too, `kept-N.csv`; the examples stand in their order. Set aside are files that are
+    missing, no sound, empty, silent, not finite, duplicates of an earlier file, under two labels, or named twice, and
+    rows whose target is no whole number from 0 or contradicts the category. Raises UserError when a column is missing,
+    or when no clip, or none of some class, is usable.
     """
-    layout = find_layout(archive, only_esc10=clean.only_esc10)
+    shards = list_shards(archive)
+    layout = find_layout(list(chain.from_iterable(shards)), only_esc10=clean.only_esc10)
     for remark in layout.remarks:
         report.say(remark)
-    sounds = inspect_sounds([clip.path for clip in layout.clips], report)
-    rows = [Row(clip, sound) for clip, sound in zip(layout.clips, sounds, strict=True)]
+    sounds = read_checked(checked, Sound, (clip.file for clip in layout.clips if clip.file))
+    rows = [Row(clip, sounds[clip.file.name] if clip.file else Sound()) for clip in layout.clips]
     kept, dropped = _split_usable(rows, clean)
     _check_classes(rows, kept, dropped)
-    _write_tables(out, archive, kept, dropped)
+    kept.sort(key=lambda row: choose_shard(row.file.name, len(shards)))
+    _write_tables(out, kept, dropped)
+    write_kept(out, [row.file for row in kept], shards)
     _draw_plots(out, kept)
     cut = sum(row.sound.is_cut for row in kept)
     note = f" {cut} of them are cut: their headers claim more samples." if cut else ""
@@ -151,17 +173,17 @@ def _check_classes(rows: Sequence[Row], kept: Sequence[Row], dropped: Sequence[D
         )
 
 
-def _write_tables(out: Path, archive: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
+def _write_tables(out: Path, kept: Sequence[Row], dropped: Sequence[Dropped]) -> None:
     targets = sorted({(int(row.clip.target), row.clip.category) for row in kept})
     balance = Counter(row.clip.category for row in kept)
     classes = [{"category": name, "target": target, "examples": balance[name]} for target, name in targets]
-    write_examples(out, CLIP_COLUMNS, (_describe_clip(row, archive) for row in kept), classes)
+    write_examples(out, CLIP_COLUMNS, (_describe_clip(row) for row in kept), classes)
     write_summary(out, classes, dropped, _count(kept))
 
 
-def _describe_clip(row: Row, archive: Path) -> dict[str, object]:
+def _describe_clip(row: Row) -> dict[str, object]:
     return {
-        "file": row.clip.path.relative_to(archive).as_posix(),
+        "file": row.file.name,
         "fold": row.clip.fold,
         "split": row.clip.split,
         "category": row.clip.category,

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from tasks.audio.sections import Waveform
 from tasks.audio.wav import repair_wav
 from tasks.errors import UserError
-from tasks.tables import read_rows
 
 Samples = NDArray[np.float32]
 # A file, or its content.
@@ -22,11 +21,6 @@ Source = Path | BytesIO
 LOUDEST = 64.0  # full scale is 1; samples beyond it are whole numbers in a file for fractions
 TRIM_HOP_S = 0.016  # silence is cut in such steps, whatever the rate
 LOW_FREQUENCY = 3  # the channel of 5.1 and 7.1 that is for the subwoofer
-
-
-def list_clips(archive: Path, clips: Path) -> list[Path]:
-    """Return the sound files of the clean table `examples.csv`, in its order."""
-    return [archive / row["file"] for row in read_rows(clips / "examples.csv", ["file"])]
 
 
 def read_mono(path: Source, sample_rate_hz: int, max_s: float | None = None) -> Samples:

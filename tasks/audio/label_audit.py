@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features import open_features
+from tasks.features import Features, open_features
 from tasks.learning.label_audit import list_audited, make_regression, predict_out_of_fold, write_audit
 from tasks.report import Report
 
@@ -20,7 +20,7 @@ HEIGHT_PX, WIDTH_PX = 64, 128
 RANGE_DB = 60  # below a clip's loudest point everything is black
 
 
-def audit_sounds(spectrograms: Path, clips: Path, folds: Path, *, fold: int, out: Path, report: Report) -> None:
+def audit_sounds(spectrograms: list[Path], clips: Path, folds: Path, *, fold: int, out: Path, report: Report) -> None:
     """Audit the labels of the training and validation part of the round that holds out `fold`.
 
     Reads the log-mel `spectrograms` and the clean table `clips`; writes what `write_audit` does. Spectrograms differ
@@ -33,7 +33,7 @@ def audit_sounds(spectrograms: Path, clips: Path, folds: Path, *, fold: int, out
     write_audit(predict_out_of_fold(folds, rows, regression), clips, out=out, report=report)
 
 
-def _draw_batches(spectrograms: NDArray[np.float16], rows: NDArray[np.int64], report: Report) -> Iterator[Tensor]:
+def _draw_batches(spectrograms: Features, rows: NDArray[np.int64], report: Report) -> Iterator[Tensor]:
     """Yield spectrograms as grey pictures (b, 3, HEIGHT_PX, WIDTH_PX) in 0..255; the loudest point is white."""
     import torch
 

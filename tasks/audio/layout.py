@@ -7,13 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tasks import class_folders
 from tasks.audio.sounds import SUFFIXES
 from tasks.class_folders import NOT_UTF8, shorten
 from tasks.errors import UserError
-from tasks.source_tables import find_column, list_tables, read_header, read_source_table
+from tasks.files import File
+from tasks.source_tables import choose_tables, find_column, read_header, read_source_table
 from tasks.splits import name_splits
 
 if TYPE_CHECKING:
@@ -41,12 +43,13 @@ TOO_LONG = (
 
 @dataclass(frozen=True)
 class Clip:
-    """A sound: its path, its name in the archive, and what the source says; `fault` says why it cannot be used.
+    """A sound: its file, if there is one, the name that the source gives it, and what the source says of it.
 
-    `fold` and `split` are "" where the source has none; `group` names the recording that it comes from.
+    `fault` says why it cannot be used. `fold` and `split` are "" where the source has none; `group` names the recording
+    that it comes from.
     """
 
-    path: Path
+    file: File | None
     name: str
     category: str
     target: str
@@ -64,43 +67,54 @@ class Layout:
     remarks: list[str]
 
 
-def find_layout(archive: Path, *, only_esc10: bool) -> Layout:
-    """Find the clips of an unpacked archive: those that its table lists, or those of its class folders.
+def find_layout(files: Sequence[File], *, only_esc10: bool) -> Layout:
+    """Find the clips of an archive with these files: those that its table lists, or those of its class folders.
 
     A table has a column with names of its sound files, and one of classes; ESC-50's, UrbanSound8K's and usual names
     are known. Folds that are counted from 0 are counted from 1. Raises UserError when there is neither, or several
     tables.
     """
-    files = _index_sounds(archive)
-    tables = _find_tables(archive, files)
-    if not tables and not only_esc10:
-        return _read_folders(archive)
-    splits = name_splits({table.path.stem for table in tables})
+    sounds = _index_sounds(files)
+    with TemporaryDirectory() as folder:
+        saved = {file.name: file.save(Path(folder)) for file in choose_tables(files)}
+        tables = _find_tables(saved, sounds)
+        if not tables and not only_esc10:
+            return _read_folders(files, saved)
+    splits = name_splits({table.stem for table in tables})
     if not tables or (len(tables) > 1 and sorted(splits.values()) != sorted({*splits.values()} - {""})):
-        raise UserError(_explain_tables(archive, [table.path for table in tables]))
-    read = [_read_table(table, files, only_esc10=only_esc10) for table in tables]
+        raise UserError(_explain_tables(files, [table.name for table in tables]))
+    read = [_read_table(table, sounds, only_esc10=only_esc10) for table in tables]
     clips = [
-        replace(clip, split=clip.split or splits[table.path.stem])
+        replace(clip, split=clip.split or splits[table.stem])
         for table, found in zip(tables, read, strict=True)
         for clip in found.clips
     ]
     clips, remarks = _number_folds(clips)
-    remarks = [f"table {table.path.relative_to(archive).as_posix()}: {table.describe()}" for table in tables] + remarks
-    unlisted = len({path for paths in files.values() for path in paths} - {clip.path for clip in clips})
-    remarks += [f"{unlisted} sound files are in no row used of the table"] * (unlisted > 0)
+    remarks = [f"table {table.name}: {table.describe()}" for table in tables] + remarks
+    used = {clip.file.name for clip in clips if clip.file}
+    unlisted = len({file.name for found in sounds.values() for file in found} - used)
+    if unlisted:
+        which = "that esc10 marks" if only_esc10 else "of the table"
+        remarks.append(f"{unlisted} sound file{'s are' if unlisted > 1 else ' is'} named by no row {which}")
     return Layout(clips, list(dict.fromkeys([*remarks, *(text for found in read for text in found.remarks)])))
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table that lists sounds: its path, its rows, which column has which role, and how many files were found."""
+    """A table that lists sounds: its name, its rows, which column has which role, and how many files were found."""
 
-    path: Path
+    name: str
     rows: pd.DataFrame
     roles: dict[str, str]
     n_found: int
 
+    @property
+    def stem(self) -> str:
+        """Its name without folders and suffix."""
+        return PurePosixPath(self.name).stem
+
     def describe(self) -> str:
+        """Return which column has which role."""
         used = {role: name for role, name in self.roles.items() if role != "esc10"}
         return ", ".join(f"{role} from {name}" if role != name else role for role, name in used.items())
 
@@ -110,10 +124,10 @@ class _Table:
         return values
 
 
-def _find_tables(archive: Path, files: Mapping[str, list[Path]]) -> list[_Table]:
+def _find_tables(saved: Mapping[str, Path], sounds: Mapping[str, list[File]]) -> list[_Table]:
     """Return the tables that list sounds; those without any file of the archive only if no other is there."""
     tables = []
-    for path in list_tables(archive):
+    for name, path in saved.items():
         header = read_header(path)
         is_named = find_column(header, COLUMNS["file"]) is not None
         if len(header) < 2:
@@ -124,39 +138,39 @@ def _find_tables(archive: Path, files: Mapping[str, list[Path]]) -> list[_Table]
             if is_named:
                 raise
             continue
-        table = _name_columns(path, rows, files)
+        table = _name_columns(name, rows, sounds)
         if table.n_found or is_named:
             tables.append(table)
     return [table for table in tables if table.n_found] or tables
 
 
-def _name_columns(path: Path, rows: pd.DataFrame, files: Mapping[str, list[Path]]) -> _Table:
+def _name_columns(table: str, rows: pd.DataFrame, sounds: Mapping[str, list[File]]) -> _Table:
     """Find the roles of a table's columns: by their names; that of the files by its values."""
     names = list(rows.columns)
-    found = {name: sum(_last_part(value) in files for value in rows[name][:SAMPLED_ROWS]) for name in names}
+    found = {name: sum(_last_part(value) in sounds for value in rows[name][:SAMPLED_ROWS]) for name in names}
     roles = {role: name for role, known in COLUMNS.items() if (name := find_column(names, known)) is not None}
     best = max(names, key=lambda name: found[name])
     if found[best]:
         roles = {"file": best} | {role: name for role, name in roles.items() if role != "file" and name != best}
-    return _Table(path, rows, roles, found[best])
+    return _Table(table, rows, roles, found[best])
 
 
 def _last_part(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2]
 
 
-def _index_sounds(archive: Path) -> dict[str, list[Path]]:
+def _index_sounds(files: Sequence[File]) -> dict[str, list[File]]:
     """Return the sound files by their names, composed, also without the suffix; the least deep first."""
     found = defaultdict(list)
-    paths = (path for path in archive.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    for path in sorted(paths, key=lambda path: (len(path.parts), path.as_posix())):
-        if "__MACOSX" not in path.parts and not path.name.startswith("."):
+    for file in sorted(files, key=lambda file: (len(file.path.parts), file.name)):
+        path = file.path
+        if path.suffix.lower() in SUFFIXES and "__MACOSX" not in path.parts and not path.name.startswith("."):
             for name in (path.name, path.stem):
-                found[unicodedata.normalize("NFC", name)].append(path)
+                found[unicodedata.normalize("NFC", name)].append(file)
     return found
 
 
-def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: bool) -> Layout:
+def _read_table(table: _Table, sounds: Mapping[str, list[File]], *, only_esc10: bool) -> Layout:
     _check_roles(table, only_esc10=only_esc10)
     if only_esc10:
         marked = table.rows[table.roles["esc10"]].str.lower().isin(("true", "1"))
@@ -169,17 +183,17 @@ def _read_table(table: _Table, files: Mapping[str, list[Path]], *, only_esc10: b
     splits = name_splits({*table.list_values("split")})
     names, groups = table.list_values("file"), table.list_values("group")
     folds = [_to_whole(fold) for fold in table.list_values("fold")]
-    paths = [find_sound(name, fold, files) for name, fold in zip(names, folds, strict=True)]
+    files = [find_sound(name, fold, sounds) for name, fold in zip(names, folds, strict=True)]
     clips = [
         Clip(
-            path or table.path.parent / "missing",
+            file,
             name,
             category,
             target,
             group or name,
-            fault="" if path else _explain_missing(name),
+            fault="" if file else _explain_missing(name),
         )
-        for path, name, category, target, group in zip(paths, names, categories, targets, groups, strict=True)
+        for file, name, category, target, group in zip(files, names, categories, targets, groups, strict=True)
     ]
     divided = zip(clips, folds, table.list_values("split"), strict=True)
     clips = [replace(clip, fold=fold, split=splits[split]) for clip, fold, split in divided]
@@ -200,19 +214,23 @@ def _explain_missing(name: str) -> str:
 def _check_roles(table: _Table, *, only_esc10: bool) -> None:
     has = f"it has {', '.join(table.rows.columns)}"
     if "category" not in table.roles and "target" not in table.roles:
-        raise UserError(f"{table.path.name} lacks a column with the class of each sound; {has}. Name it category.")
+        raise UserError(
+            f"{PurePosixPath(table.name).name} lacks a column with the class of each sound; {has}. Name it category."
+        )
     if only_esc10 and "esc10" not in table.roles:
-        raise UserError(f"{table.path.name} lacks the column esc10; {has}. Set clean.only_esc10 to false.")
+        raise UserError(
+            f"{PurePosixPath(table.name).name} lacks the column esc10; {has}. Set clean.only_esc10 to false."
+        )
 
 
-def find_sound(name: str, fold: str, files: Mapping[str, list[Path]]) -> Path | None:
+def find_sound(name: str, fold: str, sounds: Mapping[str, list[File]]) -> File | None:
     """Return the file that a table's row names: of several, the one in its fold's folder, else the least deep."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or ".." in parts:
         return None
-    found = files.get(parts[-1], [])
-    exact = [path for path in found if path.parts[-len(parts) :] == parts]
-    in_fold = [path for path in found if path.parent.name in (fold, f"fold{fold}", f"fold_{fold}")]
+    found = sounds.get(parts[-1], [])
+    exact = [file for file in found if file.path.parts[-len(parts) :] == parts]
+    in_fold = [file for file in found if file.path.parent.name in (fold, f"fold{fold}", f"fold_{fold}")]
     return next(iter((exact if len(parts) > 1 else []) or in_fold or found), None)
 
 
@@ -235,12 +253,12 @@ def _to_whole(value: str) -> str:
     return whole if point and whole.isdigit() and not zeros.strip("0") else value
 
 
-def _read_folders(archive: Path) -> Layout:
+def _read_folders(files: Sequence[File], tables: Mapping[str, Path]) -> Layout:
     """Return the sounds of class folders, each a recording of its own."""
     try:
-        layout = class_folders.find_layout(archive, SUFFIXES)
+        layout = class_folders.find_layout(files, SUFFIXES)
     except UserError as error:
-        seen = "; ".join(f"{path.name} has {', '.join(read_header(path))}" for path in list_tables(archive)[:3])
+        seen = "; ".join(f"{path.name} has {', '.join(read_header(path))}" for path in list(tables.values())[:3])
         raise UserError(
             "No table lists the sounds by a column filename, with the names of their files, and a column category"
             f"{f' ({seen})' * bool(seen)}, and they are in no class folders. {error}"
@@ -248,29 +266,28 @@ def _read_folders(archive: Path) -> Layout:
     numbers = {name: str(number) for number, name in enumerate(sorted({name for _, name in layout.folders}))}
     clips = [
         Clip(
-            path=entry.path,
-            name=entry.file,
+            file=entry.file,
+            name=entry.name,
             category=entry.category,
             target=numbers.get(entry.category, ""),
-            group=entry.file,
+            group=entry.name,
             split=entry.split,
             fault=entry.fault or ("" if entry.is_utf8 else NOT_UTF8),
         )
         for entry in layout.entries
-        if entry.path.suffix.lower() in SUFFIXES
+        if entry.file.path.suffix.lower() in SUFFIXES
     ]
     return Layout(clips, [layout.describe(), "each file is taken for a recording of its own"])
 
 
-def _explain_tables(archive: Path, tables: Sequence[Path]) -> str:
+def _explain_tables(files: Sequence[File], tables: Sequence[str]) -> str:
     if not tables:
-        contents = shorten(sorted(path.name for path in archive.iterdir())) or "nothing"
+        contents = shorten(sorted({file.path.parts[0] for file in files})) or "nothing"
         return (
             f"The archive holds no table that lists its sounds (at its top: {contents}), and clean.only_esc10 needs "
             "ESC-50's. Set clean.only_esc10 to false, or source.archive to ESC-50's archive."
         )
-    names = shorten([path.relative_to(archive).as_posix() for path in tables])
     return (
-        f"The archive holds {len(tables)} tables that list sounds ({names}). One is needed, or one for each split, "
-        "with train, val or test in its name: remove the others."
+        f"The archive holds {len(tables)} tables that list sounds ({shorten(tables)}). One is needed, or one for each "
+        "split, with train, val or test in its name: remove the others."
     )

@@ -20,11 +20,11 @@ from tasks.learning.transforms import Transforms
 
 
 def prepare(
-    member: Member, compute: Compute, fold: int, *, features: Path, folds: Path, bands: Path
+    member: Member, compute: Compute, fold: int, *, features: list[Path], folds: Path, bands: Path
 ) -> tuple[Lesson, nn.Module]:
     """Return the lesson and the network, whose first layer holds the measured `bands`.
 
-    `features` and `bands` are the folders of the member's kind of features, spectrograms or waveforms.
+    `features` are the folders of the member's kind of features, one for each shard; `bands` that of their statistics.
     """
     measured = torch.from_numpy(np.load(bands / "bands.npy"))
     lesson = Lesson(

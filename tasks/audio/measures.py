@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.audio.decode import Samples, read_mono
+from tasks.files import list_shards
 from tasks.parallel import map_cores
 from tasks.report import Report
 
@@ -53,8 +54,9 @@ def measure_clips(archive: Path, clips: Path, *, out: Path, report: Report) -> N
 def _measure_each(archive: Path, chosen: pd.DataFrame) -> Iterator[tuple[float, float]]:
     """Yield the loudness and the tempo of each clip; only reading is left to several threads."""
     rates_hz = chosen["sample_rate_hz"].astype(int).tolist()
-    paths = [archive / name for name in chosen["file"]]
-    sounds = map_cores(lambda clip: read_mono(*clip, LONGEST_S), zip(paths, rates_hz, strict=True))
+    files = {file.name: file for shard in list_shards(archive) for file in shard}
+    pairs = zip((files[name] for name in chosen["file"]), rates_hz, strict=True)
+    sounds = map_cores(lambda pair: read_mono(pair[0].open(), pair[1], LONGEST_S), pairs)
     for samples, rate_hz in zip(sounds, rates_hz, strict=True):
         yield measure_loudness(samples, rate_hz), measure_tempo(samples, rate_hz)
 

@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -12,6 +11,7 @@ import soundfile
 from tasks.audio.decode import LOUDEST, open_sound
 from tasks.audio.wav import count_lost_bytes
 from tasks.file_formats import name_format
+from tasks.files import File
 from tasks.parallel import map_cores
 from tasks.report import Report
 
@@ -45,39 +45,35 @@ class Sound:
         return 20 * math.log10(self.peak) if self.peak > 0 else -math.inf
 
 
-def inspect_sounds(paths: Sequence[Path], report: Report) -> list[Sound]:
+def inspect_sounds(files: Sequence[File], report: Report) -> list[Sound]:
     """Decode every file and return the content of each, in the same order."""
     sounds = []
-    for sound in map_cores(inspect_sound, paths):
+    for sound in map_cores(inspect_sound, files):
         sounds.append(sound)
-        report.progress(len(sounds), len(paths), "clips")
+        report.progress(len(sounds), len(files), "clips")
     return sounds
 
 
-def inspect_sound(path: Path) -> Sound:
+def inspect_sound(file: File) -> Sound:
     """Decode one file block by block: length, loudest sample, and a digest of its samples, channels and rate."""
     try:
-        with open_sound(path) as sound:
-            return _read_through(sound, has_lost=count_lost_bytes(path) > 0)
+        with open_sound(file.open()) as sound:
+            return _read_through(sound, has_lost=count_lost_bytes(file) > 0)
     except (soundfile.LibsndfileError, OSError) as error:
-        return _name_fault(path, error)
+        return _name_fault(file, error)
 
 
-def inspect_header(path: Path) -> Sound:
+def inspect_header(file: File) -> Sound:
     """Read the header of one file: its length, channels and rate; a file with a good header may still be damaged."""
     try:
-        with open_sound(path) as sound:
+        with open_sound(file.open()) as sound:
             return Sound(sound.frames, sound.channels, sound.samplerate)
     except (soundfile.LibsndfileError, OSError) as error:
-        return _name_fault(path, error)
+        return _name_fault(file, error)
 
 
-def _name_fault(path: Path, error: Exception) -> Sound:
-    if not path.is_file():
-        return Sound(fault="missing: no such file in the archive")
-    with path.open("rb") as file:
-        start = file.read(16)
-    if not start:
+def _name_fault(file: File, error: Exception) -> Sound:
+    if not (start := file.read(16)):
         return Sound(fault="empty: a file of zero bytes")
     return Sound(fault=name_format(start) or f"unreadable: {getattr(error, 'error_string', error)}")
 

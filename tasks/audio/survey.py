@@ -11,6 +11,7 @@ from tasks.audio.clean import Clean, find_fault, find_meanings
 from tasks.audio.layout import find_layout
 from tasks.audio.sounds import Sound, inspect_header
 from tasks.clean_table import Dropped
+from tasks.files import list_folder
 from tasks.parallel import map_cores
 from tasks.survey import Survey
 
@@ -25,8 +26,8 @@ def survey_sounds(archive: Path, clean: Clean) -> Survey:
 
     Raises UserError when there is neither a table nor class folders.
     """
-    layout = find_layout(archive, only_esc10=clean.only_esc10)
-    sounds = list(map_cores(inspect_header, [clip.path for clip in layout.clips]))
+    layout = find_layout(list_folder(archive), only_esc10=clean.only_esc10)
+    sounds = list(map_cores(lambda clip: inspect_header(clip.file) if clip.file else Sound(), layout.clips))
     meanings = find_meanings(layout.clips)
     faults = [find_fault(clip, meanings) or sound.fault for clip, sound in zip(layout.clips, sounds, strict=True)]
     rows = list(zip(layout.clips, sounds, faults, strict=True))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from tasks.files import File
+
 HEADER_BYTES = 12
 CHUNK = struct.Struct("<4sI")
 LEAST_UNKNOWN = 0x7FFFF000  # what ffmpeg, sox and others write as the length when they write to a pipe
@@ -40,14 +42,12 @@ def repair_wav(source: Path | BytesIO) -> BytesIO | None:
     return BytesIO(CHUNK.pack(b"RIFF", len(body)) + body)
 
 
-def count_lost_bytes(path: Path) -> int:
+def count_lost_bytes(file: File) -> int:
     """Return how many bytes of samples a WAV file lacks that its header claims; 0 for other files."""
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
-    data = next((chunk for chunk in list_chunks(start) if chunk.name == b"data"), None)
+    data = next((chunk for chunk in list_chunks(file.read(1 << 16)) if chunk.name == b"data"), None)
     if data is None or data.claimed >= LEAST_UNKNOWN:
         return 0
-    return max(0, data.start + data.claimed - path.stat().st_size)
+    return max(0, data.start + data.claimed - file.count_bytes())
 
 
 def list_chunks(content: bytes) -> Iterator[Chunk]:

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from tasks.download import UNPACKED
 from tasks.errors import UserError
+from tasks.files import pack_folder
 from tasks.origin import Digest, Origin, Place, list_inputs, obtain
 from tasks.report import Report
 from tasks.section import Section
@@ -71,14 +73,17 @@ class Row:
             return ""
 
 
-def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, downloads: Path, checkpoints: Path) -> None:
-    """Fetch pictures into `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
+def fetch_addresses(
+    addresses: Addresses, *, shards: int, out: Path, report: Report, downloads: Path, checkpoints: Path
+) -> None:
+    """Fetch pictures as `{train,val,test}/{class}/{row}.{ext}`; write `dropped.csv` (row, url, class, type, reason).
 
-    The extension fits the content, whatever the address says. A type is any word for a split, such as Train or valid,
-    as in the names of folders. Set aside are rows without a valid address, class or type, and addresses that are dead,
-    slow, endless, too large, no picture, or lead, also by a redirect, to this machine or a private network (unless
-    allowed). Fetched pictures stay in `checkpoints` for the next run, a fetched table in `downloads`. Connections
-    ignore any proxy. Raises UserError when the table cannot be read or no picture could be fetched.
+    The pictures are packed in `shards` tar files (`tasks/files.py`). The extension fits the content, whatever the
+    address says. A type is any word for a split, such as Train or valid, as in the names of folders. Set aside are
+    rows without a valid address, class or type, and addresses that are dead, slow, endless, too large, no picture,
+    or lead, also by a redirect, to this machine or a private network (unless allowed). Fetched pictures stay in
+    `checkpoints` for the next run, a fetched table in `downloads`. Connections ignore any proxy. Raises UserError
+    when the table cannot be read or no picture could be fetched.
     """
     rows = _read_table(addresses, downloads, report)
     reasons = {row.number: _find_fault(row) for row in rows}
@@ -90,7 +95,8 @@ def fetch_addresses(addresses: Addresses, *, out: Path, report: Report, download
     if not kept:
         raise UserError(_describe_nothing(rows, reasons))
     for row in kept:
-        _place_picture(checkpoints / _name_file(row), out, row)
+        _place_picture(checkpoints / _name_file(row), out / UNPACKED, row)
+    pack_folder(out / UNPACKED, out, shards)
     _write_dropped(out, rows, reasons)
     report.say(f"{len(kept)} pictures fetched, {len(rows) - len(kept)} set aside (dropped.csv says why).")
 
@@ -164,7 +170,7 @@ def _place_picture(fetched: Path, out: Path, row: Row) -> None:
     from tasks.images.web_picture import name_extension
 
     folder = out / row.split / row.category
-    with name_disk_faults(out, fetched.stat().st_size):
+    with name_disk_faults(out.parent, fetched.stat().st_size):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(fetched, folder / f"{_name_file(row)}.{name_extension(fetched)}")
 

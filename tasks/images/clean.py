@@ -1,8 +1,12 @@
-"""Make a clean table of an archive of pictures in class folders; unusable files are set aside with the reason."""
+"""Make a clean table of an archive of pictures in class folders; unusable files are set aside with the reason.
+
+Each shard of the archive is checked by a stage of its own; one stage then makes the table of what they found.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -11,15 +15,16 @@ from pydantic import Field, model_validator
 from tasks.class_folders import MAX_NAMED, NOT_UTF8, Entry, Layout, find_layout
 from tasks.clean_table import Dropped, count_kinds, write_examples, write_summary
 from tasks.errors import UserError
+from tasks.files import choose_shard, list_shard, list_shards
 from tasks.images.near_duplicates import HashedPicture, find_duplicates, gather_hashes, group_near
 from tasks.images.pictures import LARGEST_PIXELS, SUFFIXES, Picture, inspect_pictures
 from tasks.report import Report
 from tasks.section import Section
+from tasks.shard_tables import read_checked, write_checked, write_kept
 from tasks.splits import name_splits
 from tasks.tables import read_rows
 
-FETCHED = "dropped.csv"  # `fetch_addresses` writes it at the top of its output
-FETCHED_COLUMNS = ("row", "url", "class", "type", "reason")
+FETCHED = "dropped.csv"  # `fetch_addresses` writes it beside the shards
 PICTURE_COLUMNS = (
     "example", "file", "fold", "split", "label", "category", "group", "width", "height", "mode", "orientation",
 )  # fmt: skip
@@ -70,24 +75,35 @@ class DroppedPicture(Dropped):
     category: str
 
 
-def clean_pictures(archive: Path, clean: CleanPictures, *, out: Path, report: Report) -> None:
+def check_pictures(shard: Path, *, max_pixels: int, out: Path, report: Report) -> None:
+    """Write what each file of a shard contains: every file is decoded completely.
+
+    A file whose header claims more than `max_pixels` is not decoded.
+    """
+    files = list_shard(shard)
+    write_checked(out, files, inspect_pictures(files, max_pixels, report))
+
+
+def clean_pictures(archive: Path, checked: list[Path], clean: CleanPictures, *, out: Path, report: Report) -> None:
     """Write `examples.csv`, `classes.csv`, `dropped.csv`, `report.json`, `balance.png` and `sizes.png`.
 
-    Every file is decoded completely. Set aside are files that are no picture, unreadable, truncated, animated, too
-    small, a decompression bomb or in no class folder, and pictures that are duplicates or near duplicates, in two
-    splits, or under two labels. Addresses that `fetch_addresses` could not fetch are copied to `dropped.csv`. Labels
-    number the sorted class names. Raises UserError when there are no class folders, or when a class has too few usable
-    pictures or none in some split.
+    `archive` is the folder of the shards, `checked` what `check_pictures` wrote of each. For each shard the names of
+    its usable pictures are written too, `kept-N.csv`; the examples stand in their order. Set aside are files that are
+    no picture, unreadable, truncated, animated, too small, a decompression bomb or in no class folder, and pictures
+    that are duplicates or near duplicates, in two splits, or under two labels. Addresses that `fetch_addresses` could
+    not fetch are copied to `dropped.csv`. Labels number the sorted class names. Raises UserError when there are no
+    class folders, or when a class has too few usable pictures or none in some split.
     """
-    layout = find_layout(archive, SUFFIXES)
+    shards = list_shards(archive)
+    pictures = read_checked(checked, Picture, chain.from_iterable(shards))
+    layout = find_layout(chain.from_iterable(shards), SUFFIXES)
     report.say(layout.describe())
-    is_fetched = _is_fetched(archive)
-    entries = [entry for entry in layout.entries if not (is_fetched and entry.file == FETCHED)]
-    pictures = inspect_pictures([entry.path for entry in entries], clean.max_pixels, report)
-    kept, dropped = _split_usable([InspectedFile(*pair) for pair in zip(entries, pictures, strict=True)], clean)
-    dropped = (_read_unfetched(archive) if is_fetched else []) + dropped
+    kept, dropped = _split_usable([InspectedFile(entry, pictures[entry.file.name]) for entry in layout.entries], clean)
+    dropped = _read_unfetched(archive) + dropped
     _check_classes(layout, kept, dropped, clean)
+    kept.sort(key=lambda row: choose_shard(row.entry.file.name, len(shards)))
     _write_tables(out, kept, dropped, clean)
+    write_kept(out, [row.entry.file for row in kept], shards)
     _draw_plots(out, kept)
     report.say(f"{len(kept)} pictures kept, {len(dropped)} set aside (dropped.csv says why).")
 
@@ -102,7 +118,7 @@ def _split_usable(
         reasons[usable[number]] = reason
     kept = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     pairs = zip((row.entry for row in rows), reasons, strict=True)
-    return kept, [DroppedPicture(entry.file, reason, entry.split, entry.category) for entry, reason in pairs if reason]
+    return kept, [DroppedPicture(entry.name, reason, entry.split, entry.category) for entry, reason in pairs if reason]
 
 
 def find_fault(row: InspectedFile, clean: CleanPictures) -> str:
@@ -121,21 +137,12 @@ def find_fault(row: InspectedFile, clean: CleanPictures) -> str:
 
 def _hash_picture(row: InspectedFile) -> HashedPicture:
     entry, picture = row.entry, row.picture
-    return HashedPicture(entry.file, entry.split, entry.category, picture.digest, picture.phash)
-
-
-def _is_fetched(archive: Path) -> bool:
-    """Return whether `fetch_addresses` wrote the archive."""
-    table = archive / FETCHED
-    if not table.is_file():
-        return False
-    with table.open("rb") as file:
-        return file.readline().strip() == ",".join(FETCHED_COLUMNS).encode()
+    return HashedPicture(entry.name, entry.split, entry.category, picture.digest, picture.phash)
 
 
 def _read_unfetched(archive: Path) -> list[DroppedPicture]:
     """Return the addresses that `fetch_addresses` could not fetch."""
-    rows = read_rows(archive / FETCHED, FETCHED_COLUMNS)
+    rows = read_rows(archive / FETCHED) if (archive / FETCHED).exists() else []
     return [
         DroppedPicture(row["url"], row["reason"], name_splits([row["type"]])[row["type"]], row["class"]) for row in rows
     ]
@@ -213,7 +220,7 @@ def _write_tables(
 def _describe_picture(row: InspectedFile, group: int) -> dict[str, object]:
     entry, picture = row.entry, row.picture
     return {
-        "file": entry.file,
+        "file": entry.name,
         "fold": "",
         "split": entry.split,
         "category": entry.category,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.features import open_features
+from tasks.features import Features, open_features
 from tasks.images.member import Member
 from tasks.learning.fitted import read_fit
 from tasks.learning.predictions import Predictions, join_predictions, read_rounds
@@ -29,7 +29,7 @@ class PredictedPictures:
     """The ensemble's predictions of its test pictures, with all pictures and the class names."""
 
     predictions: Predictions
-    pictures: NDArray[np.uint8]
+    pictures: Features
     classes: list[str]
 
     def caption(self, position: int) -> str:
@@ -41,7 +41,7 @@ class PredictedPictures:
 
 def analyse_errors(
     ensemble: Path,
-    features: Path,
+    features: list[Path],
     pictures: Path,
     fitted: list[Path],
     members: Mapping[str, Member],
@@ -51,7 +51,7 @@ def analyse_errors(
 ) -> None:
     """Draw the ensemble's predictions of its test pictures, and the learning curves of all `fitted`.
 
-    `features` is the folder of the pictures at the largest size, `pictures` that of the clean table. Writes
+    `features` are the folders of the pictures at the largest size, `pictures` is that of the clean table. Writes
     `worst.png` and `uncertain.png` (sheets), `maps.png` (Grad-CAM, Selvaraju 2017, of the last fit),
     `learning_curves.csv` and `.png` (loss and learning rate over all sizes) and `errors.csv` (every test picture, the
     worst first).

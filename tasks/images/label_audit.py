@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.features import open_features
+from tasks.features import Features, open_features
 from tasks.learning.label_audit import list_audited, make_regression, predict_out_of_fold, write_audit
 from tasks.report import Report
 from tasks.tables import read_rows
@@ -22,11 +22,11 @@ SHOWN = 24  # pictures on the sheet
 COLUMNS = 6
 
 
-def audit_pictures(features: Path, pictures: Path, folds: Path, *, fold: int, out: Path, report: Report) -> None:
+def audit_pictures(features: list[Path], pictures: Path, folds: Path, *, fold: int, out: Path, report: Report) -> None:
     """Audit the labels of the training and validation part of the round that holds out `fold`.
 
-    `features` is the folder of the pictures at one size, `pictures` that of the clean table. Writes what `write_audit`
-    does, and `sheet.png`, the pictures with the most doubtful labels.
+    `features` are the folders of the pictures at one size, `pictures` is that of the clean table. Writes what
+    `write_audit` does, and `sheet.png`, the pictures with the most doubtful labels.
     """
     from tasks.learning.frozen_features import describe_pictures
 
@@ -36,7 +36,7 @@ def audit_pictures(features: Path, pictures: Path, folds: Path, *, fold: int, ou
     _draw_sheet(out, squares)
 
 
-def _read_batches(squares: NDArray[np.uint8], rows: NDArray[np.int64], report: Report) -> Iterator[Tensor]:
+def _read_batches(squares: Features, rows: NDArray[np.int64], report: Report) -> Iterator[Tensor]:
     """Yield pictures (b, 3, SIDE_PX, SIDE_PX) in 0..255."""
     import torch
 
@@ -48,7 +48,7 @@ def _read_batches(squares: NDArray[np.uint8], rows: NDArray[np.int64], report: R
         report.progress(start + len(batch), len(rows), "pictures")
 
 
-def _draw_sheet(out: Path, squares: NDArray[Any]) -> None:
+def _draw_sheet(out: Path, squares: Features) -> None:
     from tasks.plots import draw_pictures
 
     rows = read_rows(out / "audit.csv")[:SHOWN]

@@ -23,7 +23,7 @@ def prepare(
     compute: Compute,
     fold: int,
     *,
-    features: Path,
+    features: list[Path],
     folds: Path,
     size: Size,
     before: Path | None = None,
@@ -32,8 +32,8 @@ def prepare(
 ) -> tuple[Lesson, nn.Module]:
     """Return the lesson of one size, and the network, with the weights of the fit `before` if that is given.
 
-    `features` is the folder of the pictures at this size. A fit continues a learning-rate cycle of `epochs`, of which
-    `done` were trained before it. A range test needs no cycle.
+    `features` are the folders of the pictures at this size, one for each shard. A fit continues a learning-rate cycle
+    of `epochs`, of which `done` were trained before it. A range test needs no cycle.
     """
     lesson = Lesson(
         parts=read_examples(features, folds, read_round(folds, fold)),

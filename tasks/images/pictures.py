@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tasks.file_formats import name_format
+from tasks.files import File
 from tasks.images.decode import (
     BROKEN,
     describe_depth,
@@ -46,36 +46,36 @@ class Picture:
     fault: str = ""
 
 
-def inspect_pictures(paths: Sequence[Path], max_pixels: int, report: Report) -> list[Picture]:
+def inspect_pictures(files: Sequence[File], max_pixels: int, report: Report) -> list[Picture]:
     """Decode every file of at most `max_pixels` and return the content of each, in the same order."""
     pictures = []
-    for picture in map_cores(partial(inspect_picture, max_pixels=max_pixels), paths):
+    for picture in map_cores(partial(inspect_picture, max_pixels=max_pixels), files):
         pictures.append(picture)
-        report.progress(len(pictures), len(paths), "pictures")
+        report.progress(len(pictures), len(files), "pictures")
     return pictures
 
 
-def inspect_picture(path: Path, max_pixels: int) -> Picture:
+def inspect_picture(file: File, max_pixels: int) -> Picture:
     """Decode one file completely, at full size, because nothing less detects a truncated file.
 
     The perceptual hash is `phash` of the library imagehash: the signs of the 8 x 8 lowest frequencies.
     """
-    return _inspect(path, max_pixels, _inspect_pixels)
+    return _inspect(file, max_pixels, _inspect_pixels)
 
 
-def inspect_header(path: Path, max_pixels: int) -> Picture:
+def inspect_header(file: File, max_pixels: int) -> Picture:
     """Read the header of one file: its size and pixel format; a file with a good header may still be damaged."""
-    return _inspect(path, max_pixels, lambda opened: Picture(*opened.size, opened.mode))
+    return _inspect(file, max_pixels, lambda opened: Picture(*opened.size, opened.mode))
 
 
-def _inspect(path: Path, max_pixels: int, read: Callable[[Image.Image], Picture]) -> Picture:
-    if path.stat().st_size == 0:
+def _inspect(file: File, max_pixels: int, read: Callable[[Image.Image], Picture]) -> Picture:
+    if file.count_bytes() == 0:
         return Picture(fault="not a picture: a file of zero bytes")
     try:
-        with open_picture(path) as opened:
+        with open_picture(file.open()) as opened:
             return _find_header_fault(opened, max_pixels) or read(opened)
     except BROKEN as error:
-        return Picture(fault=_name_fault(path, error))
+        return Picture(fault=_name_fault(file, error))
 
 
 def _find_header_fault(opened: Image.Image, max_pixels: int) -> Picture | None:
@@ -102,16 +102,15 @@ def _inspect_pixels(opened: Image.Image) -> Picture:
     return Picture(picture.width, picture.height, mode, orientation, digest.hexdigest(), phash)
 
 
-def _name_fault(path: Path, error: BaseException) -> str:
+def _name_fault(file: File, error: BaseException) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"decompression bomb: its header claims more than {LARGEST_PIXELS} pixels"
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = file.read(16)
     if isinstance(error, UnidentifiedImageError):
         if starts_as_picture(start):
             return "unreadable: it begins as a picture and is damaged or cut"
         return name_format(start) or "not a picture"
     fault = describe_fault(error)
     # libwebp does not say that a file is truncated, but the file's length shows it.
-    cut_webp = start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") + 8 > path.stat().st_size
+    cut_webp = start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") + 8 > file.count_bytes()
     return f"{'truncated' if cut_webp or 'runcat' in fault else 'unreadable'}: {fault}"

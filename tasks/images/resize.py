@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.features import write_features
-from tasks.images.decode import read_picture
+from tasks.files import File
+from tasks.images.decode import Source, read_picture
 from tasks.parallel import map_cores
 from tasks.report import Report
-from tasks.tables import read_rows
+from tasks.shard_tables import read_kept
 
 Pixels = NDArray[np.uint8]
 
@@ -20,21 +21,21 @@ DECODE_SCALE = 2
 """A JPEG is decoded at this many times the square's side or more, so that resampling still has pixels to average."""
 
 
-def resize_pictures(archive: Path, pictures: Path, *, pixels: int, out: Path, report: Report) -> None:
+def resize_pictures(shard: Path, kept: Path, *, pixels: int, out: Path, report: Report) -> None:
     """Write `features.npy`, uint8 (pictures, pixels, pixels, 3) RGB, and the size as `picture.json`.
 
-    `archive` is the unpacked archive, `pictures` the folder of the clean table `examples.csv`. Raises UserError
-    when a file cannot be read or the disk is full.
+    `kept` is the clean stage's table of the shard's usable pictures. Raises UserError when a file cannot be read or the
+    disk is full.
     """
-    paths = [archive / row["file"] for row in read_rows(pictures / "examples.csv", ["file"])]
-    shape = (len(paths), pixels, pixels, 3)
-    write_features(out, _resize_all(paths, pixels, report), shape=shape, dtype=np.uint8)
+    files = read_kept(shard, kept)
+    shape = (len(files), pixels, pixels, 3)
+    write_features(out, _resize_all(files, pixels, report), shape=shape, dtype=np.uint8)
     (out / "picture.json").write_text(json.dumps({"pixels": pixels}, indent=2) + "\n")
 
 
-def read_square(path: Path, pixels: int) -> Pixels:
+def read_square(picture: Source, pixels: int) -> Pixels:
     """Return a picture file's square: (pixels, pixels, 3) RGB."""
-    return crop_square(read_picture(path, least_px=DECODE_SCALE * pixels), pixels)
+    return crop_square(read_picture(picture, least_px=DECODE_SCALE * pixels), pixels)
 
 
 def crop_square(picture: Image.Image, pixels: int) -> Pixels:
@@ -55,11 +56,11 @@ def crop_square(picture: Image.Image, pixels: int) -> Pixels:
     return cropped
 
 
-def _resize_all(paths: list[Path], pixels: int, report: Report) -> Iterator[Pixels]:
+def _resize_all(files: list[File], pixels: int, report: Report) -> Iterator[Pixels]:
     """Yield (1, pixels, pixels, 3) for each picture; each is computed alone, so it depends on no other picture."""
     import torch  # noqa: F401  (imported here because the workers divide the cores only if torch is already imported)
 
-    squares = map_cores(lambda path: read_square(path, pixels), paths)
+    squares = map_cores(lambda file: read_square(file.open(), pixels), files)
     for done, square in enumerate(squares, start=1):
         yield square[None]
-        report.progress(done, len(paths), "pictures")
+        report.progress(done, len(files), "pictures")

@@ -48,7 +48,9 @@ def check_sizes(sizes: Mapping[str, Size], wanted: Mapping[str, str]) -> None:
     if not sizes:
         raise ValueError("sizes is empty: add at least one size, for example small")
     if invalid := [name for name in sizes if name == ALL or not name.isidentifier()]:
-        raise ValueError(f"sizes.{invalid[0]}: a size's name consists of letters and digits, and is not {ALL!r}")
+        raise ValueError(
+            f"sizes.{invalid[0]}: a size's name begins with a letter, has letters, digits and _, and is not {ALL!r}"
+        )
     for (first, smaller), (second, larger) in pairwise(sizes.items()):
         if larger.pixels < smaller.pixels:
             raise ValueError(

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tasks.errors import UserError
-from tasks.features import FILE_NAME
+from tasks.features import Features, open_features
 from tasks.folds import Round
 from tasks.learning.balance import draw_evenly
 from tasks.learning.ragged import Ragged, sort_by_length
@@ -17,10 +16,25 @@ from tasks.tables import read_rows
 
 
 @dataclass(frozen=True)
-class Examples:
-    """The chosen `rows` of two arrays: features (n, ...) of any type or ragged, maybe on disk, and labels (n) int64."""
+class Stored:
+    """Features (n, ...) on disk, from which tensors are read."""
 
-    features: Tensor | Ragged
+    features: Features
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of examples, and shape of each."""
+        return self.features.shape
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.features[rows.numpy()])
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The chosen `rows` of two arrays: features (n, ...) of any type, on disk or ragged, and labels (n) int64."""
+
+    features: Tensor | Stored | Ragged
     labels: Tensor
     rows: Tensor
 
@@ -75,14 +89,12 @@ class Parts:
     test: Examples
 
 
-def read_examples(features: Path, folds: Path, rows: Round) -> Parts:
+def read_examples(features: Sequence[Path], folds: Path, rows: Round) -> Parts:
     """Return the parts of a round, their features memory-mapped, so that only a batch at a time is in memory."""
-    # Copy on write, because torch warns of read-only arrays; nothing here writes.
-    array = torch.from_numpy(np.load(features / FILE_NAME, mmap_mode="c", allow_pickle=False))
-    return divide_examples(array, folds, rows)
+    return divide_examples(Stored(open_features(features)), folds, rows)
 
 
-def divide_examples(features: Tensor | Ragged, folds: Path, rows: Round) -> Parts:
+def divide_examples(features: Tensor | Stored | Ragged, folds: Path, rows: Round) -> Parts:
     """Return the parts of a round; the labels are read from `folds`."""
     labels = torch.tensor([int(row["label"]) for row in read_rows(folds / "folds.csv", ["label"])])
     train, valid, test = (

@@ -37,7 +37,7 @@ ONLY_MARKS = rf"^(?:(?:{ADDRESS}|{NAME})(?: |$))*$"
 NEUTRAL = "neutral"
 USABLE, EMPTY, LEFT_OUT, UNKNOWN = range(4)
 REASONS = {
-    EMPTY: "empty: no text beside names and addresses",
+    EMPTY: "empty: no text beside @names and web addresses",
     LEFT_OUT: "neutral: left out, as clean.neutral says",
     UNKNOWN: "unknown label: {!r} is none of {}",
 }

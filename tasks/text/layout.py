@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.class_folders import shorten
 from tasks.errors import UserError
-from tasks.source_tables import SEPARATORS, find_column, list_tables
+from tasks.source_tables import SEPARATORS, find_column, is_utf16, list_tables
 from tasks.splits import name_splits
 from tasks.text.decode import decode_block, mend_line_ends
 from tasks.text.sections import CleanTweets
@@ -98,6 +98,8 @@ def recognise_table(path: Path, clean: CleanTweets) -> Table | str:
     """Return a table of labelled texts (its split unknown), or why the file is none."""
     if path.stat().st_size == 0:
         return "it is empty (0 bytes)"
+    if is_utf16(path):
+        return "it is UTF-16: save it as UTF-8"
     lines = sample_lines(path)
     separator = clean.separator.replace(TAB, "\t") if clean.separator != "auto" else find_separator(lines)
     if not (rows := split_lines(lines, separator)):

@@ -9,11 +9,12 @@ from pathlib import Path
 from tasks.class_folders import shorten
 from tasks.clean_table import Dropped
 from tasks.errors import UserError
-from tasks.source_tables import list_tables
+from tasks.source_tables import find_column, list_tables
 from tasks.survey import Survey
 from tasks.text.gather import clean_block
 from tasks.text.labels import find_labels
 from tasks.text.layout import (
+    COLUMNS,
     NAME_COLUMNS,
     Layout,
     Table,
@@ -73,7 +74,11 @@ def guess_columns(archive: Path) -> dict[str, object]:
         columns = list(zip(*rows[1:], strict=True))
         if len(columns) < 2:
             continue
-        text = max(range(len(columns)), key=lambda place: sum(map(len, columns[place])))
+        names = [find_column(rows[0], known) for role, known in COLUMNS.items() if role not in ("label", "text")]
+        free = [place for place, _ in enumerate(columns) if rows[0][place] not in names]
+        if len(free) < 2:
+            continue
+        text = max(free, key=lambda place: sum(map(len, columns[place])))
         few = {place: len(set(values)) for place, values in enumerate(columns) if place != text}
         label = min(few, key=lambda place: (few[place] < 2, few[place]))
         if not 2 <= few[label] <= min(MOST_LABELS, len(rows) / 2):

@@ -71,6 +71,7 @@ def unattended(server_state: Path, warm: WarmPython, tmp_path_factory: pytest.Te
 def audio_run(warm: WarmPython, server_state: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioProject:
     """A checkout that ran the whole sounds flow once under Prefect, in holdout mode with one short training."""
     made = AudioProject.create(tmp_path_factory.mktemp("audio") / "whole", warm)
+    (made.root / ".trifold").mkdir(exist_ok=True)
     shutil.copy(server_state, made.root / ".trifold/servers.json")
     made.set_param("recipe.epochs", "2")
     made.said = made.call("python", "-m", "flows", "run", "audio").check().output

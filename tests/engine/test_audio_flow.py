@@ -60,7 +60,7 @@ def test_a_training_records_params_figures_weights_and_what_it_read(project: Aud
     assert fit.data.params["members.melnet.epochs"] == "2"
     lock = (project.root / "dvc.lock").read_text()
     assert fit.data.tags["output.md5"] in lock
-    assert fit.data.tags["input.md5.data/audio/spectrograms"] in lock
+    assert fit.data.tags["input.md5.data/audio/spectrograms-shard-0"] in lock
     assert {"state_dict.pt", "history.png", "history.csv"} <= list_artifacts(project, fit.info.run_id)
     assert any("loss" in name for name in fit.data.metrics)
     assert any(name.startswith("system/") for name in runs["audio"].data.metrics)
@@ -162,7 +162,7 @@ def test_a_report_that_cannot_be_made_fails_no_run(project: AudioProject) -> Non
 
 
 def test_predict_names_classes(project: AudioProject) -> None:
-    sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
+    sound = project.extract("audio", "1-*-0.wav")
     done = project.call("python", "-m", "flows", "predict", "audio", str(sound)).check()
     assert "%" in done.output
     bad = project.root / "no-sound.wav"
@@ -178,7 +178,7 @@ def test_the_page_to_try_it_says_what_predict_says_and_refuses_alike(project: Au
     from tasks.audio.predict import open_model
     from tasks.learning.answers import ask_model
 
-    sound = next((project.root / "data/audio/download").rglob("1-*-0.wav"))
+    sound = project.extract("audio", "1-*-0.wav")
     (answer,) = ask_model(open_model(project.root / "data/audio/export/model.pt"), [sound], top=100)
     bad = tmp_path / "no-sound.wav"
     bad.write_text("nothing to hear")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("audio flow")
 QUICK = {
     "python -m flows run audio": "cached",
     "python -m flows status audio": "fresh",
-    "python -m flows graph": "audio-spectrograms",
+    "python -m flows graph": "audio-spectrograms-shard-0",
     "python -m flows predict audio some.wav": "some.wav",
     "python -m flows runs": "finished",
     "python -m flows models": "champion",
@@ -91,8 +91,7 @@ def checkout(audio_run: AudioProject, tmp_path_factory: pytest.TempPathFactory) 
     project = audio_run.copy(tmp_path_factory.mktemp("documents") / "checkout")
     for name in ("pyproject.toml", ".gitignore", "prefect.yaml"):
         shutil.copy(REPOSITORY / name, project.root)
-    sound = next((project.root / "data/audio/download").rglob("*.wav"))
-    shutil.copy(sound, project.root / "some.wav")
+    shutil.copy(project.extract("audio", "*.wav"), project.root / "some.wav")
     (project.root / ".dvc/.gitignore").write_text("/cache\n/tmp\n")
     for command in ("git init -q", "git add -A", "git -c user.name=t -c user.email=t@t.invalid commit -qm all"):
         project.call(*command.split()).check()

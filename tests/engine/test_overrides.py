@@ -147,7 +147,7 @@ WRONG = {
     ),
     "a path that does not exist": (
         ("--set", "source.path=gone.txt"),
-        "error: tiny-read needs gone.txt, which does not exist: correct the path in params/tiny.yaml",
+        "error: tiny-read needs gone.txt, which does not exist: correct the path in --set or in params/tiny.yaml",
     ),
     "one right, one wrong": (("--set", "notes.comment=x", "--set", "join.separator=3"), "join.separator is 3"),
 }

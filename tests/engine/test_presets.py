@@ -234,4 +234,4 @@ def find_folders(value: Any, place: Path) -> Any:
     """Return an argument with each artifact replaced by its folder."""
     if isinstance(value, list | tuple):
         return [find_folders(each, place) for each in value]
-    return place / value.stage if isinstance(value, Artifact) else value
+    return place / value.stage / value.file if isinstance(value, Artifact) else value

@@ -87,7 +87,7 @@ def run_profiled(stage: Stage, place: Path, server: subprocess.Popen[str]) -> li
 
 def place_artifacts(value: Any, place: Path) -> Any:
     if isinstance(value, Artifact):
-        return place / value.stage
+        return place / value.stage / value.file
     return [place_artifacts(one, place) for one in value] if isinstance(value, list) else value
 
 

@@ -272,7 +272,9 @@ def test_a_server_that_does_not_answer_is_named_with_what_to_do(first: TinyProje
     for command in ("run", "tiny"), ("deploy",):
         done = first.call(sys.executable, "-m", "flows", *command, **away)
         assert done.code == 1
-        assert "http://127.0.0.1:9/api does not answer" in done.output and "unset PREFECT_API_URL" in done.output
+        assert (
+            "http://127.0.0.1:9/api does not answer" in done.output and "set PREFECT_API_URL to another" in done.output
+        )
         assert "hunter2" not in done.output and "Traceback" not in done.output
 
 

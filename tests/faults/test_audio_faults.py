@@ -44,7 +44,7 @@ ARCHIVES: dict[str, tuple[ArchiveChange, str, tuple[str, ...]]] = {
 def test_a_bad_archive_is_refused_by_the_stage_that_sees_it(project: AudioProject, tmp_path: Path, case: str) -> None:
     change, failing, words = ARCHIVES[case]
     project.use_source(project.remake_archive(tmp_path / "bad.zip", change))
-    for stage in ("download", "clean", "folds"):
+    for stage in ("download", "check-shard-0", "clean", "folds"):
         if stage == failing:
             break
         project.run_stage(stage).check()
@@ -98,22 +98,34 @@ def test_a_folder_outside_the_project_is_an_input(project: AudioProject, tmp_pat
     rows = json.loads(project.call("python", "-m", "flows", "status", "audio", "--json").check().output)
     assert [f"{folder} changed"] in [row["reasons"] for row in rows if row["stage"] == "audio-download"]
     project.run_stage("download").check()
-    assert list((project.root / "data/audio/download").rglob("0-0-A-0.wav"))
+    assert project.extract("audio", "0-0-A-0.wav").is_file()
 
     folder.rename(tmp_path / "moved")
     refused = project.run_stage("download")
     assert refused.code == 1
-    assert "my sounds, which does not exist: correct the path in params/audio.yaml" in refused.output
+    assert "my sounds, which does not exist: correct the path in --set or in params/audio.yaml" in refused.output
 
 
 def test_bad_files_are_set_aside_with_their_reason(project: AudioProject, tmp_path: Path) -> None:
     project.use_source(project.remake_archive(tmp_path / "bad.zip", WithBadFiles()))
-    for stage in ("download", "clean"):
+    for stage in ("download", "check-shard-0", "clean"):
         project.run_stage(stage).check()
     with (project.root / "data/audio/clean/dropped.csv").open() as file:
         reasons = [row["reason"] for row in csv.DictReader(file)]
     assert any("empty" in reason for reason in reasons)
     assert any("not audio" in reason or "unreadable" in reason for reason in reasons)
+
+
+def test_data_that_were_not_checked_are_refused_by_the_clean_stage_alone(project: AudioProject, tmp_path: Path) -> None:
+    shutil.copytree(project.extract("audio", "*.wav").parents[1], tmp_path / "sounds")
+    sound = next((tmp_path / "sounds").rglob("*.wav"))
+    for name in ("dog/1.wav", "cat/2.wav"):
+        (tmp_path / "own" / name).parent.mkdir(parents=True)
+        shutil.copy(sound, tmp_path / "own" / name)
+    project.use_source(tmp_path / "own")
+    project.run_stage("download").check()
+    before = project.snapshot()
+    assert_refused(project, before, project.run_stage("clean").output, "cat/2.wav was not checked", "dvc repro")
 
 
 PARAMS = {
@@ -179,6 +191,6 @@ def test_a_full_disk_is_named_and_loses_nothing(project: AudioProject) -> None:
     project.update_code()
     before = project.snapshot()
     # A limit on the size of files stands in for the full disk: the kernel refuses the write half-way just so.
-    done = project.call("python", "-m", "flows", "stage", "audio-spectrograms", TEST_FILE_LIMIT_BYTES="4000000")
+    done = project.call("python", "-m", "flows", "stage", "audio-spectrograms-shard-0", TEST_FILE_LIMIT_BYTES="4000000")
     assert done.code == 1
     assert_refused(project, before, done.output, "spectrograms")

@@ -14,6 +14,7 @@ from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.learning.toys import Toy
+from tests.tasks.shards import clean_packed_clips, clean_packed_pictures, make_features, pack
 from tests.tasks.text.tweets import PLAIN
 
 FOLDS = Folds(mode="holdout", n_folds=5, valid=4, test=5, seed=1)
@@ -60,43 +61,49 @@ def flip_labels(before: Path, after: Path, *, way: str, seed: int) -> np.ndarray
 
 
 def make_sounds(root: Path) -> Sample:
-    from tasks.audio.clean import Clean, clean_clips
+    from tasks.audio.clean import Clean
     from tasks.audio.label_audit import audit_sounds
     from tasks.audio.sample import SampleSection, make_sample
     from tasks.audio.spectrograms import Spectrogram, precompute_spectrograms
 
     toy = Toy(root)
     make_sample(SampleSection(clips_per_fold=8, seed=2), out=toy.folder("sample"), report=Silent())
-    archive = unpack(toy)
-    clean_clips(
-        archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), out=toy.folder("examples"), report=Silent()
-    )
+    archive = pack(unpack(toy), toy.folder("shards") / "all")
+    clean_packed_clips(archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), toy.folder("examples"))
     front_end = Spectrogram(
         sample_rate_hz=8000, clip_s=1.0, n_fft=512, hop_samples=128, n_mels=32, f_min_hz=0.0, f_max_hz=4000.0
     )
-    precompute_spectrograms(archive, toy.folder("examples"), front_end, out=toy.folder("features"), report=Silent())
+
+    def compute(shard: Path, kept: Path, out: Path) -> None:
+        precompute_spectrograms(shard, kept, front_end, out=out, report=Silent())
+
+    features = make_features(archive, toy.folder("examples"), toy.folder("features"), compute)
 
     def audit(examples: Path, folds: Path, out: Path) -> None:
-        audit_sounds(toy.folder("features"), examples, folds, fold=5, out=out, report=Silent())
+        audit_sounds(features, examples, folds, fold=5, out=out, report=Silent())
 
     return Sample(toy, audit)
 
 
 def make_pictures(root: Path) -> Sample:
-    from tasks.images.clean import CleanPictures, clean_pictures
+    from tasks.images.clean import CleanPictures
     from tasks.images.label_audit import audit_pictures
     from tasks.images.resize import resize_pictures
     from tasks.images.sample import SampleSection, make_sample
 
     toy = Toy(root)
     make_sample(SampleSection(pictures_per_class=40, seed=1), out=toy.folder("sample"), report=Silent())
-    archive = unpack(toy)
+    archive = pack(unpack(toy), toy.folder("shards") / "all")
     clean = CleanPictures(min_side_px=32, max_pixels=10**6, near_duplicate_bits=2, group_bits=6, min_per_class=10)
-    clean_pictures(archive, clean, out=toy.folder("examples"), report=Silent())
-    resize_pictures(archive, toy.folder("examples"), pixels=96, out=toy.folder("features"), report=Silent())
+    clean_packed_pictures(archive, clean, toy.folder("examples"))
+
+    def compute(shard: Path, kept: Path, out: Path) -> None:
+        resize_pictures(shard, kept, pixels=96, out=out, report=Silent())
+
+    features = make_features(archive, toy.folder("examples"), toy.folder("features"), compute)
 
     def audit(examples: Path, folds: Path, out: Path) -> None:
-        audit_pictures(toy.folder("features"), examples, folds, fold=5, out=out, report=Silent())
+        audit_pictures(features, examples, folds, fold=5, out=out, report=Silent())
 
     return Sample(toy, audit)
 

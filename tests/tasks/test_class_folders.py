@@ -6,6 +6,7 @@ import pytest
 
 from tasks.class_folders import NO_CLASS, find_layout
 from tasks.errors import UserError
+from tasks.files import list_folder
 from tasks.splits import name_splits
 
 SUFFIXES = {".png"}
@@ -54,7 +55,7 @@ def test_a_word_in_a_name_says_its_split(names: list[str], splits: dict[str, str
     ],
 )  # fmt: skip
 def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tuple[str, str]]) -> None:
-    layout = find_layout(touch(tmp_path, *names), SUFFIXES)
+    layout = find_layout(list_folder(touch(tmp_path, *names)), SUFFIXES)
     assert layout.folders == expected
     assert {(entry.split, entry.category) for entry in layout.entries if not entry.fault} == expected
 
@@ -70,14 +71,14 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
 )
 def test_a_picture_without_a_class_is_named(tmp_path: Path, more: str, fault: str) -> None:
     names = [f"{split}/{name}/1.png" for split in ("train", "val") for name in ("ant", "bee")]
-    layout = find_layout(touch(tmp_path, *names, more), SUFFIXES)
-    assert {entry.file: entry.fault for entry in layout.entries if entry.fault} == {more: fault}
+    layout = find_layout(list_folder(touch(tmp_path, *names, more)), SUFFIXES)
+    assert {entry.name: entry.fault for entry in layout.entries if entry.fault} == {more: fault}
     assert {name for _, name in layout.folders} == {"ant", "bee"}
 
 
 def test_the_run_says_which_folders_are_splits_and_which_are_classes(tmp_path: Path) -> None:
     names = [f"{split}/bird{n}/1.png" for split in ("Training", "dev") for n in range(7)]
-    assert find_layout(touch(tmp_path, *names), SUFFIXES).describe() == (
+    assert find_layout(list_folder(touch(tmp_path, *names)), SUFFIXES).describe() == (
         "splits: Training (train), dev (valid); 7 classes (bird0, bird1, bird2, bird3, bird4 and 2 more)"
     )
 
@@ -85,4 +86,4 @@ def test_the_run_says_which_folders_are_splits_and_which_are_classes(tmp_path: P
 @pytest.mark.parametrize("names", [["IMG_1.png", "IMG_2.png", "DSC_1.png", "DSC_2.png"], ["train/1.png", "test/2.png"]])
 def test_numbers_of_a_camera_and_splits_are_no_classes(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(UserError, match="No class folders found"):
-        find_layout(touch(tmp_path, *names), SUFFIXES)
+        find_layout(list_folder(touch(tmp_path, *names)), SUFFIXES)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tasks.disk import check_free, name_disk_faults
@@ -27,10 +28,27 @@ def test_features_on_a_disk_that_fills_are_a_clear_error(tmp_path: Path) -> None
         write_features(tmp_path, [np.zeros((4, 9))], shape=(4, 9), dtype=np.float16)
 
 
-def test_features_are_read_back_through_a_memory_map(tmp_path: Path) -> None:
-    blocks = [np.full((3, 2, 5), n, np.float32) for n in range(4)]
-    write_features(tmp_path, iter(blocks), shape=(12, 2, 5), dtype=np.float16)
-    features = open_features(tmp_path)
-    assert isinstance(features, np.memmap)
-    assert features.dtype == np.float16
-    np.testing.assert_array_equal(features, np.concatenate(blocks))
+@pytest.mark.parametrize("lengths", [(12,), (5, 0, 7), (0, 12)])
+def test_features_of_all_shards_are_read_as_one_array(tmp_path: Path, lengths: tuple[int, ...]) -> None:
+    expected = np.arange(120).reshape(12, 2, 5)
+    folders, begin = [], 0
+    for number, length in enumerate(lengths):
+        folders.append(tmp_path / str(number))
+        folders[-1].mkdir()
+        part = expected[begin : begin + length]
+        write_features(folders[-1], iter([part[:2], part[2:]]), shape=part.shape, dtype=np.float16)
+        begin += length
+    features = open_features(folders)
+    assert features.shape == (12, 2, 5) and len(features) == 12 and features.dtype == np.float16
+    rows = np.array([11, 0, 5, 4, 5])
+    np.testing.assert_array_equal(features[rows], expected[rows])
+    np.testing.assert_array_equal(features[7], expected[7])
+    assert features[np.array([], dtype=np.int64)].shape == (0, 2, 5)
+
+
+def test_features_are_not_read_before_they_are_asked_for(tmp_path: Path) -> None:
+    write_features(tmp_path, [np.zeros((1000, 100_000), np.float16)], shape=(1000, 100_000), dtype=np.float16)
+    before_bytes = psutil.Process().memory_info().rss
+    features = open_features([tmp_path])
+    features[np.arange(2)]
+    assert psutil.Process().memory_info().rss - before_bytes < 20_000_000

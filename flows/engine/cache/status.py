@@ -73,14 +73,16 @@ def _list_reasons(opened: OpenRepo, stage: Stage, recorded: PipelineStage, found
     if recorded.changed_stage() or recorded.cmd != stage.command:
         before, now = (_list_plain_values(text, stage) for text in (opened.read_command(stage.name), stage.command))
         yield f"the plain values changed: {before} -> {now}"
-    makers = {artifact.path: artifact.stage for artifact in stage.inputs}
+    makers = {artifact.path: artifact for artifact in stage.inputs}
     for dep in recorded.deps:
         if isinstance(dep, ParamsDependency):
             yield from _list_changed_params(stage, dep)
+        elif str(dep) not in stage.deps:
+            yield f"{dep} is no input any more"
         elif str(dep) == stage.code.path:
             yield from _list_changed_code(opened, stage, dep)
-        elif maker := found.get(makers.get(str(dep), "")):
-            yield from _compare_with_maker(dep, maker)
+        elif (made := makers.get(str(dep))) and (maker := found.get(made.stage)):
+            yield from _compare_with_maker(dep, maker, is_part=bool(made.file))
         elif dep.status():
             yield f"{dep} {'changed' if dep.exists else 'is missing'}"
     if missing := set(stage.deps) - {str(dep) for dep in recorded.deps}:
@@ -125,8 +127,8 @@ def _list_changed_code(opened: OpenRepo, stage: Stage, dep: Any) -> Iterator[str
     yield f"code changed: {', '.join(names[:NAMES_SHOWN])}{more}" if names else "its code changed"
 
 
-def _compare_with_maker(dep: Any, maker: Status) -> Iterator[str]:
+def _compare_with_maker(dep: Any, maker: Status, *, is_part: bool) -> Iterator[str]:
     if maker.state is State.STALE or not maker.output:
         yield f"{maker.stage} is {maker.state}"
-    elif not dep.hash_info or dep.hash_info.value != maker.output:
+    elif dep.status() if is_part else not dep.hash_info or dep.hash_info.value != maker.output:
         yield f"{dep} changed: {maker.stage} was computed again"

@@ -96,7 +96,7 @@ def _count_parameters(stage: Job) -> int:
 def _resolve(value: Any) -> Any:
     if isinstance(value, Artifact):
         path = ROOT / value.path
-        if not path.is_dir():
+        if not path.exists():
             raise EngineError(f"{value.path} is missing: compute it with `dvc repro {value.stage}`")
         return path
     if isinstance(value, list | tuple):

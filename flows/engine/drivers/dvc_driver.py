@@ -70,8 +70,9 @@ def _compare_values(stage: Stage, values: list[str]) -> None:
     traced = [f"{k}={json.dumps(v)}" for k, v in stage.arguments.items() if isinstance(v, PLAIN)]
     if values and values != traced:
         raise EngineError(
-            f"{stage.name} was called with {' '.join(values)}, but the flow has {' '.join(traced)}: dvc.yaml is older "
-            "than the flow, run `python -m flows graph --write`"
+            f"{stage.name} was called with {' '.join(values)}, but the flow calls it with "
+            f"{' '.join(traced) or 'no values'}: run `dvc repro {stage.name}`; where dvc.yaml is older than the flow, "
+            "`python -m flows graph --write` first"
         )
 
 

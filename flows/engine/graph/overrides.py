@@ -193,7 +193,8 @@ def _set(content: Any, override: str, flow: str) -> None:
         valid = _suggest_keys(model, where, more=f"{name} explains all keys")
         raise EngineError(f"--set {override}: {key} is not a key of {name}; {valid}")
     if not equals:
-        raise EngineError(f"--set {override} has no value: write {key}=VALUE")
+        below = ".KEY" if list_keys(model, where) else ""
+        raise EngineError(f"--set {override} has no value: write {key}{below}=VALUE")
     try:
         value = _read_value(text)
     except YAMLError as error:

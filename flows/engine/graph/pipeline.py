@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from flows.engine.errors import EngineError
@@ -39,10 +40,11 @@ def stage(
 ) -> Callable[..., Artifact]:
     """Make a stage of a task function, to be called in a flow's body.
 
-    `name` may contain `{parameter}` for each argument that distinguishes its runs; a section is replaced by
-    the last part of its key. Other code finds it by its `role`, not by its name. A stage that `learns` has its own
-    MLflow run, and a share of the machine of its own while it runs. A task's `**inputs` are arguments like any other.
-    Raises EngineError when the function is not defined in its module under its own name, such as a lambda or a partial.
+    `name` may contain `{parameter}` for each argument that distinguishes its runs; a section is replaced by the last
+    part of its key, an artifact by its stage's or file's name. Other code finds it by its `role`, not by its name. A
+    stage that `learns` has its own MLflow run, and a share of the machine of its own while it runs. A task's `**inputs`
+    are arguments like any other. Raises EngineError when the function is not defined in its module under its own name,
+    such as a lambda or a partial.
     """
     _check_function(function, name)
     signature = inspect.signature(function)
@@ -93,7 +95,7 @@ def _label(trace: _Trace, stage_name: str, argument: str, value: Any) -> Any:
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, Artifact):
-        return value.stage.removeprefix(f"{trace.flow}-")
+        return PurePath(value.file).stem or value.stage.removeprefix(f"{trace.flow}-")
     if as_list(value) and all(isinstance(item, Artifact) for item in as_list(value)):
         return argument
     raise EngineError(

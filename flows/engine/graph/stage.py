@@ -28,10 +28,15 @@ LONGEST_NAME = 150
 
 @dataclass(frozen=True)
 class Artifact:
-    """The output folder of a stage, relative to the project."""
+    """The output folder of a stage, or a file in it, relative to the project."""
 
     stage: str
     path: str
+    file: str = ""
+
+    def part(self, file: str) -> Artifact:
+        """Return a file of this folder: a stage that reads no other stays fresh when others change."""
+        return Artifact(self.stage, f"{self.path}/{file}", file)
 
 
 class Role(Enum):
@@ -202,7 +207,8 @@ def refuse_missing_files(stages: Iterable[Stage]) -> None:
     for stage in stages:
         if missing := [name for name in stage.files if not (ROOT / name).exists()]:
             raise EngineError(
-                f"{stage.name} needs {missing[0]}, which does not exist: correct the path in {params_file(stage.flow)}"
+                f"{stage.name} needs {missing[0]}, which does not exist: correct the path in --set or in "
+                f"{params_file(stage.flow)}"
             )
 
 

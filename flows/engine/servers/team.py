@@ -44,5 +44,8 @@ def use_team_prefect(root: Path) -> str | None:
     shown = strip_secrets(address)
     if trouble is not None:
         why = strip_secrets(str(trouble)) or type(trouble).__name__
-        raise EngineError(f"the Prefect server at {shown} does not answer ({why}): start it, or `unset {PREFECT}`")
+        raise EngineError(
+            f"the Prefect server at {shown} does not answer ({why}): start it, or set {PREFECT} to another; without "
+            "the variable, `python -m flows run` uses the project's own server"
+        )
     return shown

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.audio.clean import Clean, clean_clips
+from tasks.audio.clean import Clean
 from tasks.errors import UserError
-from tasks.report import Silent
 from tasks.tables import read_rows
 from tests.tasks.audio.sounds import COLUMNS, make_noise, make_row, write_archive, write_sound
+from tests.tasks.shards import clean_packed_clips, pack
 
 GOOD = ["1-1-A-0.wav", "1-2-A-5.wav", "2-3-A-0.ogg", "2-4-A-5.flac", "1-1-B-0.wav"]
 
@@ -25,7 +25,7 @@ def clean(tmp_path: Path, rows: list[dict[str, object]], **keys: object) -> Path
 def run_clean(archive: Path, out: Path, **keys: object) -> Path:
     out.mkdir()
     section = Clean.model_validate({"silence_db": -60.0, "trim_db": 0.0, "only_esc10": False} | keys)
-    clean_clips(archive, section, out=out, report=Silent())
+    clean_packed_clips(pack(archive, out.with_name(f"{out.name}-shards")), section, out)
     return out
 
 
@@ -175,5 +175,5 @@ def test_an_archive_in_another_layout_is_named(
 def test_the_tables_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     write_archive(tmp_path / "archive", [make_row(name) for name in GOOD])
     first, second = (run_clean(tmp_path / "archive", tmp_path / name) for name in ("first", "second"))
-    assert len(list(first.iterdir())) == 6
+    assert len(list(first.iterdir())) == 7
     assert all((second / path.name).read_bytes() == path.read_bytes() for path in first.iterdir())

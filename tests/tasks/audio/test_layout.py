@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from tasks.audio.clean import Clean, clean_clips
+from tasks.audio.clean import Clean
 from tasks.audio.decode import read_mono
 from tasks.audio.layout import Clip, find_layout
 from tasks.audio.sounds import inspect_sound
 from tasks.errors import UserError
-from tasks.report import Silent
+from tasks.files import list_folder
 from tasks.tables import read_rows
 from tests.tasks.audio.sounds import make_noise, write_sound
+from tests.tasks.shards import as_file, clean_packed_clips, pack
 
+CLEAN = Clean(silence_db=-60, trim_db=0, only_esc10=False)
 NAMES = ["a.wav", "b.wav", "c.wav", "d.wav"]
 ESC50 = "filename,fold,target,category,src_file\na.wav,1,0,dog,7\nb.wav,1,1,cat,8\nc.wav,2,0,dog,9\nd.wav,2,1,cat,9\n"
 URBAN = "slice_file_name,fsID,start,end,salience,fold,classID,class\n" + "".join(
@@ -36,7 +38,7 @@ def write_source(folder: Path, table: str, content: bytes, sounds: str = "audio"
 
 
 def describe(clip: Clip) -> tuple[str, ...]:
-    return (clip.path.name, clip.fold, clip.target, clip.category, clip.group, clip.fault)
+    return (clip.file.path.name if clip.file else "", clip.fold, clip.target, clip.category, clip.group, clip.fault)
 
 
 EXPECTED = [
@@ -62,7 +64,7 @@ EXPECTED = [
     ids=["ESC-50", "Kaggle", "UrbanSound8K", "semicolons", "UTF-16", "CR", "blanks", "folds from 0", "no suffix"],
 )  # fmt: skip
 def test_each_table_is_read(tmp_path: Path, table: str, content: bytes, sounds: str) -> None:
-    clips = find_layout(write_source(tmp_path, table, content, sounds), only_esc10=False).clips
+    clips = find_layout(list_folder(write_source(tmp_path, table, content, sounds)), only_esc10=False).clips
     assert [describe(clip) for clip in clips] == EXPECTED
 
 
@@ -80,43 +82,43 @@ def test_each_table_is_read(tmp_path: Path, table: str, content: bytes, sounds: 
 )
 def test_a_row_without_its_file_says_why(tmp_path: Path, name: str, fault: str) -> None:
     content = ESC50 + f"{name},1,0,dog,7\n"
-    clips = find_layout(write_source(tmp_path, "esc50.csv", content.encode()), only_esc10=False).clips
+    clips = find_layout(list_folder(write_source(tmp_path, "esc50.csv", content.encode())), only_esc10=False).clips
     assert [clip.fault.startswith(fault) for clip in clips if clip.fault] == [True]
 
 
 def test_names_with_commas_that_are_not_quoted_are_told(tmp_path: Path) -> None:
     content = ESC50.replace(".wav,", ", two, three.wav,").encode()
     with pytest.raises(UserError, match=r"esc50\.csv has rows with 2 values more than its header: .* ',' in quotes"):
-        find_layout(write_source(tmp_path, "esc50.csv", content), only_esc10=False)
+        find_layout(list_folder(write_source(tmp_path, "esc50.csv", content)), only_esc10=False)
 
 
 @pytest.mark.parametrize("source", ["", "nan", "None"])
 def test_a_clip_without_a_recording_is_one_of_its_own(tmp_path: Path, source: str) -> None:
     rows = [f"{name},0,dog,{source}" for name in NAMES]
     content = "\n".join(["filename,target,category,src_file", *rows]).encode()
-    layout = find_layout(write_source(tmp_path, "esc50.csv", content), only_esc10=False)
+    layout = find_layout(list_folder(write_source(tmp_path, "esc50.csv", content)), only_esc10=False)
     assert [clip.group for clip in layout.clips] == NAMES
     assert "4 clips have no src_file: each is taken for a recording of its own" in layout.remarks
 
 
 def test_a_table_without_recordings_is_reported(tmp_path: Path) -> None:
     content = "\n".join(["filename,category", *(f"{name},dog" for name in NAMES)]).encode()
-    layout = find_layout(write_source(tmp_path, "meta.csv", content), only_esc10=False)
+    layout = find_layout(list_folder(write_source(tmp_path, "meta.csv", content)), only_esc10=False)
     assert any(remark.startswith("the table has no column of recordings") for remark in layout.remarks)
 
 
 def test_a_copy_in_another_folder_does_not_hide_a_sound(tmp_path: Path) -> None:
     archive = write_source(tmp_path, "esc50.csv", ESC50.encode())
     write_source(tmp_path, "esc50.csv", ESC50.encode(), "audio/16000")
-    layout = find_layout(archive, only_esc10=False)
-    assert {clip.path.parent.name for clip in layout.clips} == {"audio"}
-    assert "4 sound files are in no row used of the table" in layout.remarks
+    layout = find_layout(list_folder(archive), only_esc10=False)
+    assert {clip.file.path.parent.name for clip in layout.clips} == {"audio"}
+    assert "4 sound files are named by no row of the table" in layout.remarks
 
 
 def test_names_with_decomposed_accents_are_found(tmp_path: Path) -> None:
     archive = write_source(tmp_path, "esc50.csv", ESC50.replace("a.wav", "caf\u00e9.wav").encode())
     (archive / "audio/a.wav").rename(archive / "audio/cafe\u0301.wav")
-    assert not any(clip.fault for clip in find_layout(archive, only_esc10=False).clips)
+    assert not any(clip.fault for clip in find_layout(list_folder(archive), only_esc10=False).clips)
 
 
 def test_class_folders_need_no_table(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_class_folders_need_no_table(tmp_path: Path) -> None:
         write_sound(tmp_path / "set" / name, make_noise(seed))
     out = tmp_path / "out"
     out.mkdir()
-    clean_clips(tmp_path / "set", Clean(silence_db=-60, trim_db=0, only_esc10=False), out=out, report=Silent())
+    clean_packed_clips(pack(tmp_path / "set", tmp_path / "shards"), CLEAN, out)
     rows = read_rows(out / "examples.csv")
     assert [(row["file"], row["split"], row["category"]) for row in rows] == [
         ("test/cat/2.wav", "test", "cat"), ("test/dog/2.wav", "test", "dog"), ("train/cat/1.wav", "train", "cat"),
@@ -137,7 +139,7 @@ def test_the_same_sound_under_two_labels_is_set_aside_twice(tmp_path: Path) -> N
         write_sound(tmp_path / "set" / name, make_noise(seed % 3))
     out = tmp_path / "out"
     out.mkdir()
-    clean_clips(tmp_path / "set", Clean(silence_db=-60, trim_db=0, only_esc10=False), out=out, report=Silent())
+    clean_packed_clips(pack(tmp_path / "set", tmp_path / "shards"), CLEAN, out)
     assert [(row["file"], row["reason"]) for row in read_rows(out / "dropped.csv")] == [
         ("cat/2.wav", "under two labels: the same samples as dog/1.wav (dog)"),
         ("dog/1.wav", "under two labels: the same samples as cat/2.wav (cat)"),
@@ -167,7 +169,7 @@ def make_wav(claimed: int, *, before: bytes = b"", lost_bytes: int = 0) -> bytes
 )
 def test_a_wrong_header_hides_no_sample(tmp_path: Path, content: bytes, n_samples: int, is_cut: bool) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    sound = inspect_sound(tmp_path / "a.wav")
+    sound = inspect_sound(as_file(tmp_path / "a.wav"))
     assert (sound.fault, sound.frames, sound.is_cut) == ("", n_samples, is_cut)
     np.testing.assert_array_equal(read_mono(tmp_path / "a.wav", 8000), SAMPLES[:n_samples] / np.float32(32768))
 
@@ -184,7 +186,7 @@ def test_samples_that_are_no_sound_are_refused(tmp_path: Path, value: float, at:
     samples = make_noise(1, 40)[:, 0]
     samples[at] = value
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
-    assert inspect_sound(tmp_path / "a.wav").fault.startswith(reason)
+    assert inspect_sound(as_file(tmp_path / "a.wav")).fault.startswith(reason)
     with pytest.raises(UserError, match=r"a\.wav holds samples that are not finite, or beyond 64"):
         read_mono(tmp_path / "a.wav", 8000)
 
@@ -195,7 +197,7 @@ def test_samples_that_are_no_sound_are_refused(tmp_path: Path, value: float, at:
 )
 def test_a_format_that_cannot_be_read_is_named(tmp_path: Path, start: bytes, name: str) -> None:
     (tmp_path / "a.wav").write_bytes(start + bytes(100))
-    assert inspect_sound(tmp_path / "a.wav").fault == (
+    assert inspect_sound(as_file(tmp_path / "a.wav")).fault == (
         f"{name}: cannot be read; convert it to WAV, for example with `ffmpeg -i IN OUT.wav`"
     )
 

@@ -11,6 +11,7 @@ from tasks.audio.measures import CLIPS_PER_CLASS, choose_clips, measure_clips, m
 from tasks.tables import read_rows, write_rows
 from tests.tasks.audio.sounds import make_noise, write_sound
 from tests.tasks.learning.toys import RecordingReport
+from tests.tasks.shards import pack
 
 RATE_HZ = 8000
 
@@ -69,13 +70,14 @@ def test_at_most_some_clips_of_each_class_are_chosen_evenly() -> None:
 def test_the_stage_writes_each_clip_and_the_quartiles_of_each_class(tmp_path: Path) -> None:
     rows = []
     for n, (category, peak) in enumerate([("nan", 0.1), ("nan", 0.2), ("nan", 0.4), ("loud", 1.0)] * 8):
-        write_sound(tmp_path / f"{n}.flac", make_tone(0.5, peak), RATE_HZ)
+        write_sound(tmp_path / "sounds" / f"{n}.flac", make_tone(0.5, peak), RATE_HZ)
         rows.append({"example": n, "file": f"{n}.flac", "category": category, "sample_rate_hz": RATE_HZ})
     write_rows(tmp_path / "examples.csv", list(rows[0]), rows)
+    archive = pack(tmp_path / "sounds", tmp_path / "archive", shards=3)
     report, folders = RecordingReport(), (tmp_path / "one", tmp_path / "other")
     for out in folders:
         out.mkdir()
-        measure_clips(tmp_path, tmp_path, out=out, report=report)
+        measure_clips(archive, tmp_path, out=out, report=report)
     assert read_rows(folders[0] / "loudness.csv")[1] == {
         "category": "nan",
         "low": "-23.0",

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.audio.clean import Clean, clean_clips
+from tasks.audio.clean import Clean
 from tasks.audio.sample import SampleSection, make_sample
-from tasks.download import Source, download_archive
+from tasks.download import ShardedSource, download_shards
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
 from tasks.tables import read_rows
+from tests.tasks.shards import clean_packed_clips
 
 # Of seed 2 with six clips: when the maker changes on purpose, so does this.
 DIGEST = "1b8331e8f93852e6c6678a8c14bd7b32a238cee2337c3cf494c018e0effd5a7c"
@@ -46,9 +47,9 @@ def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) 
     archive, clips, folds, downloads = (tmp_path / name for name in ("archive", "clips", "folds", "downloads"))
     for folder in (archive, clips, folds, downloads):
         folder.mkdir()
-    source = Source(archive="sample", digest="", max_unpacked_mb=10, timeout_s=1)
-    download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
-    clean_clips(archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), out=clips, report=Silent())
+    source = ShardedSource(archive="sample", digest="", max_unpacked_mb=10, timeout_s=1, shards=3)
+    download_shards(source, sample, out=archive, report=Silent(), downloads=downloads)
+    clean_packed_clips(archive, Clean(silence_db=-60, trim_db=0, only_esc10=False), clips)
     split_folds(clips, Folds(mode="cross_validation", n_folds=5, valid=4, test=5, seed=1), out=folds)
     rows = read_rows(clips / "examples.csv")
     assert len(rows) == 150

@@ -16,11 +16,14 @@ from tasks.audio.sections import Spectrogram, Waveform
 from tasks.audio.spectrograms import precompute_spectrograms
 from tasks.audio.waveforms import precompute_waveforms
 from tasks.errors import UserError
-from tasks.features import open_features
+from tasks.features import Features, open_features
+from tasks.files import name_shard
 from tasks.folds import Folds, split_folds
 from tasks.report import Silent
-from tasks.tables import write_rows
+from tasks.shard_tables import name_kept
+from tasks.tables import read_rows, write_rows
 from tests.tasks.audio.sounds import make_noise, write_sound
+from tests.tasks.shards import pack
 
 SMALL = Spectrogram(
     sample_rate_hz=8000, clip_s=0.5, n_fft=512, hop_samples=128, n_mels=32, f_min_hz=0, f_max_hz=4000
@@ -50,10 +53,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_clips(tmp_path_factory.mktemp("data"), N_CLIPS)
 
 
-def compute(data: tuple[Path, Path], out: Path) -> NDArray[np.float16]:
+def compute(data: tuple[Path, Path], out: Path) -> Features:
     out.mkdir()
-    precompute_spectrograms(*data, SMALL, out=out, report=Silent())
-    return open_features(out)
+    precompute_spectrograms(*pack_kept(data, out), SMALL, out=out, report=Silent())
+    return open_features([out])
+
+
+def pack_kept(data: tuple[Path, Path], out: Path) -> tuple[Path, Path]:
+    """Return the shard with all sounds, packed beside `out`, and the table of those that are kept: all."""
+    packed = pack(data[0], out.with_name(f"{out.name}-shards"))
+    rows = read_rows(data[1] / "examples.csv")
+    write_rows(packed / name_kept(0), ["file"], [{"file": row["file"]} for row in rows])
+    return packed / name_shard(0), packed / name_kept(0)
 
 
 def compute_by_librosa(samples: NDArray[np.float32], settings: Spectrogram) -> NDArray[np.float32]:
@@ -112,8 +123,8 @@ def test_the_features_are_the_same_bytes_each_time(data: tuple[Path, Path], tmp_
 
 
 def test_waveforms_are_on_disk_in_order(data: tuple[Path, Path], tmp_path: Path) -> None:
-    precompute_waveforms(*data, WAVE, out=tmp_path, report=Silent())
-    features = open_features(tmp_path)
+    precompute_waveforms(*pack_kept(data, tmp_path / "a"), WAVE, out=tmp_path, report=Silent())
+    features = open_features([tmp_path])
     assert features.shape == (N_CLIPS, 4000)
     (path,) = (data[0] / "audio").glob("16.*")
     np.testing.assert_array_equal(features[16], read_clip(path, WAVE).astype(np.float16))
@@ -200,12 +211,12 @@ def test_bands_know_the_training_clips_only(data: tuple[Path, Path], tmp_path: P
     section = Folds(mode="cross_validation", n_folds=5, valid=4, test=5, seed=1)
     split_folds(data[1], section, out=folds)
     features = compute(data, tmp_path / "features")
-    measure_bands(tmp_path / "features", folds, fold=2, out=bands)
+    measure_bands([tmp_path / "features"], folds, fold=2, out=bands)
     train = features[np.arange(len(features)) % 5 != 1].astype(np.float64)
     measured = np.load(bands / "bands.npy")
     assert measured.dtype == np.float32
     np.testing.assert_allclose(measured, [train.mean(axis=(0, 2)), train.std(axis=(0, 2))], rtol=1e-4)
-    precompute_waveforms(*data, WAVE, out=waves, report=Silent())
+    precompute_waveforms(*pack_kept(data, waves), WAVE, out=waves, report=Silent())
     (tmp_path / "wave_bands").mkdir()
-    measure_bands(waves, folds, fold=2, out=tmp_path / "wave_bands")
+    measure_bands([waves], folds, fold=2, out=tmp_path / "wave_bands")
     assert np.load(tmp_path / "wave_bands/bands.npy").shape == (2, 1)

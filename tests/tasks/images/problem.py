@@ -19,5 +19,5 @@ def make_problem(root: Path, network: str, **values: object) -> Problem:
     """Write pictures; return the member of a network and what its lesson reads."""
     member = make_learner(**{"network": network, "width": 0, **NEEDS.get(network, {}), **values})
     toy = make_pictures(root, (PIXELS,))
-    inputs = {"features": toy.folder(f"px{PIXELS}"), "folds": toy.folder("folds"), "size": make_size(PIXELS)}
+    inputs = {"features": [toy.folder(f"px{PIXELS}")], "folds": toy.folder("folds"), "size": make_size(PIXELS)}
     return Problem(member, inputs)

@@ -13,15 +13,17 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.errors import UserError
+from tasks.files import list_shard, name_shard
 from tasks.images import connections, web_picture
 from tasks.images.addresses import MAX_HOST_FAULTS, Addresses, fetch_addresses
-from tasks.images.clean import CleanPictures, clean_pictures
+from tasks.images.clean import CleanPictures
 from tasks.images.connections import is_public
 from tasks.images.hosts import map_hosts
 from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.images.web import LARGE, PICTURE, Web, serve_pictures, write_certificate
 from tests.tasks.loopback import Site, serve
+from tests.tasks.shards import clean_packed_pictures
 
 PLAIN = {
     "workers": 16, "per_host": 16, "retries": 1, "timeout_s": 0.6, "max_mb": 0.1, "allow_private": True,
@@ -49,11 +51,11 @@ class FetchStage:
         self.out.mkdir()
         section = Addresses.model_validate(PLAIN | {"file": str(table), "digest": ""} | keys)
         kept = {"checkpoints": self.checkpoints, "downloads": self.root / "downloads"}
-        fetch_addresses(section, out=self.out, report=Silent(), **kept)
+        fetch_addresses(section, shards=1, out=self.out, report=Silent(), **kept)
         return {int(row["row"]): row["reason"] for row in read_rows(self.out / "dropped.csv")}
 
     def fetched(self) -> list[str]:
-        return sorted(path.relative_to(self.out).as_posix() for path in self.out.rglob("*.*") if path.suffix != ".csv")
+        return [file.name for file in list_shard(self.out / name_shard(0))]
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_every_kind_of_address_is_fetched_or_set_aside(stage: FetchStage, web: W
     good = ["/good.png", "/unnamed.jpg", "/to-good", "/once-busy", "/once-cut"]
     reasons = stage.fetch(*(web.address + path for path in [*good, *BAD]), timeout_s=1.5)
     assert stage.fetched() == [f"train/cat/{number:04}.png" for number in range(1, len(good) + 1)]
-    assert {(stage.out / name).read_bytes() for name in stage.fetched()} == {PICTURE}
+    assert {file.read() for file in list_shard(stage.out / name_shard(0))} == {PICTURE}
     assert reasons == dict(enumerate(BAD.values(), start=len(good) + 1))
 
 
@@ -215,7 +217,7 @@ def test_what_was_fetched_is_an_archive_for_cleaning(stage: FetchStage, web: Web
     clean = CleanPictures(min_side_px=1, max_pixels=10**6, near_duplicate_bits=0, group_bits=0, min_per_class=1)
     cleaned = stage.root / "cleaned"
     cleaned.mkdir()
-    clean_pictures(stage.out, clean, out=cleaned, report=Silent())
+    clean_packed_pictures(stage.out, clean, cleaned)
     assert [row["file"] for row in read_rows(cleaned / "examples.csv")] == stage.fetched()
     dropped = [(row["file"], row["reason"]) for row in read_rows(cleaned / "dropped.csv")]
     assert dropped == [(f"{web.address}/{path}", "status 404: Not Found") for path in lost]

@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from tasks.class_folders import find_layout
 from tasks.errors import UserError
-from tasks.images.clean import CleanPictures, clean_pictures
+from tasks.files import list_folder
+from tasks.images.clean import CleanPictures
 from tasks.images.pictures import SUFFIXES, inspect_picture
 from tasks.images.png import encode_png
 from tasks.plots import plot_bars
-from tasks.report import Silent
 from tasks.tables import read_rows, write_rows
 from tests.tasks.images.pictures import make_bomb, make_picture, make_pixels, write_picture
+from tests.tasks.shards import as_file, clean_packed_pictures, pack
 
 PLAIN = {"min_side_px": 16, "max_pixels": 10**6, "near_duplicate_bits": 2, "group_bits": 6, "min_per_class": 2}
 GOOD = ["bees/a.png", "bees/b.jpg", "ants/a.jpg", "ants/b.png", "ants/c.bmp"]
@@ -33,9 +34,12 @@ def write_archive(archive: Path, *names: str, below: str = "set") -> Path:
     return archive
 
 
-def run_clean(archive: Path, out: Path, **keys: object) -> Path:
+def run_clean(archive: Path, out: Path, *, beside: Sequence[Path] = (), **keys: object) -> Path:
     out.mkdir()
-    clean_pictures(archive, CleanPictures.model_validate(PLAIN | keys), out=out, report=Silent())
+    packed = pack(archive, out.with_name(f"{out.name}-shards"))
+    for path in beside:
+        shutil.copy(path, packed)
+    clean_packed_pictures(packed, CleanPictures.model_validate(PLAIN | keys), out)
     return out
 
 
@@ -151,7 +155,7 @@ def test_no_damage_is_more_than_a_reason(tmp_path: Path, name: str) -> None:
         places = draw.integers(0, min(len(whole), 300), 4)
         content[places] = draw.integers(0, 256, 4)
         path.write_bytes(content.tobytes())
-        picture = inspect_picture(path, max_pixels=10**6)
+        picture = inspect_picture(as_file(path), max_pixels=10**6)
         assert bool(picture.fault) != bool(picture.digest)
         assert str(tmp_path) not in picture.fault
 
@@ -159,14 +163,14 @@ def test_no_damage_is_more_than_a_reason(tmp_path: Path, name: str) -> None:
 def test_a_camera_s_picture_with_its_preview_is_no_animation(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(save(make_picture(7), "MPO", save_all=True, append_images=[make_picture(8)]))
-    assert inspect_picture(path, max_pixels=10**6).fault == ""
+    assert inspect_picture(as_file(path), max_pixels=10**6).fault == ""
 
 
 @pytest.mark.parametrize(
     "exif", [b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09"]
 )
 def test_corrupt_exif_sets_nothing_aside(tmp_path: Path, exif: bytes) -> None:
-    picture = inspect_picture(write_picture(tmp_path / "a.jpg", 7, exif=exif), max_pixels=10**6)
+    picture = inspect_picture(as_file(write_picture(tmp_path / "a.jpg", 7, exif=exif)), max_pixels=10**6)
     assert (picture.fault, picture.orientation) == ("", 1)
 
 
@@ -207,9 +211,9 @@ def test_each_layout_is_found(tmp_path: Path, names: list[str], expected: set[tu
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    layout = find_layout(tmp_path, SUFFIXES)
+    layout = find_layout(list_folder(tmp_path), SUFFIXES)
     assert layout.folders == expected
-    assert [entry.file for entry in layout.entries] == sorted(names)
+    assert [entry.name for entry in layout.entries] == sorted(names)
     assert {(entry.split, entry.category) for entry in layout.entries} == expected
 
 
@@ -320,7 +324,7 @@ def test_a_picture_with_megabytes_of_text_is_read(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("workflow", "x" * 2_000_000, zip=True)
     make_picture(7).save(tmp_path / "a.png", pnginfo=text)
-    assert inspect_picture(tmp_path / "a.png", max_pixels=10**6).fault == ""
+    assert inspect_picture(as_file(tmp_path / "a.png"), max_pixels=10**6).fault == ""
 
 
 @pytest.mark.parametrize("names", [("$5_$10", "$10_$20"), ("\u732b", "\u72ac"), ("[b] bold", "--help")])
@@ -345,8 +349,8 @@ def test_what_could_not_be_fetched_is_carried_over(tmp_path: Path) -> None:
         ("7", "http://a/b.jpg", "bees", "test", "status 404: Not Found"),
         ("8", "http://a/c", "x", "", "unknown type"),
     ]
-    write_rows(archive / "dropped.csv", columns, [dict(zip(columns, row, strict=True)) for row in lost])
-    out = run_clean(archive, tmp_path / "out")
+    write_rows(tmp_path / "dropped.csv", columns, [dict(zip(columns, row, strict=True)) for row in lost])
+    out = run_clean(archive, tmp_path / "out", beside=[tmp_path / "dropped.csv"])
     assert read_reasons(out) == {"http://a/b.jpg": "status 404: Not Found", "http://a/c": "unknown type"}
     assert json.loads((out / "report.json").read_text())["dropped"] == {"status 404": 1, "unknown type": 1}
 
@@ -355,9 +359,9 @@ def test_a_class_of_dead_addresses_is_missed(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", *(f"train/{name}/{n}.png" for name in ("ants", "bees") for n in "ab"))
     columns = ["row", "url", "class", "type", "reason"]
     lost = ("7", "http://a/b.jpg", "wasps", "train", "status 404: Not Found")
-    write_rows(archive / "dropped.csv", columns, [dict(zip(columns, lost, strict=True))])
+    write_rows(tmp_path / "dropped.csv", columns, [dict(zip(columns, lost, strict=True))])
     with pytest.raises(UserError, match=r"wasps has 0, and 1 was set aside \(1 for: status 404\)"):
-        run_clean(archive, tmp_path / "out")
+        run_clean(archive, tmp_path / "out", beside=[tmp_path / "dropped.csv"])
 
 
 def test_a_name_that_is_not_utf8_is_set_aside(tmp_path: Path) -> None:
@@ -377,5 +381,5 @@ def test_the_tables_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", *GOOD, "bees/d.png")
     (archive / "set/bees/z.jpg").write_bytes(JPEG[:-100])
     first, second = (run_clean(archive, tmp_path / name) for name in ("first", "second"))
-    assert Counter(path.suffix for path in first.iterdir()) == {".csv": 3, ".json": 1, ".png": 2}
+    assert Counter(path.suffix for path in first.iterdir()) == {".csv": 4, ".json": 1, ".png": 2}
     assert all((second / path.name).read_bytes() == path.read_bytes() for path in first.iterdir())

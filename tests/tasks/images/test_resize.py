@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import UserError
-from tasks.features import open_features
+from tasks.features import Features, open_features
+from tasks.files import name_shard
 from tasks.images.resize import crop_square, read_square, resize_pictures
 from tasks.report import Silent
+from tasks.shard_tables import name_kept
 from tasks.tables import write_rows
+from tests.tasks.shards import pack
 
 N_PICTURES = 30  # more than wait in memory at once
 SIZES = [(40, 40), (61, 40), (40, 75), (9, 7)]
@@ -27,21 +29,21 @@ def make_waves(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def write_pictures(root: Path, pictures: list[Image.Image], suffix: str = ".png") -> tuple[Path, Path]:
-    """Write pictures and their clean table."""
+    """Write pictures and the table of those that are kept: all."""
     archive, table = root / "archive", root / "pictures"
     archive.mkdir()
     table.mkdir()
     for n, picture in enumerate(pictures):
         picture.save(archive / f"{n}{suffix}", quality=95)
-    rows = [{"file": f"{n}{suffix}", "label": n % 2} for n in range(len(pictures))]
-    write_rows(table / "examples.csv", ["file", "label"], rows)
+    write_rows(table / name_kept(0), ["file"], [{"file": f"{n}{suffix}"} for n in range(len(pictures))])
     return archive, table
 
 
-def resize(data: tuple[Path, Path], out: Path, pixels: int = 16) -> NDArray[np.generic]:
+def resize(data: tuple[Path, Path], out: Path, pixels: int = 16) -> Features:
+    archive = pack(data[0], out.with_name(f"{out.name}-shards"))
     out.mkdir()
-    resize_pictures(*data, pixels=pixels, out=out, report=Silent())
-    return open_features(out)
+    resize_pictures(archive / name_shard(0), data[1] / name_kept(0), pixels=pixels, out=out, report=Silent())
+    return open_features([out])
 
 
 @pytest.fixture(scope="module")

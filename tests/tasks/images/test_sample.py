@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from tasks.download import Source, download_archive
+from tasks.download import ShardedSource, download_shards
 from tasks.folds import Folds, split_folds
-from tasks.images.clean import CleanPictures, clean_pictures
+from tasks.images.clean import CleanPictures
 from tasks.images.decode import read_picture
 from tasks.images.sample import ROOT, SampleSection, make_sample
 from tasks.images.shapes import SHAPES
 from tasks.report import Silent
 from tasks.tables import read_rows
+from tests.tasks.shards import clean_packed_pictures
 
 N_PICTURES = 60
 
@@ -61,10 +62,10 @@ def test_it_goes_through_download_clean_and_folds(sample: Path, tmp_path: Path) 
     archive, pictures, folds, downloads = (tmp_path / name for name in ("archive", "pictures", "folds", "kept"))
     for folder in (archive, pictures, folds, downloads):
         folder.mkdir()
-    source = Source(archive="sample", digest="", max_unpacked_mb=100, timeout_s=1)
-    download_archive(source, sample, out=archive, report=Silent(), downloads=downloads)
+    source = ShardedSource(archive="sample", digest="", max_unpacked_mb=100, timeout_s=1, shards=3)
+    download_shards(source, sample, out=archive, report=Silent(), downloads=downloads)
     clean = CleanPictures(min_side_px=16, max_pixels=10**6, near_duplicate_bits=2, group_bits=6, min_per_class=10)
-    clean_pictures(archive, clean, out=pictures, report=Silent())
+    clean_packed_pictures(archive, clean, pictures)
     split_folds(pictures, Folds(mode="holdout", n_folds=5, valid=4, test=5, seed=1), out=folds)
     rows = read_rows(pictures / "examples.csv")
     assert Counter(row["category"] for row in rows) == dict.fromkeys(SHAPES, N_PICTURES)

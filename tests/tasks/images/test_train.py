@@ -38,7 +38,7 @@ MEAN = PictureEnsemble(method="mean", metric="accuracy", sizes="all")
 def train(toy: Toy, pixels: int, before: Path | None = None, *, rate: float = 2e-3, **values: object) -> Path:
     """Fit at one size; return the fit's folder."""
     member, size = make_learner(**values), make_size(pixels)
-    inputs = {"features": toy.folder(f"px{pixels}"), "folds": toy.folder("folds"), "size": size, "before": before}
+    inputs = {"features": [toy.folder(f"px{pixels}")], "folds": toy.folder("folds"), "size": size, "before": before}
     lr, out = toy.folder(f"lr{pixels}"), toy.folder(f"fit{pixels}")
     (lr / "lr.json").write_text(json.dumps({"lr": rate}))
     names = {"name": "cnnnet", "size_name": f"px{pixels}", "fold": 5, "done": 0, "epochs": size.epochs}
@@ -73,7 +73,12 @@ def test_the_range_test_starts_from_the_smaller_ones_weights_too(
     curves = []
     for name, before in (("anew", None), ("on", trained[1][0])):
         (tmp_path / name).mkdir()
-        inputs = {"features": toy.folder("px72"), "folds": toy.folder("folds"), "size": make_size(72), "before": before}
+        inputs = {
+            "features": [toy.folder("px72")],
+            "folds": toy.folder("folds"),
+            "size": make_size(72),
+            "before": before,
+        }
         find_lr(NETWORK, COMPUTE, fold=5, out=tmp_path / name, report=Silent(), **inputs)
         curves.append([float(row["loss"]) for row in read_rows(tmp_path / name / "curve.csv")])
         assert 1e-5 < json.loads((tmp_path / name / "lr.json").read_text())["lr"] < 1
@@ -92,7 +97,7 @@ def test_the_error_analysis_writes_drawings_and_tables(trained: tuple[Toy, list[
     evaluate_predictions(toy.folder("ensemble"), toy.folder("examples"), out=toy.folder("scores"), report=report)
     out = toy.folder("errors")
     analyse_errors(
-        toy.folder("ensemble"), toy.folder("px72"), toy.folder("examples"), fitted, MEMBERS, out=out, report=report
+        toy.folder("ensemble"), [toy.folder("px72")], toy.folder("examples"), fitted, MEMBERS, out=out, report=report
     )
     for name in ("worst.png", "uncertain.png", "maps.png", "learning_curves.png"):
         with Image.open(out / name) as picture:

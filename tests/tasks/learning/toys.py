@@ -117,13 +117,13 @@ def make_toy(root: Path, *, mode: str = "holdout", noise: float = 3.0, seed: int
     write_toy_folds(toy, labels, mode)
     write_toy_classes(toy)
     for held_out in [5] if mode == "holdout" else range(1, 6):
-        measure_bands(toy.folder("features"), toy.folder("folds"), fold=held_out, out=toy.folder(f"bands{held_out}"))
+        measure_bands([toy.folder("features")], toy.folder("folds"), fold=held_out, out=toy.folder(f"bands{held_out}"))
     return toy
 
 
 def list_inputs(toy: Toy, fold: int = 5) -> dict[str, Path]:
     """Return what the lesson of a round reads."""
-    return {"features": toy.folder("features"), "folds": toy.folder("folds"), "bands": toy.folder(f"bands{fold}")}
+    return {"features": [toy.folder("features")], "folds": toy.folder("folds"), "bands": toy.folder(f"bands{fold}")}
 
 
 def write_toy_classes(toy: Toy) -> None:

@@ -50,7 +50,7 @@ def test_a_clean_table_says_what_each_tweet_is(tmp_path: Path) -> None:
         (make_line("3", "no such label"), "unknown label: '3' is none of 0 (negative), 2 (neutral) and 4 (positive)"),
         (make_line("polarity", "a header"), "unknown label: 'polarity'"),
         (make_line("2", "the meeting is at nine"), "neutral: left out"),
-        (make_line("0", "   "), "empty: no text beside names and addresses"),
+        (make_line("0", "   "), "empty: no text beside @names and web addresses"),
         (make_line("0", "@bob http://a.example"), "empty: "),
         (make_line("0", "x" * 1_000_000), "too long: 1000059 characters, above clean.max_chars 1000"),
         (make_line("0", "zero \0 byte"), "no text: it holds a zero byte"),
