@@ -48,7 +48,7 @@ ROWS = [
     Row("memory", memory.measure, 0.5),
     Row("run_memory", run_memory.measure, 25, ("audio", "images", "text", "text-sentiment140")),
     Row("text_input", text_input.measure, 1),
-    Row("shards", shards.measure, 10),
+    Row("shards", shards.measure, 5),
     Row("pictures_input", pictures_input.measure, 1),
     Row("pictures_training", pictures_training.measure, 1),
     Row("replicas", replicas.measure, 2),

@@ -79,15 +79,17 @@ def audio(p: AudioParams) -> Artifact:
     archive = download_shards(p.source, make_sample(p.sample) if p.source.archive == "sample" else None)
     shards = [archive.part(name_shard(number)) for number in range(p.source.shards)]
     clips = clean_clips(archive, [check_clips(shard) for shard in shards], p.clean)
-    kept = [(shard, clips.part(name_kept(number))) for number, shard in enumerate(shards)]
+    pairs = [(shard, clips.part(name_kept(number))) for number, shard in enumerate(shards)]
     measure_clips(archive, clips)
     split = split_folds(clips, p.folds)
     used = {settings.features for settings in p.members.values()}
     features = {}
     if "spectrogram" in used or p.folds.mode != "cross_validation":  # the audit reads them too
-        features["spectrogram"] = [precompute_spectrograms(*of, p.spectrogram, trim_db=p.clean.trim_db) for of in kept]
+        features["spectrogram"] = [
+            precompute_spectrograms(*pair, p.spectrogram, trim_db=p.clean.trim_db) for pair in pairs
+        ]
     if "waveform" in used:
-        features["waveform"] = [precompute_waveforms(*of, p.waveform, trim_db=p.clean.trim_db) for of in kept]
+        features["waveform"] = [precompute_waveforms(*pair, p.waveform, trim_db=p.clean.trim_db) for pair in pairs]
 
     fitted = []
     for fold in p.folds.held_out:

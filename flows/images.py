@@ -99,8 +99,8 @@ def images(p: ImagesParams) -> Artifact:
     checked = [check_pictures(shard, max_pixels=p.clean.max_pixels) for shard in shards]
     pictures = clean_pictures(archive, checked, p.clean)
     split = split_folds(pictures, p.folds)
-    kept = [(shard, pictures.part(name_kept(number))) for number, shard in enumerate(shards)]
-    squares = {n: [resize_pictures(*of, pixels=n) for of in kept] for n in sections.list_pixels(p.sizes)}
+    pairs = [(shard, pictures.part(name_kept(number))) for number, shard in enumerate(shards)]
+    squares = {n: [resize_pictures(*pair, pixels=n) for pair in pairs] for n in sections.list_pixels(p.sizes)}
 
     courses = [fit_sizes(p, name, fold, squares, split) for fold in p.folds.held_out for name in p.members]
     fitted = [size for course in courses for size in course]

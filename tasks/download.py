@@ -40,7 +40,7 @@ class ShardedSource(Source):
     """The source of many files, which are packed."""
 
     shards: int = Field(
-        ge=1, le=10_000, description="parts of the data, each checked and made to features by stages of its own"
+        ge=1, le=10_000, description="parts of the data, each checked and made into features by stages of its own"
     )
 
 

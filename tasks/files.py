@@ -24,9 +24,6 @@ class Content(BytesIO):
     def __str__(self) -> str:
         return self._name
 
-    def __format__(self, spec: str) -> str:
-        return format(self._name, spec)
-
 
 @dataclass(frozen=True)
 class File:
@@ -81,9 +78,10 @@ def pack_folder(folder: Path, out: Path, shards: int) -> None:
 
     A file's name decides its shard, so another file changes one shard. Raises UserError when the disk is full.
     """
-    names = _list_names(folder)
-    for number in range(shards):
-        chosen = [name for name in names if choose_shard(name, shards) == number]
+    names: list[list[str]] = [[] for _ in range(shards)]
+    for name in _list_names(folder):
+        names[choose_shard(name, shards)].append(name)
+    for number, chosen in enumerate(names):
         total_bytes = sum((folder / name).stat().st_size for name in chosen)
         with (
             name_disk_faults(out, total_bytes),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import UserError
-from tasks.files import File, list_shard
+from tasks.files import File, choose_shard, list_shard
 from tasks.tables import read_rows, write_rows
 
 CHECKED = "checked.jsonl"
@@ -41,13 +41,12 @@ def name_kept(number: int) -> str:
     return f"kept-{number}.csv"
 
 
-def write_kept(out: Path, kept: Sequence[File], shards: Sequence[Sequence[File]]) -> None:
+def write_kept(out: Path, kept: Sequence[File], shards: int) -> None:
     """Write the names of the files that are kept, in a table for each shard."""
-    names: dict[Path, list[str]] = {}
+    names: list[list[str]] = [[] for _ in range(shards)]
     for file in kept:
-        names.setdefault(file.place, []).append(file.name)
-    for number, files in enumerate(shards):
-        rows = names.get(files[0].place, []) if files else []
+        names[choose_shard(file.name, shards)].append(file.name)
+    for number, rows in enumerate(names):
         write_rows(out / name_kept(number), ["file"], ({"file": name} for name in rows))
 
 

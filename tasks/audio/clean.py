@@ -75,7 +75,7 @@ def clean_clips(archive: Path, checked: list[Path], clean: Clean, *, out: Path, 
     _check_classes(rows, kept, dropped)
     kept.sort(key=lambda row: choose_shard(row.file.name, len(shards)))
     _write_tables(out, kept, dropped)
-    write_kept(out, [row.file for row in kept], shards)
+    write_kept(out, [row.file for row in kept], len(shards))
     _draw_plots(out, kept)
     cut = sum(row.sound.is_cut for row in kept)
     note = f" {cut} of them are cut: their headers claim more samples." if cut else ""

@@ -103,7 +103,7 @@ def clean_pictures(archive: Path, checked: list[Path], clean: CleanPictures, *, 
     _check_classes(layout, kept, dropped, clean)
     kept.sort(key=lambda row: choose_shard(row.entry.file.name, len(shards)))
     _write_tables(out, kept, dropped, clean)
-    write_kept(out, [row.entry.file for row in kept], shards)
+    write_kept(out, [row.entry.file for row in kept], len(shards))
     _draw_plots(out, kept)
     report.say(f"{len(kept)} pictures kept, {len(dropped)} set aside (dropped.csv says why).")
 

@@ -136,6 +136,18 @@ def test_a_short_table_that_cannot_be_read_is_explained(tmp_path: Path, table: s
     assert "inspect" not in str(error.value).removeprefix(str(tmp_path)), "it is what the user has just run"
 
 
+def test_a_table_of_texts_in_utf16_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("label,text\n" + "good,very\nbad,not at all\n" * 20, encoding="utf-16")
+    with pytest.raises(UserError, match="it is UTF-16: save it as UTF-8"):
+        inspect_path(tmp_path / "x.csv")
+
+
+def test_a_column_of_users_is_not_proposed_as_texts(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("label,user\n" + "".join(f"{'ab'[n % 2]},u{n}\n" for n in range(40)))
+    with pytest.raises(UserError, match="no column is known for the text"):
+        inspect_path(tmp_path / "x.csv")
+
+
 @pytest.mark.parametrize(("more", "fewer"), [("sound", "picture"), ("picture", "sound")])
 def test_of_two_kinds_of_files_it_says_which_is_left_out(tmp_path: Path, more: str, fewer: str) -> None:
     suffixes = {"sound": "wav", "picture": "jpg"}

@@ -135,6 +135,7 @@ WRONG = {
     "an unknown section": (("--set", "jion.separator=x"), "join"),
     "a wrong type": (("--set", "join.separator=3"), "join.separator is 3"),
     "no value": (("--set", "join.separator"), "has no value: write join.separator=VALUE"),
+    "no value for a section": (("--set", "join"), "has no value: write join.KEY=VALUE"),
     "no YAML": (("--set", "join.separator=[1"), "YAML"),
     "an unknown preset": (("--preset", "minus"), "loud, plus"),
     "a preset with an unknown key": (

@@ -12,10 +12,12 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flows.engine.console import ConsoleReport
+from flows.engine.drivers import prefect_driver
 from flows.engine.drivers.request import Request
 from flows.engine.errors import EngineError
 from flows.engine.locks import hold_lock
@@ -106,6 +108,27 @@ def test_what_is_stopped_ends_as_killed_in_mlflow(tiny: TinyProject) -> None:
     journals = sorted((tiny.root / ".trifold/outbox").glob("[0-9]*/events.jsonl"))
     ends = [json.loads(journal.read_text().splitlines()[-1]) for journal in journals]
     assert [(end["event"], end["status"]) for end in ends] == [("end", "KILLED")] * 2
+
+
+def test_a_signal_that_does_not_interrupt_the_wait_is_noticed_all_the_same() -> None:
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def signal_own_thread() -> None:
+        time.sleep(0.2)
+        # The kernel then runs the handler's C part in this thread, so that the main thread's wait is not interrupted.
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    sender = threading.Thread(target=signal_own_thread)
+    never_done = SimpleNamespace(add_done_callback=lambda callback: None)
+    try:
+        sender.start()
+        with pytest.raises(KeyboardInterrupt):
+            prefect_driver._wait([never_done])  # type: ignore[list-item]
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_stage_that_takes_too_long_fails_and_the_next_run_goes_on(tiny: TinyProject) -> None:

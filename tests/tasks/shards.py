@@ -1,4 +1,4 @@
-"""A test's data as the stages get them: in shards, checked, cleaned, made to features."""
+"""A test's data as the stages get them: in shards, checked, cleaned, made into features."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _count_parameters(stage: Job) -> int:
 def _resolve(value: Any) -> Any:
     if isinstance(value, Artifact):
         path = ROOT / value.path
-        if not path.exists():
+        if not (path.is_file() if value.file else path.is_dir()):
             raise EngineError(f"{value.path} is missing: compute it with `dvc repro {value.stage}`")
         return path
     if isinstance(value, list | tuple):
