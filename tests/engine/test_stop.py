@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
@@ -119,6 +120,7 @@ def test_a_signal_that_does_not_interrupt_the_wait_is_noticed_all_the_same() -> 
         # The kernel then runs the handler's C part in this thread, so that the main thread's wait is not interrupted.
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
 
+    importlib.import_module("prefect.futures")  # takes longer than until the signal
     before = signal.signal(signal.SIGUSR1, stop)
     sender = threading.Thread(target=signal_own_thread)
     never_done = SimpleNamespace(add_done_callback=lambda callback: None)
